@@ -1,0 +1,45 @@
+# Shared build functions: a room is one library target, a test one executable.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_package(Threads REQUIRED)
+
+# Flags every target of ours is compiled with.
+function(deepanalyze_target target)
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
+  if(DEEPANALYZE_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+# deepanalyze_room(NAME SOURCES a.cc… LINKS da_base…): library da_NAME from this folder.
+function(deepanalyze_room name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(da_${name} STATIC ${ARG_SOURCES})
+  deepanalyze_target(da_${name})
+  target_link_libraries(da_${name} PUBLIC ${ARG_LINKS})
+endfunction()
+
+# deepanalyze_test(NAME SOURCES a.cc… LINKS da_x… [LABELS l…] [TIMEOUT s]): GoogleTest executable test_NAME, one CTest entry.
+function(deepanalyze_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
+  add_executable(test_${name} ${ARG_SOURCES})
+  deepanalyze_target(test_${name})
+  target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(test_${name} PRIVATE ${ARG_LINKS} GTest::gtest GTest::gtest_main)
+  target_compile_definitions(test_${name} PRIVATE DEEPANALYZE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  add_test(NAME ${name} COMMAND test_${name})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
+    ENVIRONMENT "DEEPANALYZE_BINARY=${CMAKE_BINARY_DIR}/bin/deepanalyze")
+endfunction()

@@ -1,0 +1,93 @@
+#include "base/thread_pool.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace da {
+namespace {
+
+void pause_cpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// How long a waiting thread spins before it sleeps or yields. Longer than the serial gap between two operations of a
+// step, short enough that an idle server uses no CPU.
+constexpr auto kSpin = std::chrono::microseconds(50);
+
+template <class Condition>
+bool spin_until(const Condition& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (condition()) return true;
+      pause_cpu();
+    }
+  } while (std::chrono::steady_clock::now() < deadline);
+  return condition();
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int n_threads) {
+  for (int i = 1; i < n_threads; ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    ++generation_;
+  }
+  wake_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(const std::function<void(int)>& job) {
+  if (workers_.empty()) {
+    job(0);
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    job_ = &job;
+    running_ = static_cast<int>(workers_.size());
+    ++generation_;
+  }
+  wake_.notify_all();
+  job(0);
+  while (!spin_until([&] { return running_.load(std::memory_order_acquire) == 0; })) std::this_thread::yield();
+}
+
+void ThreadPool::parallel_for(int64_t n_items, int64_t chunk, const std::function<void(int64_t, int64_t)>& body) {
+  chunk = std::max<int64_t>(chunk, 1);
+  if (n_items <= chunk || workers_.empty()) {
+    if (n_items > 0) body(0, n_items);
+    return;
+  }
+  std::atomic<int64_t> next{0};
+  run([&](int) {
+    for (int64_t begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < n_items;) {
+      body(begin, std::min(begin + chunk, n_items));
+    }
+  });
+}
+
+void ThreadPool::work(int thread_idx) {
+  uint64_t seen = 0;
+  while (true) {
+    if (!spin_until([&] { return generation_.load(std::memory_order_acquire) != seen; })) {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
+    }
+    seen = generation_.load(std::memory_order_acquire);
+    if (stopping_) return;
+    (*job_)(thread_idx);
+    running_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace da

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/grammar/grammar.h"
+#include "engine/sampler.h"
+#include "model/model.h"
+#include "tokenizer/tokenizer.h"
+
+// Generation for many sequences at once on one model: each step takes the next token of every running sequence and
+// chunks of waiting prompts within a token budget, as one ragged batch over a paged KV cache.
+namespace da::engine {
+
+enum class FinishReason { kStop, kLength, kCancelled, kError };
+
+struct GenerateRequest {
+  std::vector<tokenizer::TokenId> prompt;   // not empty
+  SamplingParams sampling;
+  int32_t max_tokens = -1;                  // -1: until the context is full
+  std::vector<std::string> stop;            // strings that end generation and are not part of the output
+  std::shared_ptr<const grammar::Grammar> grammar;  // null: unconstrained
+};
+
+// One step's news of a request. `text` is whole UTF-8 characters; stop strings are held back, never sent.
+struct Update {
+  enum class Kind { kPrefill, kText, kFinished } kind = Kind::kText;
+  int32_t prompt_tokens_done = 0, prompt_tokens_total = 0;  // kPrefill
+  std::string text;                                         // kText
+  std::vector<tokenizer::TokenId> tokens;                   // kText: the tokens behind it (may be empty or several)
+  FinishReason reason = FinishReason::kStop;                // kFinished
+  Status error;                                             // kFinished with kError
+  int32_t generated_tokens = 0;                             // so far
+  int64_t prefill_ns = 0, decode_ns = 0;                    // kFinished
+};
+// Called on the engine's thread, in order, kFinished exactly once and last. Must not block.
+using UpdateCallback = std::function<void(const Update&)>;
+
+struct EngineOptions {
+  int32_t context_tokens = 0;       // per sequence; 0: the model's own
+  int32_t max_sequences = 4;        // running at once; more wait
+  int32_t batch_tokens = 512;       // token budget of a step
+  int32_t n_threads = 0;            // 0: the CPUs this process may use
+};
+
+class Engine {
+ public:
+  using RequestId = uint64_t;
+  virtual ~Engine() = default;  // cancels what runs and joins the thread
+
+  static Result<std::unique_ptr<Engine>> create(std::unique_ptr<model::Model> model,
+                                                std::shared_ptr<const tokenizer::Tokenizer> tokenizer, EngineOptions options);
+
+  // Thread-safe. Errors: kInvalidArgument (empty prompt, token out of range), kResourceExhausted (prompt longer than the
+  // context: both counts are named).
+  virtual Result<RequestId> submit(GenerateRequest request, UpdateCallback callback) = 0;
+  // Thread-safe; the request ends with kCancelled before the next step. Unknown ids are ignored.
+  virtual void cancel(RequestId id) = 0;
+
+  virtual int32_t context_tokens() const = 0;
+  virtual uint64_t memory_bytes() const = 0;  // weights + KV pages committed + work buffers
+};
+
+}  // namespace da::engine

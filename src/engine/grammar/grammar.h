@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+// Constraints on decoding: which bytes, and so which tokens, may come next.
+namespace da::grammar {
+
+// The vocabulary as a byte trie, built once per model. Token ids whose bytes are empty (control tokens) are never
+// allowed by a mask; the caller adds the end-of-generation tokens where `Matcher::can_end` holds. Immutable.
+class TokenTrie {
+ public:
+  explicit TokenTrie(const std::vector<std::string_view>& token_bytes);
+  ~TokenTrie();
+  TokenTrie(TokenTrie&&) noexcept;
+  size_t n_tokens() const;
+
+ private:
+  friend class Matcher;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A compiled constraint. Immutable, shared by matchers.
+class Grammar {
+ public:
+  // From a JSON Schema (text). White space between tokens is not produced. Keys are written in the order of
+  // `properties`; `required` missing keys are optional. The keyword `"x-source": true` on a string makes its value a
+  // substring of `source` (code points, JSON-escaped as needed), non-empty unless `"x-allow-empty": true`;
+  // `"maxLength"` bounds it. Errors: kInvalidArgument (not JSON; JSON pointer to the fault), kUnsupported (JSON pointer
+  // to the keyword that cannot be enforced), kResourceExhausted (states, depth).
+  static Result<std::shared_ptr<const Grammar>> from_json_schema(std::string_view schema, std::string_view source = {});
+  // Any JSON object (Ollama's format "json").
+  static Result<std::shared_ptr<const Grammar>> any_json_object();
+  ~Grammar();
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit Grammar(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// One sequence's place in a grammar. Cheap to copy (for speculation). Not thread-safe.
+class Matcher {
+ public:
+  explicit Matcher(std::shared_ptr<const Grammar> grammar);
+  ~Matcher();
+  Matcher(const Matcher&);
+  Matcher& operator=(const Matcher&);
+
+  // Advances over all of `bytes`, or changes nothing and returns false.
+  bool accept(std::string_view bytes);
+  // True where the text so far is complete.
+  bool can_end() const;
+  // True if nothing but the end may follow.
+  bool must_end() const;
+  // Sets bit id of `mask` ((n_tokens + 63) / 64 words) for each token that may come next; clears the others.
+  void allowed_tokens(const TokenTrie& trie, std::span<uint64_t> mask) const;
+  // The bytes that are forced from here (at most `max_bytes`), "" if there is a choice.
+  std::string forced(size_t max_bytes = 256) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace da::grammar

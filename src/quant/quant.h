@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/result.h"
+#include "gguf/tensor_type.h"
+
+// Reference conversions between the ggml block formats and float32. They are the specification that the fast kernels
+// are tested against (block layouts: ggml's published format; each format's .cc states its own).
+namespace da::quant {
+
+// True if `dequantize` knows the type.
+bool can_dequantize(gguf::TensorType type);
+
+// Converts `n_values` (a multiple of the block size) values. `source` holds their blocks, any alignment.
+// Errors: kUnsupported names the type.
+Status dequantize(gguf::TensorType type, const std::byte* source, float* out, size_t n_values);
+
+// Round-to-nearest quantization of F16, BF16, Q8_0 (more with `quantize`, later).
+Status quantize(gguf::TensorType type, const float* values, std::byte* out, size_t n_values);
+
+float half_to_float(uint16_t half);
+uint16_t float_to_half(float value);  // round to nearest even
+inline float bf16_to_float(uint16_t value) {
+  const uint32_t bits = static_cast<uint32_t>(value) << 16;
+  return __builtin_bit_cast(float, bits);
+}
+uint16_t float_to_bf16(float value);
+
+}  // namespace da::quant
