@@ -1,0 +1,62 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "runner/client.h"
+#include "store/store.h"
+
+// Which models are loaded, for how long, and who waits.
+namespace da::scheduler {
+
+struct Options {
+  std::chrono::milliseconds keep_alive{std::chrono::minutes(5)};   // negative: for ever
+  int max_loaded_models = 3;
+  int max_queue = 512;          // requests waiting for a load; more are refused (kResourceExhausted)
+  int n_parallel = 4;           // sequences a runner decodes at once
+  int64_t context_tokens = 0;   // default num_ctx; 0: the model's own, capped by the runner
+};
+
+// Use of a loaded model; the model stays loaded at least as long. Move-only; returning it starts the keep-alive clock.
+class Lease {
+ public:
+  virtual ~Lease() = default;
+  virtual runner::Client& client() = 0;
+  virtual const store::ModelInfo& model() const = 0;
+  virtual const nlohmann::json& ready() const = 0;   // the runner's ready message (context_tokens, memory_bytes, protocol)
+};
+
+struct LoadedModel {
+  store::ModelInfo model;
+  int64_t context_tokens = 0;
+  uint64_t size_bytes = 0, size_vram_bytes = 0;
+  std::optional<std::chrono::system_clock::time_point> expires_at;   // nullopt: for ever
+  pid_t runner_pid = 0;
+};
+
+class Scheduler {
+ public:
+  using LoadProgress = std::function<void(uint64_t bytes_done, uint64_t bytes_total)>;
+  using Ready = std::function<void(Result<std::unique_ptr<Lease>>)>;
+  using Ticket = uint64_t;
+  static std::unique_ptr<Scheduler> create(Options options, Logger log);
+  virtual ~Scheduler() = default;   // unloads everything, waits for the processes
+
+  // `ready` is called exactly once, from any thread, perhaps before this returns. One load serves all who wait for it.
+  // `keep_alive`: nullopt keeps what the model has. A dead runner is replaced.
+  virtual Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive,
+                         LoadProgress progress, Ready ready) = 0;
+  virtual void cancel(Ticket ticket) = 0;    // a waiter that left: `ready` gets kCancelled
+  virtual bool unload(const std::string& model_name) = 0;   // after running requests; false if it was not loaded
+  virtual std::vector<LoadedModel> loaded() const = 0;
+};
+
+}  // namespace da::scheduler

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+// Models on disk under names, in Ollama's layout (manifests/ and blobs/ below OLLAMA_MODELS, default ~/.ollama/models),
+// so that models already pulled with Ollama are there at once.
+namespace da::store {
+
+// host/namespace/model:tag; the missing parts are registry.ollama.ai, library and latest.
+struct ModelName {
+  std::string host, name_space, model, tag;
+  // Errors: kInvalidArgument ("invalid model name"). The grammar excludes "..", separators, NUL and control characters.
+  static Result<ModelName> parse(std::string_view text);
+  std::string display() const;   // shortest form, tag always shown: "llama3:8b"
+  bool operator==(const ModelName&) const = default;
+};
+
+// All that is known about a model without loading it.
+struct ModelInfo {
+  std::string name;          // display form, or the path where a GGUF path was given
+  std::string digest;        // hex sha256 of the manifest, "" for a path
+  std::string gguf_path;     // the weights
+  uint64_t size_bytes = 0;
+  int64_t modified_unix_s = 0;
+  std::string go_template, system, license;     // "" if absent; without go_template the GGUF's Jinja template counts
+  nlohmann::ordered_json parameters = nlohmann::ordered_json::object();  // Modelfile PARAMETERs
+  nlohmann::ordered_json messages = nlohmann::ordered_json::array();     // Modelfile MESSAGEs
+  // From the GGUF header.
+  std::string format = "gguf", family, parameter_size, quantization_level;
+  uint64_t parameter_count = 0, context_length = 0, embedding_length = 0;
+  std::vector<std::string> capabilities;
+};
+
+struct CreateRequest {
+  std::string model;                       // the new name
+  std::string from;                        // existing model name or path of a GGUF file
+  std::string go_template, system, license;
+  nlohmann::ordered_json parameters = nlohmann::ordered_json::object();
+  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
+  std::vector<std::pair<std::string, std::string>> files;  // {name, digest} of uploaded blobs
+};
+// status text, and for long work completed of total bytes (0: unknown).
+using Progress = std::function<void(std::string_view status, uint64_t completed, uint64_t total)>;
+
+// Safe to use from several threads and processes: files appear by atomic rename, readers see whole manifests only.
+class Store {
+ public:
+  explicit Store(std::string root);
+  static std::string default_root();       // OLLAMA_MODELS or ~/.ollama/models
+
+  // A name, or a path to a GGUF file (has a '/' or ends in .gguf and exists). Errors: kInvalidArgument, kNotFound
+  // ("model 'x' not found"), kCorruptData.
+  Result<ModelInfo> resolve(std::string_view name_or_path) const;
+  Result<std::vector<ModelInfo>> list() const;   // most recently modified first; unreadable entries are skipped
+  Status create(const CreateRequest& request, const Progress& progress);
+  Status remove(std::string_view name);          // manifest and blobs no other manifest uses
+  Status copy(std::string_view source, std::string_view destination);
+  // Blobs: digest is "sha256:<64 hex>" ("sha256-" too). Errors: kInvalidArgument for another form.
+  Result<bool> has_blob(std::string_view digest) const;
+  std::string blob_path(std::string_view digest) const;
+  const std::string& root() const { return root_; }
+
+ private:
+  std::string root_;
+};
+
+// A Modelfile as a create request (FROM, PARAMETER, TEMPLATE, SYSTEM, MESSAGE, LICENSE, comments, triple quotes).
+Result<CreateRequest> parse_modelfile(std::string_view text, const std::string& directory);
+
+}  // namespace da::store
