@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace da::backend {
+
+struct CpuOptions {
+  int32_t n_threads = 0;  // 0: the CPUs this process may use
+  std::string isa;        // "": the best this CPU has; otherwise one of cpu_isa_names()
+};
+
+// Instruction sets with kernels, best first: "avx512vnni", "avx2", "scalar".
+std::vector<std::string_view> cpu_isa_names();
+bool cpu_isa_supported(std::string_view name);
+
+// Errors: kInvalidArgument (unknown instruction set; the known are listed), kUnsupported (this CPU lacks it).
+Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options);
+
+}  // namespace da::backend
