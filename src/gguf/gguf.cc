@@ -1,0 +1,123 @@
+#include "gguf/gguf.h"
+
+#include <utility>
+
+#include "gguf/parser.h"
+
+namespace da::gguf {
+namespace {
+
+Status absent(const File& file, std::string_view key) {
+  return {ErrorCode::kNotFound, "read " + file.name() + ": key " + quote_for_message(key) + " is absent"};
+}
+
+Status wrong_type(const File& file, std::string_view key, std::string_view expected, const Value& value) {
+  return {ErrorCode::kCorruptData, "read " + file.name() + ": key " + quote_for_message(key) + ": expected " + std::string(expected) +
+                                       ", found type " + std::to_string(static_cast<uint32_t>(value.type))};
+}
+
+}  // namespace
+
+size_t Array::size() const {
+  switch (element_type) {
+    case ValueType::kString: return strings.size();
+    case ValueType::kArray: return arrays.size();
+    case ValueType::kFloat32:
+    case ValueType::kFloat64: return floats.size();
+    case ValueType::kUint8:
+    case ValueType::kInt8:
+    case ValueType::kUint16:
+    case ValueType::kInt16:
+    case ValueType::kUint32:
+    case ValueType::kInt32:
+    case ValueType::kBool:
+    case ValueType::kUint64:
+    case ValueType::kInt64: return integers.size();
+  }
+  return 0;
+}
+
+Result<std::unique_ptr<File>> File::open(const std::string& path) {
+  DA_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::open(path));
+  const std::span<const std::byte> bytes = mapping.bytes();
+  return Parser::parse(std::move(mapping), bytes, path);
+}
+
+Result<std::unique_ptr<File>> File::open_fd(int fd, const std::string& name) {
+  DA_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::from_fd(fd, name));
+  const std::span<const std::byte> bytes = mapping.bytes();
+  return Parser::parse(std::move(mapping), bytes, name);
+}
+
+Result<std::unique_ptr<File>> File::parse(std::span<const std::byte> bytes, const std::string& name) {
+  return Parser::parse(MappedFile(), bytes, name);
+}
+
+const Value* File::find(std::string_view key) const {
+  const auto found = key_index_.find(key);
+  return found == key_index_.end() ? nullptr : &metadata_[found->second].value;
+}
+
+const Tensor* File::find_tensor(std::string_view name) const {
+  const auto found = tensor_index_.find(name);
+  return found == tensor_index_.end() ? nullptr : &tensors_[found->second];
+}
+
+Result<uint64_t> File::get_uint(std::string_view key) const {
+  const Value* value = find(key);
+  if (value == nullptr) return absent(*this, key);
+  if (const auto* number = std::get_if<uint64_t>(&value->data)) return *number;
+  if (const auto* number = std::get_if<int64_t>(&value->data)) {
+    if (*number >= 0) return static_cast<uint64_t>(*number);
+    return Status(ErrorCode::kCorruptData, "read " + name_ + ": key " + quote_for_message(key) +
+                                               ": expected a non-negative integer, found " + std::to_string(*number));
+  }
+  return wrong_type(*this, key, "a non-negative integer", *value);
+}
+
+Result<double> File::get_float(std::string_view key) const {
+  const Value* value = find(key);
+  if (value == nullptr) return absent(*this, key);
+  if (const auto* number = std::get_if<double>(&value->data)) return *number;
+  if (const auto* number = std::get_if<uint64_t>(&value->data)) return static_cast<double>(*number);
+  if (const auto* number = std::get_if<int64_t>(&value->data)) return static_cast<double>(*number);
+  return wrong_type(*this, key, "a number", *value);
+}
+
+Result<bool> File::get_bool(std::string_view key) const {
+  const Value* value = find(key);
+  if (value == nullptr) return absent(*this, key);
+  if (const auto* flag = std::get_if<bool>(&value->data)) return *flag;
+  return wrong_type(*this, key, "a bool", *value);
+}
+
+Result<std::string_view> File::get_string(std::string_view key) const {
+  const Value* value = find(key);
+  if (value == nullptr) return absent(*this, key);
+  if (const auto* text = std::get_if<std::string_view>(&value->data)) return *text;
+  return wrong_type(*this, key, "a string", *value);
+}
+
+Result<const Array*> File::get_array(std::string_view key) const {
+  const Value* value = find(key);
+  if (value == nullptr) return absent(*this, key);
+  if (const auto* array = std::get_if<std::shared_ptr<Array>>(&value->data)) return static_cast<const Array*>(array->get());
+  return wrong_type(*this, key, "an array", *value);
+}
+
+Result<uint64_t> File::get_uint_or(std::string_view key, uint64_t fallback) const {
+  if (find(key) == nullptr) return fallback;
+  return get_uint(key);
+}
+
+Result<double> File::get_float_or(std::string_view key, double fallback) const {
+  if (find(key) == nullptr) return fallback;
+  return get_float(key);
+}
+
+Result<bool> File::get_bool_or(std::string_view key, bool fallback) const {
+  if (find(key) == nullptr) return fallback;
+  return get_bool(key);
+}
+
+}  // namespace da::gguf
