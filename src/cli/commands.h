@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+// One function a command; each returns the process's exit status (0, or 1 after one line on stderr). `main.cc` turns the
+// command line into these records.
+namespace da::cli {
+
+struct ServeOptions {
+  std::string host;      // "" : OLLAMA_HOST or 127.0.0.1:11434
+  int ui_port = -1;      // -1: DEEPANALYZE_UI_PORT or 3000
+  std::string log_level; // debug, info, warn, error
+};
+int serve(const ServeOptions& options);
+
+struct AnalyzeOptions {
+  std::string file;      // path or "-"
+  std::string model, language = "auto", output;
+  bool json = false, quiet = false;
+};
+int analyze(const AnalyzeOptions& options);
+
+struct RunOptions {
+  std::string model;
+  std::vector<std::string> prompt;
+  std::string keep_alive, format, system;
+  bool verbose = false;
+  std::vector<std::string> parameters;   // key=value
+};
+int run(const RunOptions& options);
+
+struct ListOptions {
+  std::string prefix;
+  bool json = false;
+};
+int list(const ListOptions& options);
+int ps(const ListOptions& options);
+
+struct ShowOptions {
+  std::string model;
+  bool json = false, license = false, modelfile = false, parameters = false, show_template = false, system = false, verbose = false;
+};
+int show(const ShowOptions& options);
+
+struct CreateOptions {
+  std::string model, file = "Modelfile";
+};
+int create(const CreateOptions& options);
+int remove_models(const std::vector<std::string>& models);
+int copy_model(const std::string& source, const std::string& destination);
+int stop_model(const std::string& model);
+
+struct VersionOptions {
+  bool json = false;
+};
+int version(const VersionOptions& options);
+
+struct TokenizeOptions {
+  std::string model;
+  bool special = false, bos = false;
+};
+int tokenize(const TokenizeOptions& options);
+int detokenize(const std::string& model);
+
+struct EvalOptions {
+  std::string what, model, tokens, out, isa;
+  int threads = 0;
+};
+int eval(const EvalOptions& options);
+
+struct RenderOptions {
+  std::string file, engine = "jinja";
+};
+int render(const RenderOptions& options);
+
+}  // namespace da::cli

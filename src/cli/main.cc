@@ -1,0 +1,200 @@
+// The command line: options to records, records to commands. The only file that includes CLI11.
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/version.h"
+#include "cli/commands.h"
+#include "runner/client.h"
+
+namespace {
+
+using namespace da::cli;
+
+constexpr const char* kFooter = R"(Environment:
+  OLLAMA_HOST               address of the API (default 127.0.0.1:11434)
+  OLLAMA_MODELS             folder of the models (default ~/.ollama/models)
+  OLLAMA_KEEP_ALIVE         how long a model stays loaded (default 5m)
+  OLLAMA_NUM_PARALLEL       requests a model answers at once (default 4)
+  OLLAMA_MAX_LOADED_MODELS  models loaded at once (default 3)
+  OLLAMA_MAX_QUEUE          requests that may wait (default 512)
+  OLLAMA_CONTEXT_LENGTH     default context in tokens (default: the model's own)
+  OLLAMA_ORIGINS            browser origins allowed beside the local ones
+  DEEPANALYZE_UI_PORT       port of the web page (default 3000)
+  DEEPANALYZE_LOG_LEVEL     debug, info, warn or error (default info)
+Wherever a model is named, a path to a GGUF file serves too.)";
+
+// The status a chosen command left behind.
+int exit_status = 0;
+
+template <class Options, class Command>
+void on_run(CLI::App* command, std::shared_ptr<Options> options, Command function) {
+  command->callback([options, function] { exit_status = function(*options); });
+}
+
+void add_serving(CLI::App& app) {
+  auto serve_options = std::make_shared<ServeOptions>();
+  auto* command = app.add_subcommand("serve", "Start the server: model API and web page")->alias("start");
+  command->add_option("--host", serve_options->host, "Address of the API, host:port (default: OLLAMA_HOST or 127.0.0.1:11434)");
+  command->add_option("--ui-port", serve_options->ui_port, "Port of the web page (default: DEEPANALYZE_UI_PORT or 3000)")->check(CLI::Range(0, 65535));
+  command->add_option("--log-level", serve_options->log_level, "debug, info, warn or error")->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  on_run(command, serve_options, serve);
+}
+
+void add_text_commands(CLI::App& app) {
+  auto analyze_options = std::make_shared<AnalyzeOptions>();
+  auto* command = app.add_subcommand("analyze", "Analyse a text: core viewpoints, key information, underlying sentiment");
+  command->add_option("FILE", analyze_options->file, "UTF-8 text file, or - for standard input")->required();
+  command->add_option("-m,--model", analyze_options->model, "Model name or GGUF file (default: the server's choice)");
+  command->add_option("-l,--language", analyze_options->language, "Language of the report: auto, zh or en")->check(CLI::IsMember({"auto", "zh", "en"}));
+  command->add_option("-o,--output", analyze_options->output, "Write the report to this file");
+  command->add_flag("--json", analyze_options->json, "Print the structured result instead of Markdown");
+  command->add_flag("-q,--quiet", analyze_options->quiet, "No progress and no timing on standard error");
+  on_run(command, analyze_options, analyze);
+
+  auto run_options = std::make_shared<RunOptions>();
+  command = app.add_subcommand("run", "Talk to a model; with a prompt or piped text, answer once");
+  command->add_option("MODEL", run_options->model, "Model name or GGUF file")->required();
+  command->add_option("PROMPT", run_options->prompt, "Prompt");
+  command->add_option("--keepalive", run_options->keep_alive, "How long the model stays loaded, e.g. 5m");
+  command->add_option("--format", run_options->format, "json, or a JSON Schema");
+  command->add_option("--system", run_options->system, "System message");
+  command->add_option("-p,--parameter", run_options->parameters, "name=value, e.g. temperature=0");
+  command->add_flag("--verbose", run_options->verbose, "Print timings");
+  on_run(command, run_options, run);
+}
+
+void add_model_commands(CLI::App& app) {
+  const auto add_list = [&](const char* name, const char* alias, const char* help, int (*function)(const ListOptions&)) {
+    auto options = std::make_shared<ListOptions>();
+    auto* command = app.add_subcommand(name, help);
+    if (alias != nullptr) command->alias(alias);
+    command->add_option("PREFIX", options->prefix, "Only names that start so");
+    command->add_flag("--json", options->json, "Print JSON");
+    on_run(command, options, function);
+  };
+  add_list("list", "ls", "List the models on this machine", list);
+  add_list("ps", nullptr, "List the loaded models", ps);
+
+  auto show_options = std::make_shared<ShowOptions>();
+  auto* command = app.add_subcommand("show", "Show a model's details");
+  command->add_option("MODEL", show_options->model, "Model name or GGUF file")->required();
+  auto* parts = command->add_option_group("part");
+  parts->add_flag("--license", show_options->license, "Only the licence");
+  parts->add_flag("--modelfile", show_options->modelfile, "Only the Modelfile");
+  parts->add_flag("--parameters", show_options->parameters, "Only the parameters");
+  parts->add_flag("--template", show_options->show_template, "Only the template");
+  parts->add_flag("--system", show_options->system, "Only the system message");
+  parts->require_option(0, 1);
+  command->add_flag("-v,--verbose", show_options->verbose, "With the long metadata arrays");
+  command->add_flag("--json", show_options->json, "Print JSON");
+  on_run(command, show_options, show);
+
+  auto create_options = std::make_shared<CreateOptions>();
+  command = app.add_subcommand("create", "Create a model from a Modelfile");
+  command->add_option("MODEL", create_options->model, "Name of the new model")->required();
+  command->add_option("-f,--file", create_options->file, "Modelfile (default: ./Modelfile; - for standard input)");
+  on_run(command, create_options, create);
+
+  auto names = std::make_shared<std::vector<std::string>>();
+  command = app.add_subcommand("rm", "Remove models");
+  command->add_option("MODEL", *names, "Model names")->required();
+  on_run(command, names, remove_models);
+
+  auto pair = std::make_shared<std::pair<std::string, std::string>>();
+  command = app.add_subcommand("cp", "Copy a model under another name");
+  command->add_option("SOURCE", pair->first, "Model name")->required();
+  command->add_option("DESTINATION", pair->second, "New name")->required();
+  on_run(command, pair, [](const auto& names_of_copy) { return copy_model(names_of_copy.first, names_of_copy.second); });
+
+  auto stopped = std::make_shared<std::string>();
+  command = app.add_subcommand("stop", "Unload a model");
+  command->add_option("MODEL", *stopped, "Model name")->required();
+  on_run(command, stopped, stop_model);
+
+  auto version_options = std::make_shared<VersionOptions>();
+  command = app.add_subcommand("version", "Print the version of this program and of the running server");
+  command->add_flag("--json", version_options->json, "Print JSON");
+  on_run(command, version_options, version);
+}
+
+void add_developer_commands(CLI::App& app) {
+  auto tokenize_options = std::make_shared<TokenizeOptions>();
+  auto* command = app.add_subcommand("tokenize", "UTF-8 text on standard input to a JSON array of token ids");
+  command->add_option("MODEL", tokenize_options->model, "Model name or GGUF file")->required();
+  command->add_flag("--special", tokenize_options->special, "Control tokens written in the text become tokens");
+  command->add_flag("--bos", tokenize_options->bos, "Add what the model adds");
+  on_run(command, tokenize_options, tokenize);
+
+  auto model = std::make_shared<std::string>();
+  command = app.add_subcommand("detokenize", "JSON array of token ids on standard input to the bytes");
+  command->add_option("MODEL", *model, "Model name or GGUF file")->required();
+  on_run(command, model, detokenize);
+
+  auto eval_options = std::make_shared<EvalOptions>();
+  auto* group = app.add_subcommand("eval", "Run token ids through a model once, for comparing engines")->require_subcommand(1);
+  command = group->add_subcommand("logits", "Write float32 logits [n_tokens][n_vocab], little-endian");
+  command->add_option("MODEL", eval_options->model, "Model name or GGUF file")->required();
+  command->add_option("--tokens", eval_options->tokens, "Token ids, e.g. 1,2,3")->required();
+  command->add_option("--out", eval_options->out, "File to write")->required();
+  command->add_option("--isa", eval_options->isa, "Force an instruction set");
+  command->add_option("--threads", eval_options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
+  eval_options->what = "logits";
+  on_run(command, eval_options, eval);
+
+  auto render_options = std::make_shared<RenderOptions>();
+  command = app.add_subcommand("render", "Render a chat template with the JSON variables on standard input");
+  command->add_option("FILE", render_options->file, "Template")->required();
+  command->add_option("--engine", render_options->engine, "jinja or go")->check(CLI::IsMember({"jinja", "go"}));
+  on_run(command, render_options, render);
+}
+
+int help_about(CLI::App& app, const std::string& topic) {
+  const CLI::App* about = &app;
+  if (!topic.empty()) {
+    const auto commands = app.get_subcommands([&](const CLI::App* command) { return command->check_name(topic); });
+    about = commands.empty() ? nullptr : commands.front();
+  }
+  if (about == nullptr) {
+    std::fprintf(stderr, "Error: unknown command \"%s\" for \"deepanalyze help\"\n", topic.c_str());
+    return 2;
+  }
+  std::fputs(about->help().c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A reader that goes away is an error of write(), not the end of the process.
+  signal(SIGPIPE, SIG_IGN);
+  if (argc > 1 && std::string_view(argv[1]) == "runner") return da::runner::runner_main(argc - 1, argv + 1);
+
+  CLI::App app("Private text analysis and a local model server.", "deepanalyze");
+  app.set_version_flag("-v,--version", std::string("deepanalyze version is ") + da::kVersion);
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  add_serving(app);
+  add_text_commands(app);
+  add_model_commands(app);
+  add_developer_commands(app);
+  std::string topic;
+  app.add_subcommand("help", "Help about a command")->add_option("COMMAND", topic, "Command");
+  try {
+    app.parse(argc, argv);
+    if (app.got_subcommand("help")) return help_about(app, topic);
+    return exit_status;
+  } catch (const CLI::Success& success) {
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    if (argc < 2) {
+      std::fputs(app.help().c_str(), stdout);
+      return 0;
+    }
+    std::fprintf(stderr, "Error: %s (see 'deepanalyze %s--help')\n", error.what(), argv[1][0] == '-' ? "" : (std::string(argv[1]) + " ").c_str());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "Error: %s\n", error.what());
+    return 1;
+  }
+}
