@@ -8,6 +8,7 @@ import './styles/layout.css';
 import './styles/text.css';
 import './styles/report.css';
 import './styles/report-parts.css';
+import './styles/narrow.css';
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

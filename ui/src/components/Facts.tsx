@@ -30,7 +30,9 @@ export function Facts({ claims, link }: { claims: FactClaim[]; link: ClaimLink }
               </td>
             ))}
             <td role="cell" className="col-figures" data-label={t('col_figures')}>
-              {claim.item.figures?.map((figure, i) => <span key={i} className="figure">{figure}</span>)}
+              {claim.item.figures && claim.item.figures.length > 0 && (
+                <span>{claim.item.figures.map((figure, i) => <span key={i} className="figure">{figure}</span>)}</span>
+              )}
             </td>
           </tr>
         ))}

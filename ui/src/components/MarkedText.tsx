@@ -61,13 +61,15 @@ const Segments = memo(function Segments(props: {
 }) {
   return props.segments.map((segment, i) => {
     if (segment.claimIds.length === 0) return segment.text;
+    const activeId = segment.claimIds.find((id) => props.activeIds.includes(id));
     return (
       <mark
         key={i}
-        className={`mark mark-${props.byId.get(segment.claimIds[0]!)?.part}`}
+        // Where claims of several parts meet, the one in the light lends its colour.
+        className={`mark mark-${props.byId.get(activeId ?? segment.claimIds[0]!)?.part}`}
         data-claims={segment.claimIds.join(' ')}
-        data-active={segment.claimIds.some((id) => props.activeIds.includes(id)) || undefined}
-        data-references={segment.endingClaimIds.map((id) => props.byId.get(id)?.number).join(' ') || undefined}
+        data-active={activeId !== undefined || undefined}
+        data-references={segment.endingClaimIds.map((id) => props.byId.get(id)?.number).join(',') || undefined}
       >
         {segment.text}
       </mark>

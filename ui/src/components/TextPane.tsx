@@ -43,6 +43,7 @@ export function TextPane(props: Props) {
       id="text-pane"
       tabIndex={-1}
       data-view={marked ? 'marked' : 'edit'}
+      data-running={props.running || undefined}
       aria-labelledby="text-title"
     >
       <div className="pane-head">

@@ -39,7 +39,7 @@ export const en = {
   model: 'Model',
   model_auto: 'Automatic',
   report_language: 'Report in',
-  report_language_auto: 'the text’s language',
+  report_language_auto: 'Same as text',
   report_language_zh: '中文',
   report_language_en: 'English',
   analyse: 'Analyse',
