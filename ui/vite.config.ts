@@ -15,6 +15,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     sourcemap: false,
+    // The notices of the libraries within app.js; to be delivered beside it.
+    license: { fileName: 'licenses.md' },
     cssCodeSplit: false,
     rollupOptions: {
       output: {

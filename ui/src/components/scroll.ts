@@ -9,12 +9,20 @@ function motion(): ScrollBehavior {
 
 /** Scrolls only this container, and only if needed: scrollIntoView would move the page under the pointer too. */
 export function revealIn(container: HTMLElement, target: Element): void {
+  if (container.scrollHeight <= container.clientHeight) return revealInPage(target);
   const frame = container.getBoundingClientRect();
   // A long quote is shown from its first line.
   const box = target.getClientRects()[0] ?? target.getBoundingClientRect();
   if (box.top >= frame.top + kMarginPx && box.bottom <= frame.bottom - kMarginPx) return;
   const offset = box.top - frame.top - (frame.height - box.height) / 3;
   container.scrollTo({ top: container.scrollTop + offset, behavior: motion() });
+}
+
+/** In the narrow layout the page itself scrolls, and the analysed text covers its top. */
+function revealInPage(target: Element): void {
+  const box = target.getBoundingClientRect();
+  if (box.top >= 0 && box.bottom <= window.innerHeight) return;
+  target.scrollIntoView({ block: 'center', behavior: motion() });
 }
 
 /** Keeps the end in view while it grows, until the user scrolls up. */

@@ -45,7 +45,7 @@ export async function copyToClipboard(content: string): Promise<boolean> {
 function copyThroughSelection(content: string): boolean {
   const before = document.activeElement;
   const area = document.createElement('textarea');
-  area.className = 'visually-hidden';
+  area.className = 'copy-source';
   area.value = content;
   area.readOnly = true;
   document.body.append(area);
