@@ -16,10 +16,11 @@ export function claimAttributes(claim: Claim, { highlight, onShow }: ClaimLink) 
     'data-claim': claim.id,
     'data-part': claim.part,
     'data-active': highlight.activeIds.includes(claim.id) || undefined,
-    onPointerEnter: () => highlight.hover('report', [claim.id]),
+    // Moves, not enters: a claim that is scrolled under a resting pointer was not pointed at.
+    onPointerMove: () => highlight.hover('report', [claim.id]),
     onPointerLeave: () => highlight.hover('report', []),
-    onFocus: () => highlight.focus(claim.id),
-    onBlur: () => highlight.focus(null),
+    onFocus: () => highlight.pin('report', [claim.id]),
+    onBlur: () => highlight.pin('report', []),
     onClick: (event: MouseEvent<HTMLElement>) => {
       // Someone who selects words to copy them does not want the focus to move.
       if (window.getSelection()?.isCollapsed === false) return;

@@ -1,4 +1,4 @@
-import { memo, useEffect, useMemo, useRef, type PointerEvent } from 'react';
+import { memo, useEffect, useMemo, useRef, type SyntheticEvent } from 'react';
 import { languageTag, useTranslate } from '../i18n';
 import { spansOf, type Claim, type Claims } from '../report/claims';
 import type { Highlight } from '../state/useHighlight';
@@ -23,7 +23,7 @@ export function MarkedText({ text, claims, highlight }: Props) {
   const spansKey = JSON.stringify(spans);
   const segments = useMemo(() => segmentText(text, index, spans), [text, index, spansKey]);
   const byId = useMemo(() => new Map(claims.all.map((claim) => [claim.id, claim])), [spansKey]);
-  const { activeIds, source, hover } = highlight;
+  const { activeIds, source, hover, pin } = highlight;
 
   useEffect(() => {
     if (source !== 'report' || activeIds.length === 0) return;
@@ -31,10 +31,8 @@ export function MarkedText({ text, claims, highlight }: Props) {
     if (mark) revealIn(container.current!, mark);
   }, [activeIds, source, segments]);
 
-  const onPointerOver = (event: PointerEvent) => {
-    const mark = (event.target as Element).closest('mark');
-    hover('text', mark?.dataset.claims?.split(' ') ?? []);
-  };
+  const claimIdsAt = (event: SyntheticEvent) =>
+    (event.target as Element).closest('mark')?.dataset.claims?.split(' ') ?? [];
 
   return (
     <div
@@ -46,8 +44,9 @@ export function MarkedText({ text, claims, highlight }: Props) {
       tabIndex={0}
       lang={languageTag(guessLanguage(text))}
       translate="no"
-      onPointerOver={onPointerOver}
+      onPointerMove={(event) => hover('text', claimIdsAt(event))}
       onPointerLeave={() => hover('text', [])}
+      onClick={(event) => pin('text', claimIdsAt(event))}
     >
       <Segments segments={segments} byId={byId} activeIds={activeIds} />
     </div>

@@ -48,7 +48,7 @@ export function ReportPane({ state, claims, highlight, onShowEvidence, onCopyFai
         data-testid="report"
         aria-busy={isRunning(state.phase)}
         tabIndex={0}
-        role="region"
+        role="group"
         aria-labelledby="report-title"
         onScroll={onScroll}
       >

@@ -13,6 +13,7 @@ interface Props {
 export function TextToolbar({ canClear, onFiles, onSample, onClear }: Props) {
   const t = useTranslate();
   const picker = useRef<HTMLInputElement>(null);
+  // Where the visible label is hidden for want of room, the title names the button.
   return (
     <div className="toolbar">
       <input
@@ -32,7 +33,6 @@ export function TextToolbar({ canClear, onFiles, onSample, onClear }: Props) {
         type="button"
         className="button button-quiet"
         title={t('open_file_label')}
-        aria-label={t('open_file_label')}
         onClick={() => picker.current?.click()}
       >
         <OpenIcon />
@@ -43,7 +43,6 @@ export function TextToolbar({ canClear, onFiles, onSample, onClear }: Props) {
         className="button button-quiet"
         data-testid="load-sample"
         title={t('load_sample_label')}
-        aria-label={t('load_sample_label')}
         onClick={onSample}
       >
         <SampleIcon />
@@ -53,7 +52,6 @@ export function TextToolbar({ canClear, onFiles, onSample, onClear }: Props) {
         type="button"
         className="button button-quiet"
         title={t('clear_text_label')}
-        aria-label={t('clear_text_label')}
         disabled={!canClear}
         onClick={onClear}
       >

@@ -6,32 +6,40 @@ export type HighlightSource = 'report' | 'text';
 export interface Highlight {
   activeIds: readonly string[];
   source: HighlightSource;
+  /** Follows the pointer; an empty list when it leaves. */
   hover: (source: HighlightSource, ids: readonly string[]) => void;
-  focus: (id: string | null) => void;
+  /** Stays when the pointer leaves: for the keyboard's focus, for clicks and for touch. */
+  pin: (source: HighlightSource, ids: readonly string[]) => void;
 }
 
-const kNone: readonly string[] = [];
+interface Lit {
+  source: HighlightSource;
+  ids: readonly string[];
+}
 
-/** The claims in the light: those under the pointer, else the one that has the keyboard's focus. */
+const kNone: Lit = { source: 'report', ids: [] };
+
+function replace(before: Lit, source: HighlightSource, ids: readonly string[]): Lit {
+  return before.source === source && before.ids.join() === ids.join() ? before : { source, ids };
+}
+
+/** The claims in the light: those under the pointer, else those last focused or clicked. */
 export function useHighlight(): Highlight {
-  const [hovered, setHovered] = useState<{ source: HighlightSource; ids: readonly string[] } | null>(null);
-  const [focused, setFocused] = useState<string | null>(null);
+  const [hovered, setHovered] = useState(kNone);
+  const [pinned, setPinned] = useState(kNone);
 
   const hover = useCallback((source: HighlightSource, ids: readonly string[]) => {
-    setHovered((before) => {
-      if (ids.length === 0) return null;
-      const same = before?.source === source && before.ids.join() === ids.join();
-      return same ? before : { source, ids };
-    });
+    setHovered((before) => replace(before, source, ids));
   }, []);
 
-  return useMemo(
-    () => ({
-      activeIds: hovered?.ids ?? (focused === null ? kNone : [focused]),
-      source: hovered?.source ?? 'report',
-      hover,
-      focus: setFocused,
-    }),
-    [hovered, focused, hover],
-  );
+  const pin = useCallback((source: HighlightSource, ids: readonly string[]) => {
+    // The latest deed counts: a pointer that merely rests somewhere must not hide where the keyboard is.
+    if (ids.length > 0) setHovered(kNone);
+    setPinned((before) => replace(before, source, ids));
+  }, []);
+
+  return useMemo(() => {
+    const { ids, source } = hovered.ids.length > 0 ? hovered : pinned;
+    return { activeIds: ids, source, hover, pin };
+  }, [hovered, pinned, hover, pin]);
 }

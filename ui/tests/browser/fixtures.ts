@@ -17,7 +17,7 @@ async function watch(page: Page, origin: string): Promise<Watch> {
   });
   page.on('pageerror', (error) => seen.pageErrors.push(String(error)));
   page.on('console', (message) => {
-    if (/content.security.policy|trusted ?types/i.test(message.text())) seen.violations.push(message.text());
+    if (/content.security.policy|trusted ?(types|html|script)/i.test(message.text())) seen.violations.push(message.text());
   });
   await page.exposeFunction('reportViolation', (directive: string) => seen.violations.push(directive));
   await page.addInitScript(() => {
