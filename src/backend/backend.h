@@ -74,6 +74,13 @@ class KvPool {
   uint64_t page_bytes = 0;  // one page, all layers
 };
 
+// A host view of float32 rows: row i is data[i * stride], width values.
+struct RowsView {
+  const float* data = nullptr;
+  int64_t n_rows = 0, width = 0, stride = 0;
+  std::span<const float> row(int64_t row_idx) const { return {data + row_idx * stride, static_cast<size_t>(width)}; }
+};
+
 // Consecutive rows of one sequence: row first_row + i is position first_position + i, and attends to 0 .. itself.
 // Position p is kept in page pages[p / kPageTokens] at p % kPageTokens.
 struct SequenceRows {
@@ -160,7 +167,7 @@ class Backend {
   // out = the batch's output rows of `in`
   virtual void select_outputs(const Activation& in, Activation& out) = 0;
   // Waits; a host view [n_rows][width] of the float32 values, valid until the next operation that writes them.
-  virtual Result<std::span<const float>> read_rows(const Activation& in) = 0;
+  virtual Result<RowsView> read_rows(const Activation& in) = 0;
   // Waits; for each row the index of its largest value (the lowest of equals), -1 if one is not finite.
   virtual Status argmax(const Activation& in, std::span<int32_t> out) = 0;
 };

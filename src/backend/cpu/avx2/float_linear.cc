@@ -1,0 +1,12 @@
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/simd/avx2.h"
+#include "backend/cpu/body/linear-inl.h"
+#include "backend/cpu/body/functions.h"
+
+namespace da::backend::cpu::avx2 {
+
+void linear_f32(const LinearJob& job, int64_t begin, int64_t end) { linear_float<F32Codes>(job, begin, end); }
+void linear_f16(const LinearJob& job, int64_t begin, int64_t end) { linear_float<F16Codes>(job, begin, end); }
+void linear_bf16(const LinearJob& job, int64_t begin, int64_t end) { linear_float<BF16Codes>(job, begin, end); }
+
+}  // namespace da::backend::cpu::avx2

@@ -1,0 +1,14 @@
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/simd/avx2.h"
+#include "backend/cpu/body/linear-inl.h"
+#include "backend/cpu/body/functions.h"
+
+namespace da::backend::cpu::avx2 {
+
+void linear_q4_0(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q4_0>(job, begin, end); }
+void linear_q4_1(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q4_1>(job, begin, end); }
+void linear_q5_0(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q5_0>(job, begin, end); }
+void linear_q5_1(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q5_1>(job, begin, end); }
+void linear_q8_0(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q8_0>(job, begin, end); }
+
+}  // namespace da::backend::cpu::avx2

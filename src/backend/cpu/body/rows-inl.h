@@ -1,0 +1,149 @@
+// Operations on single rows of activations; included once by each target, after its simd header.
+
+namespace da::backend::cpu::DA_CPU_TARGET {
+
+// e^x within about 1 ulp; 0 below -87, NaN stays NaN. 2^n * e^r with |r| <= ln(2)/2 and a polynomial of degree 6.
+static inline VecF exp(VecF x) {
+  const VecF clamped = min(set1(88.0F), max(set1(-87.0F), x));
+  const VecI n = round_to_int(mul(clamped, set1(1.44269504F)));
+  const VecF nf = to_float(n);
+  // ln 2 in two parts, so that n * ln 2 loses nothing.
+  VecF r = fma(nf, set1(-0.693359375F), clamped);
+  r = fma(nf, set1(2.12194440e-4F), r);
+  VecF p = set1(1.9875691500e-4F);
+  p = fma(p, r, set1(1.3981999507e-3F));
+  p = fma(p, r, set1(8.3334519073e-3F));
+  p = fma(p, r, set1(4.1665795894e-2F));
+  p = fma(p, r, set1(1.6666665459e-1F));
+  p = fma(p, r, set1(5.0000001201e-1F));
+  p = add(fma(p, mul(r, r), r), set1(1.0F));
+  return zero_if_less(mul(p, power_of_two(n)), x, set1(-87.0F));
+}
+
+static inline VecF tanh(VecF x) { return sub(set1(1.0F), div(set1(2.0F), add(exp(add(x, x)), set1(1.0F)))); }
+
+// The first n lanes (fewer than kLanes) of memory that ends there; the others are 0.
+static inline VecF load_some(const float* p, int64_t n) {
+  float lanes[kLanes] = {};
+  for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
+  return load(lanes);
+}
+static inline void store_some(float* p, VecF x, int64_t n) {
+  float lanes[kLanes];
+  store(lanes, x);
+  for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
+}
+
+static void quantize(const float* values, int64_t n, QuantBlock* out) {
+  constexpr int kVectors = 32 / kLanes;
+  for (int64_t begin = 0; begin < n; begin += 32, values += 32, ++out) {
+    VecF x[kVectors];
+    VecF largest = zero(), poison = zero();  // poison is 0, or NaN if a value is not finite: a NaN must not round to 0
+    for (int i = 0; i < kVectors; ++i) {
+      x[i] = load(values + i * kLanes);
+      largest = max(largest, abs(x[i]));
+      poison = fma(x[i], zero(), poison);
+    }
+    const float scale = reduce_max(largest) / 127.0F + reduce_add(poison);
+    const VecF inverse = set1(scale > 1e-30F ? 1.0F / scale : 0.0F);
+    int half_sums[2] = {0, 0};
+    for (int i = 0; i < kVectors; ++i) {
+      const VecI code = round_to_int(mul(x[i], inverse));
+      store_i8(out->codes + i * kLanes, code);
+      half_sums[i * kLanes / 16] += reduce_add_i(code);
+    }
+    out->scale = scale;
+    out->negative_sum = -(half_sums[0] + half_sums[1]);
+    out->negative_value_sum = scale * static_cast<float>(out->negative_sum);
+    for (int h = 0; h < 2; ++h) {
+      out->negative_sum16[h] = -half_sums[h];
+      out->negative_value_sum16[h] = scale * static_cast<float>(-half_sums[h]);
+    }
+    out->unused = 0;
+  }
+}
+
+static float dot(const float* a, const float* b, int64_t n) {
+  VecF sum0 = zero(), sum1 = zero();
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    sum0 = fma(load(a + i), load(b + i), sum0);
+    sum1 = fma(load(a + i + kLanes), load(b + i + kLanes), sum1);
+  }
+  for (; i < n; i += kLanes) {
+    const int64_t left = n - i < kLanes ? n - i : kLanes;
+    sum0 = fma(load_some(a + i, left), load_some(b + i, left), sum0);
+  }
+  return reduce_add(add(sum0, sum1));
+}
+
+static float sum(const float* a, int64_t n) {
+  VecF total = zero();
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) total = add(total, load(a + i));
+  if (i < n) total = add(total, load_some(a + i, n - i));
+  return reduce_add(total);
+}
+
+// out = (in - mean) * factor * weight + bias
+static void scale_row(const float* in, float mean, float factor, const float* weight, const float* bias, int64_t n, float* out) {
+  const VecF m = set1(mean), f = set1(factor);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    VecF y = mul(mul(sub(load(in + i), m), f), load(weight + i));
+    if (bias != nullptr) y = add(y, load(bias + i));
+    store(out + i, y);
+  }
+  if (i < n) {
+    const int64_t left = n - i;
+    VecF y = mul(mul(sub(load_some(in + i, left), m), f), load_some(weight + i, left));
+    if (bias != nullptr) y = add(y, load_some(bias + i, left));
+    store_some(out + i, y, left);
+  }
+}
+
+static void rms_norm(const float* in, const float* weight, float eps, int64_t n, float* out) {
+  const float mean_square = dot(in, in, n) / static_cast<float>(n);
+  scale_row(in, 0.0F, 1.0F / sqrtf(mean_square + eps), weight, nullptr, n, out);
+}
+
+static void layer_norm(const float* in, const float* weight, const float* bias, float eps, int64_t n, float* out) {
+  const float mean = sum(in, n) / static_cast<float>(n);
+  VecF total = zero();
+  float rest = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const VecF x = sub(load(in + i), set1(mean));
+    total = fma(x, x, total);
+  }
+  for (; i < n; ++i) rest += (in[i] - mean) * (in[i] - mean);
+  const float variance = (reduce_add(total) + rest) / static_cast<float>(n);
+  scale_row(in, mean, 1.0F / sqrtf(variance + eps), weight, bias, n, out);
+}
+
+static inline VecF gate_of(GateFunction function, VecF x) {
+  if (function == GateFunction::kSilu) return div(x, add(set1(1.0F), exp(sub(zero(), x))));
+  const VecF inner = mul(set1(0.79788456F), fma(mul(set1(0.044715F), mul(x, x)), x, x));
+  return mul(mul(set1(0.5F), x), add(set1(1.0F), tanh(inner)));
+}
+
+static void gate(GateFunction function, const float* gate_in, const float* up, int64_t n, float* out) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(out + i, mul(gate_of(function, load(gate_in + i)), load(up + i)));
+  if (i < n) {
+    const int64_t left = n - i;
+    store_some(out + i, mul(gate_of(function, load_some(gate_in + i, left)), load_some(up + i, left)), left);
+  }
+}
+
+static void to_half(const float* values, int64_t n, uint16_t* out) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store_half(out + i, load(values + i));
+  if (i < n) {
+    uint16_t lanes[kLanes];
+    store_half(lanes, load_some(values + i, n - i));
+    for (int64_t j = 0; i + j < n; ++j) out[i + j] = lanes[j];
+  }
+}
+
+}  // namespace da::backend::cpu::DA_CPU_TARGET

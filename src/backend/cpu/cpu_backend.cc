@@ -1,0 +1,76 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "backend/cpu/cpu_backend_impl.h"
+#include "backend/cpu/isa.h"
+#include "base/cpu_limits.h"
+
+namespace da::backend {
+namespace cpu {
+namespace {
+
+int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+
+}  // namespace
+
+std::string CpuBackend::description() const {
+  return "CPU " + std::string(kernels_.name) + ", " + std::to_string(pool_.n_threads()) + " threads";
+}
+
+Result<std::unique_ptr<Weight>> CpuBackend::load_weight(const gguf::Tensor& tensor, WeightUse use) {
+  DA_ASSIGN_OR_RETURN(std::unique_ptr<Weight> weight, pack_weight(tensor, use, kernels_, pool_));
+  return weight;
+}
+
+Result<std::unique_ptr<Vector>> CpuBackend::load_vector(std::span<const float> values) {
+  auto vector = std::make_unique<CpuVector>();
+  vector->size = static_cast<int64_t>(values.size());
+  const auto bytes = static_cast<uint64_t>(round_up(vector->size, 16)) * sizeof(float);
+  DA_ASSIGN_OR_RETURN(vector->memory, Memory::allocate(bytes, "vector"));
+  std::memcpy(vector->memory.data(), values.data(), values.size_bytes());
+  return std::unique_ptr<Vector>(std::move(vector));
+}
+
+Result<std::unique_ptr<Activation>> CpuBackend::make_activation(int64_t width, int32_t max_rows,
+                                                                std::span<const Weight* const> readers) {
+  auto activation = std::make_unique<CpuActivation>();
+  activation->width = width;
+  activation->max_rows = max_rows;
+  activation->stride = round_up(width, 16);
+  DA_ASSIGN_OR_RETURN(activation->values,
+                      Memory::allocate(static_cast<uint64_t>(activation->stride * max_rows) * sizeof(float), "activations"));
+  activation->size_bytes = activation->values.size_bytes();
+  const bool quantized = std::any_of(readers.begin(), readers.end(), [](const Weight* weight) {
+    return static_cast<const PackedWeight*>(weight)->wants_quantized();
+  });
+  if (quantized) {
+    activation->quantized_stride = width / 32 + 1;
+    const auto bytes = static_cast<uint64_t>(activation->quantized_stride * max_rows) * sizeof(QuantBlock);
+    DA_ASSIGN_OR_RETURN(activation->quantized, Memory::allocate(bytes, "quantized activations"));
+    activation->size_bytes += activation->quantized.size_bytes();
+  }
+  return std::unique_ptr<Activation>(std::move(activation));
+}
+
+Result<std::unique_ptr<KvPool>> CpuBackend::make_kv_pool(const KvSpec& spec) {
+  DA_ASSIGN_OR_RETURN(auto pool, CpuKvPool::make(spec));
+  // Query, scores, output, maximum, sum and keep of each query vector of a job (see attention-inl.h).
+  const int64_t floats = kMaxQueryVectors * (int64_t{spec.key_dim} + kPageTokens + pool->value_stride() + 3);
+  attention_scratch_stride_ = std::max(attention_scratch_stride_, round_up(floats, 16));
+  const auto bytes = static_cast<uint64_t>(attention_scratch_stride_ * pool_.n_threads()) * sizeof(float);
+  DA_ASSIGN_OR_RETURN(attention_scratch_, Memory::allocate(bytes, "attention scratch"));
+  return std::unique_ptr<KvPool>(std::move(pool));
+}
+
+}  // namespace cpu
+
+Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options) {
+  DA_ASSIGN_OR_RETURN(const cpu::KernelTable* kernels, cpu::select_kernels(options.isa));
+  const int n_threads = options.n_threads > 0 ? options.n_threads : available_cpus();
+  return std::unique_ptr<Backend>(std::make_unique<cpu::CpuBackend>(*kernels, n_threads));
+}
+
+}  // namespace da::backend

@@ -1,0 +1,200 @@
+#include "backend/cpu/packing.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "quant/blocks.h"
+#include "quant/quant.h"
+
+namespace da::backend::cpu {
+namespace {
+
+using gguf::TensorType;
+
+int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+
+Status unsupported(TensorType type) {
+  return {ErrorCode::kUnsupported, "no product for tensor type " + std::string(gguf::tensor_type_info(type).name)};
+}
+
+Result<PackedFormat> packed_format(TensorType type) {
+  switch (type) {
+    case TensorType::kF16: return PackedFormat::kF16;
+    case TensorType::kBF16: return PackedFormat::kBF16;
+    case TensorType::kQ4_0: return PackedFormat::kQ4_0;
+    case TensorType::kQ4_1: return PackedFormat::kQ4_1;
+    case TensorType::kQ5_0: return PackedFormat::kQ5_0;
+    case TensorType::kQ5_1: return PackedFormat::kQ5_1;
+    case TensorType::kQ8_0: return PackedFormat::kQ8_0;
+    case TensorType::kQ2_K: return PackedFormat::kQ2_K;
+    case TensorType::kQ3_K: return PackedFormat::kQ3_K;
+    case TensorType::kQ4_K: return PackedFormat::kQ4_K;
+    case TensorType::kQ5_K: return PackedFormat::kQ5_K;
+    case TensorType::kQ6_K: return PackedFormat::kQ6_K;
+    default: break;  // the enum is the file format's
+  }
+  if (quant::can_dequantize(type)) return PackedFormat::kF32;
+  return unsupported(type);
+}
+
+// Bytes of scales for each `values_per_block` columns of a group.
+int64_t scale_bytes_per_block(const quant::IntegerFormat& format, int lanes) {
+  int64_t bytes = (format.has_min ? 4 : 2) * lanes;
+  if (format.has_scales) bytes += format.values_per_block / format.sub_block * (format.has_min ? 2 : 1) * lanes;
+  return bytes;
+}
+
+// The 32 codes of one row as 8 words (word v: columns 4v .. 4v+3), split into bit planes. `out` is this row's lane of the
+// block's first vector; vectors are `lanes` words apart.
+void store_codes(int bits, const uint32_t* words, int lanes, uint32_t* out) {
+  switch (bits) {
+    case 8:
+      for (int v = 0; v < 8; ++v) out[v * lanes] = words[v];
+      return;
+    case 4:
+    case 5:
+    case 6:
+      for (int i = 0; i < 4; ++i) out[i * lanes] = (words[2 * i] & 0x0F0F0F0F) | (words[2 * i + 1] & 0x0F0F0F0F) << 4;
+      out += 4 * lanes;
+      break;
+    default:  // 2, 3
+      for (int i = 0; i < 2; ++i) {
+        uint32_t plane = 0;
+        for (int j = 0; j < 4; ++j) plane |= (words[4 * i + j] & 0x03030303) << (2 * j);
+        out[i * lanes] = plane;
+      }
+      out += 2 * lanes;
+      break;
+  }
+  if (bits == 3 || bits == 5) {
+    uint32_t plane = 0;
+    for (int v = 0; v < 8; ++v) plane |= (words[v] >> (bits - 1) & 0x01010101) << v;
+    *out = plane;
+  } else if (bits == 6) {
+    for (int i = 0; i < 2; ++i) {
+      uint32_t plane = 0;
+      for (int j = 0; j < 4; ++j) plane |= (words[4 * i + j] >> 4 & 0x03030303) << (2 * j);
+      out[i * lanes] = plane;
+    }
+  }
+}
+
+// One row of an integer format into lane `lane` of its group.
+void pack_integer_row(const quant::IntegerFormat& format, const std::byte* row, int64_t n_in, bool signed_q8, int lanes, int lane,
+                      uint8_t* codes, uint8_t* scales) {
+  const uint64_t block_bytes = gguf::tensor_type_info(format.type).bytes_per_block;
+  const int64_t scale_bytes = scale_bytes_per_block(format, lanes);
+  const uint32_t flip = format.code_bits == 8 && signed_q8 ? 0x80808080 : 0;
+  quant::IntegerBlock block;
+  for (int64_t column = 0; column < n_in; column += format.values_per_block, row += block_bytes, scales += scale_bytes) {
+    quant::unpack_block(format.type, row, block);
+    for (int begin = 0; begin < format.values_per_block; begin += 32, codes += format.code_bits * 4 * lanes) {
+      uint32_t words[8];
+      std::memcpy(words, block.codes + begin, sizeof(words));
+      for (uint32_t& word : words) word ^= flip;
+      store_codes(format.code_bits, words, lanes, reinterpret_cast<uint32_t*>(codes) + lane);
+    }
+    std::memcpy(scales + 2 * lane, &block.d, 2);
+    if (format.has_min) std::memcpy(scales + 2 * lanes + 2 * lane, &block.d_min, 2);
+    if (!format.has_scales) continue;
+    uint8_t* sub = scales + (format.has_min ? 4 : 2) * lanes + lane;
+    for (int j = 0; j < format.values_per_block / format.sub_block; ++j) {
+      *sub = static_cast<uint8_t>(block.scales[j]);
+      sub += lanes;
+      if (!format.has_min) continue;
+      *sub = block.mins[j];
+      sub += lanes;
+    }
+  }
+}
+
+template <class Element>
+void interleave(const Element* row, int64_t n_in, int lanes, int lane, uint8_t* codes) {
+  auto* out = reinterpret_cast<Element*>(codes) + lane;
+  for (int64_t k = 0; k < n_in; ++k) out[k * lanes] = row[k];
+}
+
+void pack_float_row(const gguf::Tensor& tensor, const std::byte* row, PackedFormat format, int lanes, int lane, uint8_t* codes) {
+  const auto n_in = static_cast<int64_t>(tensor.dims[0]);
+  if (format == PackedFormat::kF32) {
+    std::vector<float> values(static_cast<size_t>(n_in));
+    // Cannot fail: packed_format asked can_dequantize.
+    if (!quant::dequantize(tensor.type, row, values.data(), values.size()).is_ok()) return;
+    interleave(values.data(), n_in, lanes, lane, codes);
+  } else {
+    std::vector<uint16_t> values(static_cast<size_t>(n_in));
+    std::memcpy(values.data(), row, values.size() * 2);
+    interleave(values.data(), n_in, lanes, lane, codes);
+  }
+}
+
+}  // namespace
+
+Result<PackedSize> packed_size(TensorType type, int64_t n_out, int64_t n_in, int lanes) {
+  DA_ASSIGN_OR_RETURN(const PackedFormat format, packed_format(type));
+  PackedSize size{format, 0, 0, 0};
+  if (format < PackedFormat::kQ4_0) {
+    size.codes_stride_bytes = n_in * lanes * (format == PackedFormat::kF32 ? 4 : 2);
+  } else {
+    const quant::IntegerFormat& integer = *quant::integer_format(type);
+    size.codes_stride_bytes = n_in / 32 * integer.code_bits * 4 * lanes;
+    size.scales_stride_bytes = n_in / integer.values_per_block * scale_bytes_per_block(integer, lanes);
+  }
+  size.codes_stride_bytes = round_up(size.codes_stride_bytes, 64);
+  const int64_t n_groups = (n_out + lanes - 1) / lanes;
+  // The last vector of scales is loaded 16 bytes wide whatever is left of it.
+  size.total_bytes = static_cast<uint64_t>(n_groups * (size.codes_stride_bytes + size.scales_stride_bytes) + 64);
+  return size;
+}
+
+Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
+                                                  ThreadPool& pool) {
+  const auto& info = gguf::tensor_type_info(tensor.type);
+  const auto n_in = static_cast<int64_t>(tensor.dims[0]), n_out = static_cast<int64_t>(tensor.dims[1]);
+  if (tensor.data.size() != tensor.size_bytes || tensor.data.empty()) {
+    return {ErrorCode::kInvalidArgument, "tensor " + tensor.name + ": opened without its data"};
+  }
+  if (!quant::can_dequantize(tensor.type)) return unsupported(tensor.type).with_context("tensor " + tensor.name);
+  if (tensor.n_dims > 2 || n_in % info.values_per_block != 0) {
+    return {ErrorCode::kCorruptData, "tensor " + tensor.name + ": not a matrix of whole " + std::string(info.name) + " blocks"};
+  }
+  auto weight = std::make_unique<PackedWeight>();
+  weight->n_in = n_in;
+  weight->n_out = n_out;
+  weight->type = tensor.type;
+  weight->lanes = kernels.lanes;
+  if (use.rows) weight->rows = tensor.data;
+  if (!use.product) return weight;
+
+  auto size = packed_size(tensor.type, n_out, n_in, kernels.lanes);
+  if (!size.is_ok()) return size.status().with_context("tensor " + tensor.name);
+  DA_ASSIGN_OR_RETURN(weight->memory, Memory::allocate(size->total_bytes, "packed weights"));
+  weight->packed = true;
+  weight->format = size->format;
+  weight->size_bytes = size->total_bytes;
+  weight->codes_stride_bytes = size->codes_stride_bytes;
+  weight->scales_stride_bytes = size->scales_stride_bytes;
+  weight->scales_offset_bytes = weight->n_groups() * size->codes_stride_bytes;
+
+  const int64_t row_bytes = n_in / info.values_per_block * info.bytes_per_block;
+  const int lanes = kernels.lanes;
+  pool.parallel_for(weight->n_groups(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin * lanes; row < std::min(end * lanes, n_out); ++row) {
+      const std::byte* source = tensor.data.data() + row * row_bytes;
+      const int64_t group = row / lanes;
+      const int lane = static_cast<int>(row % lanes);
+      uint8_t* codes = weight->memory.data() + group * size->codes_stride_bytes;
+      if (weight->wants_quantized()) {
+        pack_integer_row(*quant::integer_format(tensor.type), source, n_in, kernels.signed_q8, lanes, lane, codes,
+                         weight->memory.data() + weight->scales_offset_bytes + group * size->scales_stride_bytes);
+      } else {
+        pack_float_row(tensor, source, size->format, lanes, lane, codes);
+      }
+    }
+  });
+  return weight;
+}
+
+}  // namespace da::backend::cpu

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "backend/backend.h"
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/memory.h"
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "gguf/gguf.h"
+
+namespace da::backend::cpu {
+
+// A matrix packed for one instruction set: rows in groups of `lanes`, the last one filled up with zero rows. All codes
+// come first (each group 64-byte aligned), then all scales.
+class PackedWeight : public Weight {
+ public:
+  bool wants_quantized() const { return format >= PackedFormat::kQ4_0; }
+  int64_t n_groups() const { return (n_out + lanes - 1) / lanes; }
+
+  PackedFormat format = PackedFormat::kF32;
+  int lanes = 0;
+  Memory memory;
+  int64_t codes_stride_bytes = 0, scales_stride_bytes = 0, scales_offset_bytes = 0;
+  bool packed = false;                 // false: only rows are looked up
+  std::span<const std::byte> rows;     // the GGUF tensor, for look-ups; empty if not wanted
+};
+
+struct PackedSize {
+  PackedFormat format;
+  int64_t codes_stride_bytes, scales_stride_bytes;  // of a group
+  uint64_t total_bytes;
+};
+// What packing takes; the planner's number too. Types without kernels of their own are widened to F32.
+Result<PackedSize> packed_size(gguf::TensorType type, int64_t n_out, int64_t n_in, int lanes);
+
+// Reads `tensor` [n_out][n_in] and packs it, in parallel.
+Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
+                                                  ThreadPool& pool);
+
+}  // namespace da::backend::cpu

@@ -1,0 +1,14 @@
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/simd/scalar.h"
+#include "backend/cpu/body/linear-inl.h"
+#include "backend/cpu/body/functions.h"
+
+namespace da::backend::cpu::scalar {
+
+void linear_q2_k(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q2_K>(job, begin, end); }
+void linear_q3_k(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q3_K>(job, begin, end); }
+void linear_q4_k(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q4_K>(job, begin, end); }
+void linear_q5_k(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q5_K>(job, begin, end); }
+void linear_q6_k(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<Q6_K>(job, begin, end); }
+
+}  // namespace da::backend::cpu::scalar

@@ -1,0 +1,97 @@
+#pragma once
+
+// AVX2 with FMA and F16C. Only for sources compiled for it.
+#include <immintrin.h>
+
+#define DA_CPU_TARGET avx2
+
+namespace da::backend::cpu::avx2 {
+
+constexpr int kLanes = 8;
+constexpr int kRegisters = 16;
+constexpr bool kSignedQ8 = true;
+
+using VecF = __m256;   // 8 float32
+using VecI = __m256i;  // 8 int32
+using VecB = __m256i;  // 32 bytes
+
+static inline VecF zero() { return _mm256_setzero_ps(); }
+static inline VecF set1(float x) { return _mm256_set1_ps(x); }
+static inline VecF load(const float* p) { return _mm256_loadu_ps(p); }
+static inline void store(float* p, VecF x) { _mm256_storeu_ps(p, x); }
+static inline VecF load_half(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+static inline void store_half(uint16_t* p, VecF x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+static inline VecF load_bf16(const uint16_t* p) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+}
+static inline VecF load_i8(const uint8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+static inline VecF load_u8(const uint8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+static inline VecF fma(VecF a, VecF b, VecF c) { return _mm256_fmadd_ps(a, b, c); }
+static inline VecF add(VecF a, VecF b) { return _mm256_add_ps(a, b); }
+static inline VecF sub(VecF a, VecF b) { return _mm256_sub_ps(a, b); }
+static inline VecF mul(VecF a, VecF b) { return _mm256_mul_ps(a, b); }
+static inline VecF div(VecF a, VecF b) { return _mm256_div_ps(a, b); }
+static inline VecF max(VecF a, VecF b) { return _mm256_max_ps(a, b); }  // b if either is NaN
+static inline VecF min(VecF a, VecF b) { return _mm256_min_ps(a, b); }
+static inline VecF abs(VecF a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
+static inline VecF zero_if_less(VecF y, VecF x, VecF bound) { return _mm256_and_ps(_mm256_cmp_ps(x, bound, _CMP_NLT_UQ), y); }
+static inline float reduce_add(VecF a) {
+  __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
+static inline float reduce_max(VecF a) {
+  __m128 x = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
+}
+static inline VecI round_to_int(VecF a) { return _mm256_cvtps_epi32(a); }
+static inline VecF to_float(VecI a) { return _mm256_cvtepi32_ps(a); }
+static inline VecF power_of_two(VecI n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23)); }
+static inline VecI add_i(VecI a, VecI b) { return _mm256_add_epi32(a, b); }
+static inline int reduce_add_i(VecI a) {
+  __m128i x = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
+}
+static inline void store_i8(int8_t* p, VecI a) {
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+}
+
+static inline VecI zero_i() { return _mm256_setzero_si256(); }
+template <int kShift>
+static inline VecI set1_shifted(int x) { return _mm256_slli_epi32(_mm256_set1_epi32(x), kShift); }
+static inline VecB load_bytes(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+static inline VecB or_bytes(VecB a, VecB b) { return _mm256_or_si256(a, b); }
+// Each byte shifted right (left if negative) by kShift and masked; the mask takes what crossed from a neighbour.
+template <int kShift, int kMask>
+static inline VecB shift_mask(VecB a) {
+  if constexpr (kShift > 0) a = _mm256_srli_epi16(a, kShift);
+  if constexpr (kShift < 0) a = _mm256_slli_epi16(a, -kShift);
+  return _mm256_and_si256(a, _mm256_set1_epi8(kMask));
+}
+static inline __m256i broadcast4(const int8_t* a) {
+  int a4;
+  __builtin_memcpy(&a4, a, 4);
+  return _mm256_set1_epi32(a4);
+}
+static inline VecI dot4_bytes(VecI acc, __m256i unsigned_bytes, __m256i signed_bytes) {
+  const __m256i pairs = _mm256_maddubs_epi16(unsigned_bytes, signed_bytes);
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+// acc[lane] += sum of 4 of codes[4 * lane + j] * a[j], codes unsigned, at most 127: pairs then fit 16 bits.
+static inline VecI dot4(VecI acc, VecB codes, const int8_t* a) { return dot4_bytes(acc, codes, broadcast4(a)); }
+// The same for signed codes: the sign moves to the activation (never -128), and 2 * 128 * 127 fits 16 bits.
+static inline VecI dot4_signed(VecI acc, VecB codes, const int8_t* a) {
+  return dot4_bytes(acc, _mm256_abs_epi8(codes), _mm256_sign_epi8(broadcast4(a), codes));
+}
+
+}  // namespace da::backend::cpu::avx2
