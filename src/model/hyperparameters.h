@@ -32,7 +32,7 @@ struct Hyperparameters {
   float rope_scaling_factor = 1.0F;
   int32_t rope_original_context = 0;  // YaRN
   float rope_attn_factor = 1.0F;      // YaRN, on its magnitude
-  float yarn_beta_fast = 32.0F, yarn_beta_slow = 1.0F;
+  float yarn_ext_factor = 1.0F, yarn_beta_fast = 32.0F, yarn_beta_slow = 1.0F;
 };
 
 // Reads and checks `file`'s hyper-parameters. Errors: kCorruptData names the key, the value found and what it may be;

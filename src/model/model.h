@@ -4,8 +4,6 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <string_view>
-#include <vector>
 
 #include "backend/backend.h"
 #include "base/result.h"
@@ -53,8 +51,5 @@ class Model {
   Hyperparameters hyper_;
   uint64_t weight_bytes_ = 0, buffer_bytes_ = 0;
 };
-
-// Architectures that load() knows.
-std::vector<std::string_view> known_architectures();
 
 }  // namespace da::model
