@@ -36,13 +36,18 @@ class Tokenizer {
 
   int32_t n_tokens() const { return static_cast<int32_t>(bytes_.size()); }
   TokenKind kind(TokenId id) const { return kinds_[static_cast<size_t>(id)]; }
-  // What the token adds to the output, as bytes; perhaps part of a character. Control tokens: "" unless `special`.
-  std::string_view bytes(TokenId id) const { return kind(id) == TokenKind::kControl ? std::string_view() : bytes_[static_cast<size_t>(id)]; }
+  // What the token adds to the output, as bytes; perhaps part of a character. Control and unknown tokens add nothing.
+  std::string_view bytes(TokenId id) const {
+    return kind(id) == TokenKind::kControl || kind(id) == TokenKind::kUnknown ? std::string_view() : written(id);
+  }
   // The token as it is written, control tokens included ("<|im_end|>").
   std::string_view written(TokenId id) const { return bytes_[static_cast<size_t>(id)]; }
   // The bytes that `ids` stand for. `special`: control tokens are written out. Ids out of range: kInvalidArgument.
-  // A SentencePiece-style leading space added by `encode` is taken off again.
+  // The leading space that a SentencePiece-style `encode` puts before the first word is taken off again.
   Result<std::string> decode(std::span<const TokenId> ids, bool special = false) const;
+  // The text as the reference engine's detokenizer gives it: special tokens written out, and for vocabularies that ask for
+  // it the spaces before ?!., and some contractions dropped. Not the inverse of `encode`; for comparing engines.
+  Result<std::string> detokenize(std::span<const TokenId> ids) const;
 
   TokenId bos() const { return bos_; }  // -1: none
   TokenId eos() const { return eos_; }
@@ -54,12 +59,15 @@ class Tokenizer {
   std::string_view pre() const { return pre_; }              // pre-tokenizer name, "" if none
 
  protected:
+  // Takes over what all kinds of tokenizer share: texts, kinds, special ids.
+  void adopt(const struct Vocabulary& vocabulary);
+
   std::string model_, pre_;
   std::vector<std::string> bytes_;
   std::vector<TokenKind> kinds_;
   std::vector<bool> end_of_generation_;
   TokenId bos_ = -1, eos_ = -1;
-  bool add_bos_ = false, add_eos_ = false, strip_leading_space_ = false;
+  bool add_bos_ = false, add_eos_ = false, strip_leading_space_ = false, clean_spaces_ = false;
 };
 
 }  // namespace da::tokenizer

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "tokenizer/merge.h"
+#include "tokenizer/pretokenizer.h"
+#include "tokenizer/special_tokens.h"
+#include "tokenizer/text_index.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
+#include "tokenizer/word_cache.h"
+
+namespace da::tokenizer {
+
+// Byte-level BPE (model "gpt2"): the pre-tokenizer cuts the text into words, each word's bytes merge by the list of merges.
+class BpeTokenizer final : public Tokenizer {
+ public:
+  static Result<std::unique_ptr<Tokenizer>> make(const Vocabulary& vocabulary);
+  std::vector<TokenId> encode(std::string_view text, EncodeOptions options) const override;
+
+ private:
+  BpeTokenizer(const Vocabulary& vocabulary, PreTokenizer pre_tokenizer);
+  Status load_merges(const Vocabulary& vocabulary, const TextIndex& written);
+  void add_merge(TokenId left, TokenId right, PairMerge merge);
+  PairMerge find_merge(TokenId left, TokenId right) const;
+  void encode_word(std::string_view word, WordCache& cache, Merger& merger, std::vector<TokenId>& out) const;
+  void merge_word(std::string_view word, Merger& merger, std::vector<TokenId>& out) const;
+
+  struct Merge {
+    uint64_t pair = ~uint64_t{0};  // left id, right id; all ones: free
+    PairMerge result;
+  };
+
+  PreTokenizer pre_tokenizer_;
+  SpecialTokens special_tokens_;
+  TokenId byte_tokens_[256];              // -1: none
+  std::vector<PairMerge> byte_merges_;    // [256][256] the first merges of every word, without hashing
+  std::vector<Merge> merges_;             // open addressing, at most half full
+  TextIndex words_;                       // tokens by their bytes; filled if the pre-tokenizer ignores merges
+  TokenId unknown_ = -1;
+};
+
+}  // namespace da::tokenizer

@@ -1,0 +1,95 @@
+#include "tokenizer/pretokenizer.h"
+
+#include <array>
+
+#include "tokenizer/scanners.h"
+
+namespace da::tokenizer {
+namespace {
+
+constexpr ScanStage kLlama3[] = {scan_llama3};
+constexpr ScanStage kQwen2[] = {scan_qwen2};
+constexpr ScanStage kQwen35[] = {scan_qwen35};
+constexpr ScanStage kGpt2[] = {scan_gpt2};
+constexpr ScanStage kGpt4o[] = {scan_gpt4o};
+constexpr ScanStage kTekken[] = {scan_tekken};
+constexpr ScanStage kStarcoder[] = {isolate_number, scan_gpt2};
+constexpr ScanStage kDefault[] = {isolate_punctuation, scan_gpt2, isolate_numbers, isolate_ascii_triples};
+constexpr ScanStage kFalcon[] = {isolate_punctuation, scan_gpt2, isolate_ascii_triples};
+constexpr ScanStage kDeepseekLlm[] = {isolate_newline,        isolate_cased_letters, isolate_fullwidth_punctuation,
+                                      isolate_trailing_space, isolate_cjk,           isolate_numbers};
+constexpr ScanStage kDeepseekCoder[] = {isolate_newline, isolate_letters, isolate_punctuation_after_space, isolate_cjk, isolate_number};
+constexpr ScanStage kDeepseek3[] = {isolate_number_triples, isolate_cjk_kana, scan_deepseek3};
+
+struct Entry {
+  std::string_view name;
+  std::span<const ScanStage> stages;
+  bool ignores_merges = false, adds_bos_by_default = false, cleans_spaces = true;
+};
+
+// Names as converters write them; "" is an old file without the key, which the reference reads as "default".
+constexpr auto kEntries = std::to_array<Entry>({
+    {"", kDefault},
+    {"default", kDefault},
+    {"llama3", kLlama3, true, true},
+    {"llama-v3", kLlama3, true, true},
+    {"llama-bpe", kLlama3, true, true},
+    {"falcon3", kLlama3, true, true},
+    {"falcon-h1", kLlama3, true, true},
+    {"pixtral", kLlama3, true, true},
+    {"lfm2", kLlama3, true, true},
+    {"dbrx", kLlama3},
+    {"smaug-bpe", kLlama3},
+    {"chatglm-bpe", kLlama3},
+    {"glm4", kLlama3},
+    {"qwen2", kQwen2, false, false, false},
+    {"deepseek-r1-qwen", kQwen2, false, false, false},
+    {"stablelm2", kQwen2},
+    {"megrez", kQwen2},
+    {"qwen35", kQwen35, false, false, false},
+    {"gpt-2", kGpt2},
+    {"phi-2", kGpt2},
+    {"mpt", kGpt2},
+    {"olmo", kGpt2},
+    {"roberta-bpe", kGpt2},
+    {"jina-es", kGpt2},
+    {"jina-de", kGpt2},
+    {"jina-v1-en", kGpt2},
+    {"jina-v2-es", kGpt2},
+    {"jina-v2-de", kGpt2},
+    {"jina-v2-code", kGpt2},
+    {"starcoder", kStarcoder},
+    {"refact", kStarcoder},
+    {"smollm", kStarcoder},
+    {"codeshell", kStarcoder},
+    {"exaone", kStarcoder},
+    {"command-r", kStarcoder, false, false, false},
+    {"falcon", kFalcon},
+    {"gpt-4o", kGpt4o, false, false, false},
+    {"llama4", kGpt4o, false, false, false},
+    {"tekken", kTekken, true, true, false},
+    {"deepseek-llm", kDeepseekLlm, false, false, false},
+    {"deepseek-coder", kDeepseekCoder, false, false, false},
+    {"deepseek-v3", kDeepseek3, false, false, false},
+});
+
+}  // namespace
+
+Result<PreTokenizer> PreTokenizer::from_name(std::string_view name) {
+  std::string known;
+  for (const Entry& entry : kEntries) {
+    if (entry.name == name) {
+      PreTokenizer found;
+      found.stages_ = entry.stages;
+      found.ignores_merges_ = entry.ignores_merges;
+      found.adds_bos_by_default_ = entry.adds_bos_by_default;
+      found.cleans_spaces_ = entry.cleans_spaces;
+      return found;
+    }
+    if (!entry.name.empty()) (known += known.empty() ? "" : ", ") += entry.name;
+  }
+  return Status(ErrorCode::kUnsupported,
+                "unknown pre-tokenizer \"" + std::string(name.substr(0, 64)) + "\" (tokenizer.ggml.pre); known: " + known);
+}
+
+}  // namespace da::tokenizer

@@ -1,0 +1,194 @@
+#include "tokenizer/spm.h"
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+
+#include "tokenizer/unicode.h"
+
+namespace da::tokenizer {
+namespace {
+
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
+
+// A character's bytes as a number; `text` is not empty.
+uint32_t packed(std::string_view character) {
+  uint32_t value = 0;
+  for (const char c : character) value = value << 8 | static_cast<unsigned char>(c);
+  return value;
+}
+
+uint64_t hash_pair(uint32_t left, uint32_t right) {
+  uint64_t hash = (uint64_t{left} << 32 | right) * 0x9E3779B97F4A7C15;
+  return hash ^ hash >> 32;
+}
+
+// The character at the front, by its first byte alone, as the reference cuts it: in broken text it may swallow a
+// neighbour's bytes, which then all become byte tokens.
+std::string_view first_character(std::string_view text) { return text.substr(0, char_length(text[0])); }
+
+std::string with_spaces(std::string_view text) {
+  std::string out;
+  for (size_t mark = text.find(kSpaceMark); mark != std::string_view::npos; mark = text.find(kSpaceMark)) {
+    out += text.substr(0, mark);
+    out += ' ';
+    text.remove_prefix(mark + kSpaceMark.size());
+  }
+  return out += text;
+}
+
+bool can_merge_into(TokenKind kind) {
+  // Control tokens must not come out of plain text, nor byte tokens out of their own spelling.
+  return kind == TokenKind::kNormal || kind == TokenKind::kUserDefined || kind == TokenKind::kUnused;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> SpmTokenizer::make(const Vocabulary& vocabulary) {
+  auto tokenizer = std::unique_ptr<SpmTokenizer>(new SpmTokenizer(vocabulary));
+  const bool has_bytes = std::find(std::begin(tokenizer->byte_tokens_), std::end(tokenizer->byte_tokens_), -1) ==
+                         std::end(tokenizer->byte_tokens_);
+  if (!has_bytes && tokenizer->unknown_ < 0) {
+    return Status(ErrorCode::kCorruptData, "vocabulary has neither all 256 byte tokens nor an unknown token: some text could not be encoded");
+  }
+  return std::unique_ptr<Tokenizer>(std::move(tokenizer));
+}
+
+SpmTokenizer::SpmTokenizer(const Vocabulary& vocabulary) : special_tokens_(vocabulary) {
+  const auto n = static_cast<size_t>(vocabulary.n_tokens());
+  adopt(vocabulary);
+  // SentencePiece's own numbers, for files that do not say.
+  const auto fallback = [&](TokenId id) { return id < vocabulary.n_tokens() ? id : TokenId{-1}; };
+  unknown_ = vocabulary.unknown >= 0 ? vocabulary.unknown : fallback(0);
+  if (bos_ < 0) bos_ = fallback(1);
+  if (eos_ < 0 && (eos_ = fallback(2)) >= 0) end_of_generation_[static_cast<size_t>(eos_)] = true;
+  add_bos_ = vocabulary.add_bos.value_or(true);
+  add_eos_ = vocabulary.add_eos.value_or(false);
+  add_space_prefix_ = strip_leading_space_ = vocabulary.add_space_prefix.value_or(true);
+
+  std::fill(std::begin(byte_tokens_), std::end(byte_tokens_), -1);
+  index_.reserve(n);
+  size_t n_pairs = 0;
+  for (const std::string_view text : vocabulary.texts) n_pairs += text.size();
+  pairs_.assign(std::bit_ceil(n_pairs * 4 + 1024) / 64, 0);
+  for (size_t i = 0; i < n; ++i) {
+    const std::string_view text = vocabulary.texts[i];
+    const auto id = static_cast<TokenId>(i);
+    if (kinds_[i] == TokenKind::kByte) {
+      byte_tokens_[byte_of_token(text)] = id;
+      bytes_[i].assign(1, static_cast<char>(byte_of_token(text)));
+      continue;
+    }
+    if (!can_merge_into(kinds_[i])) continue;
+    if (!text.empty()) index_.add(text, id);
+    note_pairs(text);
+    if (kinds_[i] != TokenKind::kUserDefined) bytes_[i] = with_spaces(text);
+  }
+  for (int byte = 0; byte < 256; ++byte) {
+    const char text = static_cast<char>(byte);
+    if (byte_tokens_[byte] < 0) byte_tokens_[byte] = index_.find({&text, 1});
+  }
+
+  // Equal scores share a rank: among them the leftmost pair merges first.
+  ranks_.resize(n, 0);
+  if (vocabulary.scores.empty()) return;
+  std::vector<uint32_t> order(n);
+  std::iota(order.begin(), order.end(), 0U);
+  const auto& scores = vocabulary.scores;
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
+  for (size_t i = 1; i < n; ++i) ranks_[order[i]] = ranks_[order[i - 1]] + (scores[order[i]] < scores[order[i - 1]] ? 1 : 0);
+}
+
+void SpmTokenizer::note_pairs(std::string_view text) {
+  if (text.empty()) return;
+  std::string_view left = first_character(text);
+  text.remove_prefix(left.size());
+  while (!text.empty()) {
+    const std::string_view right = first_character(text);
+    const uint64_t bit = hash_pair(packed(left), packed(right)) & (pairs_.size() * 64 - 1);
+    pairs_[bit / 64] |= uint64_t{1} << bit % 64;
+    left = right;
+    text.remove_prefix(right.size());
+  }
+}
+
+bool SpmTokenizer::may_join(std::string_view left, std::string_view right) const {
+  const uint64_t bit = hash_pair(packed(left), packed(right)) & (pairs_.size() * 64 - 1);
+  return (pairs_[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+std::vector<TokenId> SpmTokenizer::encode(std::string_view text, EncodeOptions options) const {
+  std::vector<TokenId> out;
+  out.reserve(text.size() / 3 + 8);
+  if (options.add_special && add_bos_ && bos_ >= 0) out.push_back(bos_);
+  WordCache cache(text.size());
+  Merger merger;
+  bool after_special = true;
+  special_tokens_.split(text, options.parse_special, [&](const Fragment& fragment) {
+    if (fragment.token >= 0) {
+      out.push_back(fragment.token);
+    } else {
+      encode_fragment(fragment.text, add_space_prefix_ && after_special, cache, merger, out);
+    }
+    after_special = fragment.token >= 0;
+  });
+  if (options.add_special && add_eos_ && eos_ >= 0) out.push_back(eos_);
+  return out;
+}
+
+void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger& merger,
+                                   std::vector<TokenId>& out) const {
+  std::string marked;
+  marked.reserve(text.size() + text.size() / 2 + 8);
+  if (add_space) marked += kSpaceMark;
+  for (const char c : text) {
+    if (c == ' ') {
+      marked += kSpaceMark;
+    } else {
+      marked += c;
+    }
+  }
+  const std::string_view all = marked;
+  size_t begin = 0;
+  std::string_view last = first_character(all);
+  for (size_t at = last.size(); at < all.size();) {
+    const std::string_view next = first_character(all.substr(at));
+    if (!may_join(last, next) || at - begin >= kMaxMergeBytes) {
+      encode_chunk(all.substr(begin, at - begin), cache, merger, out);
+      begin = at;
+    }
+    last = next;
+    at += next.size();
+  }
+  encode_chunk(all.substr(begin), cache, merger, out);
+}
+
+void SpmTokenizer::encode_chunk(std::string_view chunk, WordCache& cache, Merger& merger, std::vector<TokenId>& out) const {
+  if (cache.append(chunk, out)) return;
+  const size_t n_before = out.size();
+  merger.clear();
+  for (size_t at = 0; at < chunk.size();) {
+    const std::string_view character = first_character(chunk.substr(at));
+    merger.add(static_cast<uint32_t>(at), index_.find(character));
+    at += character.size();
+  }
+  merger.run(
+      static_cast<uint32_t>(chunk.size()),
+      [&](TokenId, TokenId, uint32_t begin, uint32_t end) {
+        const TokenId merged = index_.find(chunk.substr(begin, end - begin));
+        return merged < 0 ? PairMerge{} : PairMerge{ranks_[static_cast<size_t>(merged)], merged};
+      },
+      [&](TokenId id, uint32_t begin, uint32_t end) {
+        if (id >= 0) {
+          out.push_back(id);
+          return;
+        }
+        for (const char c : chunk.substr(begin, end - begin)) {
+          const TokenId byte_token = byte_tokens_[static_cast<unsigned char>(c)];
+          out.push_back(byte_token >= 0 ? byte_token : unknown_);
+        }
+      });
+  cache.remember(chunk, std::span(out).subspan(n_before));
+}
+
+}  // namespace da::tokenizer

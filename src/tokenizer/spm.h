@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "tokenizer/merge.h"
+#include "tokenizer/special_tokens.h"
+#include "tokenizer/text_index.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
+#include "tokenizer/word_cache.h"
+
+namespace da::tokenizer {
+
+// SentencePiece-style BPE (model "llama"): neighbours whose text is a token merge, best score first; what is no token at
+// the end becomes byte tokens.
+class SpmTokenizer final : public Tokenizer {
+ public:
+  static Result<std::unique_ptr<Tokenizer>> make(const Vocabulary& vocabulary);
+  std::vector<TokenId> encode(std::string_view text, EncodeOptions options) const override;
+
+ private:
+  explicit SpmTokenizer(const Vocabulary& vocabulary);
+  void encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger& merger, std::vector<TokenId>& out) const;
+  void encode_chunk(std::string_view chunk, WordCache& cache, Merger& merger, std::vector<TokenId>& out) const;
+  void note_pairs(std::string_view text);
+  bool may_join(std::string_view left, std::string_view right) const;
+
+  SpecialTokens special_tokens_;
+  TextIndex index_;               // texts that merging may make, as in the file ("▁" for a space)
+  std::vector<uint32_t> ranks_;   // [n_tokens] 0 for the best score
+  TokenId byte_tokens_[256];      // -1: none
+  TokenId unknown_ = -1;
+  bool add_space_prefix_ = true;
+  // Bloom filter over the pairs of neighbouring characters in all tokens; where a pair is absent no merge can cross, so
+  // the text may be cut there.
+  std::vector<uint64_t> pairs_;
+};
+
+}  // namespace da::tokenizer
