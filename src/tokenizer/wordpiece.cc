@@ -74,8 +74,8 @@ void WordPieceTokenizer::encode_fragment(std::string_view text, std::string& wor
     const uint16_t classes = char_class(c);
     if ((classes & kSpace) != 0) {
       finish_word();
-    } else if (c == 0 || c == 0xFFFD || (classes & kControlLike) != 0) {
-      continue;  // the original drops these; the word goes on
+    } else if (c == 0 || c == 0xFFFD || (classes & (kControlLike | kMark)) != 0) {
+      continue;  // dropped; the word goes on
     } else if ((classes & kPunctuation) != 0 || (c < 0x7F && (classes & kSymbol) != 0) || is_chinese(c)) {
       finish_word();
       utf8::append(word, to_lower(c));
