@@ -22,14 +22,20 @@ CHANGE_ADVERBS = ("同比 环比 较去年 大幅 小幅 连续三个月 再度 
                   "!较同行 !比计划").split()
 STATES = ("为 达 达到 是 约为 超过 不足 接近 高达 仅为 仅有 占 相当于 升至 降至 增至 突破 跌破 跌至 回升至 回落至 稳定在 维持在 首次突破 首次超过 再次突破 已超 "
           "保持在 创下 报 收于 录得 锁定在 !逼近 !触及 !滑向 !反弹至").split()
-RATES = ("出勤率 准时率 合格率 空置率 入住率 满意度 返修率 到课率 中签率 使用率 签约率 复诊率 完成率 覆盖率 渗透率 差评率 转化率 占比 市占率 毛利率 成本 报价 "
-         "日均客流 运费 租金 单价 库存 交货周期 排队时间 平均年龄 客单价 工资 电费 订单 人数 产量 流量 访问量 访客数 预约量 开工率 增速 份额").split()
+RATES = """
+%=出勤率 准时率 合格率 空置率 入住率 满意度 返修率 到课率 中签率 使用率 签约率 复诊率 完成率 覆盖率 渗透率 差评率 转化率 占比 市占率 毛利率 开工率 增速 份额
+元 万元=成本 报价 运费 租金 单价 客单价 工资 电费 售价 人均消费 亏损 房租
+天 小时 分钟=交货周期 排队时间 平均工期 等待时间 账期 响应时间 在途时间
+人 人次=日均客流 人数 访客数 参会人数 在校生 报名人数
+件 台 单 吨 份=库存 订单 产量 预约量 发货量 缺口 销量 进口量 积压量
+亿元 万元=营收 投资额 负债 利润 存款 销售额 罚款 预算
+""".strip().splitlines()
 SPEECH = "表示 宣布 承认 否认 透露 强调 指出 回应称 解释称 承诺 坦言 介绍 通知 证实 !直言 !披露".split()
 SPEECH_CONTENT = """
 {period}[不再|暂不|将继续|计划][涨价|招人|扩产|裁员|开店]
 [目前|现在][一切正常|运转平稳|仍在排查|进展顺利]
 [缺口|费用|亏损|投入][约|超过|达到]{money}
-[涉及|影响]{count}[用户|订单|产品|客户]
+[涉及|影响]{count:名用户 份订单 家客户 件产品 户家庭}
 {deadline}[给出结果|恢复供应|完成整改|公布名单]
 [原因|责任]在于[操作失误|线路老化|供应商违约|天气影响]
 [交付|发货|维修][需要|至少要]{day}
@@ -46,13 +52,13 @@ EVENTS = """
 """.strip().splitlines()
 TAILS = """
 ，[同比|环比|较去年][增长|下降|增加|减少]{pct}
-，[比计划|比去年][多|少]{count}
+，[比计划|比去年][多|少]{pct}
 ，[用时|历时|耗时]{day}
 ，[花费|总价|涉及金额|合计]{money}
 ，[完成|占]全年目标的{pct}
 ，[覆盖|涉及]{city}和{city}
 ，其中{pct}来自{region}
-（[上年同期|去年|此前]为{count}）
+（[上年同期|去年|此前]为{pct}）
 """.strip().splitlines()
 
 
@@ -113,12 +119,12 @@ class General:
         return self.timed(self.actor(), f"<a:{adverb}{verbs}[了|]><r:{objects}{tail if self.chance(0.5) else ''}>")
 
     def measure(self):
-        self.metric_unit = self.pick(["%", "%", "元", "天", "人", "件", "吨", "亿元", "万元", "小时", "分钟", "台", "家"])
-        r = self.rng.random()
-        if r < 0.35:
+        if self.chance(0.35):
             return "{region}{product}{metric}"
         owner = self.pick(["", "", "{org}", "{city}", "{dept}", "{product}", "{segment}", "{region}{industry}", self.chars(2, 3)])
-        return owner + self.pick(RATES)
+        units, names = self.pick(RATES).split("=")
+        self.metric_unit = self.pick(units.split())
+        return owner + self.pick(names.split())
 
     def slot_change(self):
         return self.pick([self.slot_pct, self.slot_pct, self.slot_points, self.slot_value])()

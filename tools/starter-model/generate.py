@@ -26,6 +26,48 @@ EN = [(texts_en.market, 0.4), (texts_en.complaint, 0.16), (texts_en.review, 0.12
 ENGLISH_SHARE = 0.25
 
 
+def mapped(value, change):
+    """The change applied to every string of a report."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: mapped(item, change) for key, item in value.items()}
+    return [mapped(item, change) for item in value] if isinstance(value, list) else value
+
+
+def typography(rng, text, gold, english):
+    """Some texts use other quotation marks, brackets or commas, alike in text and report."""
+    change = {}
+    if rng.random() < 0.35:
+        change.update({"“": '"', "”": '"'})
+    if not english and rng.random() < 0.12:
+        change.update({"（": "(", "）": ")"})
+    if not english and rng.random() < 0.04:
+        change.update({"，": ",", "：": ":", "；": ";"})
+    table = str.maketrans(change)
+    return text.translate(table), mapped(gold, lambda value: value.translate(table))
+
+
+def layout(rng, text, gold, english):
+    """Line ends, list marks and a title; they lie between sentences, so no gold value changes."""
+    stop = ". " if english else "。"
+    if rng.random() < 0.2:
+        sentences = text.split(stop)
+        mark = rng.choice(["", "", "- ", "• ", "%d. ", "%d、"])
+        gap = rng.choice(["\n", "\n", "\n\n"])
+        share = rng.choice([0.3, 1.0])
+        text = sentences[0]
+        for i, sentence in enumerate(sentences[1:]):
+            broken = sentence and rng.random() < share
+            lead = (mark % (i + 2) if "%" in mark else mark) if broken else ""
+            text += stop.rstrip() + (gap if broken else stop[1:]) + lead + sentence
+    if rng.random() < 0.05:
+        text = rng.choice(["  ", "\n", "　　"]) + text
+    if rng.random() < 0.3:
+        text += "\n"
+    return text, gold
+
+
 def draw(rng, held_out):
     """One (text, gold) pair; tries again on the rare draw that breaks a rule (two values alike, say)."""
     while True:
@@ -40,6 +82,7 @@ def draw(rng, held_out):
             continue
         text = "".join(s.text for s in segments)
         gold = core.report(segments, mood)
+        text, gold = layout(rng, *typography(rng, text, gold, english), english)
         if not core.problems(text, gold) and len(text) <= (1200 if english else 700):
             return text, gold
 

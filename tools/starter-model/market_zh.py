@@ -29,15 +29,15 @@ FACTS = """
 <s:{segment}占比>[由|从]{pct}<a:[升至|提高到|降至|提升至|下滑到]><r:{pct}>
 <s:{segment}><a:贡献[了|]><r:{pct}的[增量|收入|销量|订单]>
 其中<s:{segment}><a:[同比增长|同比下降|增长|下降|环比增长]><r:{pct}>
-<s:[毛利率|{metric}|{product}{metric}]>[由|从]{value}<a:[改善至|提高到|提升至|下滑至|降到|扩大到]><r:{value}>
+<s:[{metric}|{product}{metric}]>[由|从]{value}<a:[改善至|提高到|提升至|下滑至|降到|扩大到]><r:{value}>
 !<s:[期末库存|应收账款|经营现金流|研发费用|销售费用|合同负债|资本开支]><a:[为|达|降至|升至|增至]><r:{money}>
 <s:[前五大厂商|头部三家企业|前十名品牌]><a:合计占><r:{pct}的[份额|市场|销量]>
-<s:{org}><a:[计划|拟|预计]><t:{period}><r:[新增|建成|开设|投放]{count}>
+<s:{org}><a:[计划|拟|预计]><t:{period}><r:[新增|建成|开设|投放]{count:家 个 座 条产线 家门店 万台 名员工}>
 <t:{date}>，<s:{org}><a:[发布|推出|上线|上市]><r:[新款|新一代|]{newproduct}，[起售价|定价|售价]{yuan}>
 <t:{date}><s:{org}><a:[签署|签下|中标|取得]><r:[总额|价值|金额]{money}的[订单|合同|采购协议|项目]>
 <s:董事会><a:[批准|通过][了|]><r:[不超过|最高]{money}的[回购|扩产|分红|增资]计划>
-<s:{org}><a:[关闭|新开|裁撤|签约]><r:{count}[门店|网点|工厂|经销商]>
-<s:{city}><a:[新增|拥有|关停]><r:{count}{industry}企业>
+<s:{org}><a:[关闭|新开|裁撤|签约]><r:{count:家 个 余家}[门店|网点|工厂|经销商]>
+<s:{city}><a:[新增|拥有|关停]><r:{count:家 余家 户}{industry}企业>
 <s:{product}[均价|价格|批发价]><a:[较上月|较年初|环比|比去年同期][上涨|下跌|回落|提高]><r:{pct}，[至|报]{yuan}>
 <s:{product}平均[售价|价格]><a:[降至|升至|维持在|跌破]><r:{yuan}[左右|附近|]>
 <t:{period}><s:{region}{product}出口><a:[增长|下降|下滑|攀升]><r:{pct}，[至|达]{count}>
@@ -56,7 +56,7 @@ SURVEYS = """
 !<s:[一项|最新][用户|消费者]访谈><a:提到><r:，<m:<x:{driver}>（{detail}）与<y:{driver}>（{detail}）成为[两个主要理由|推动因素]>> => claim: 作者认为$x与$y是关键驱动因素
 <s:[用户|消费者|行业|客户|市场|经销商|问卷]调研><a:显示><r:，<m:<x:{driver}>（{detail}）与<y:{driver}>（{detail}）是[两大|两项]关键[驱动因素|原因|动力]>> => claim: 作者认为$x与$y是关键驱动因素
 <s:{org}调查><a:[显示|表明|发现]><r:，<m:<x:{driver}>（{detail}）是[主要|首要|核心][原因|动力|驱动因素]>> => claim: 作者认为$x是主要驱动因素
-<s:对{count}的抽样访问><a:[显示|表明]><r:，<m:<x:{driver}>（{detail}）和<y:{driver}>（{detail}）[最受关注|推动了增长|是增长的主因]>> => claim: 作者认为$x和$y推动了增长
+<s:对{count:名用户 位消费者 家客户 户家庭 名车主}的抽样访问><a:[显示|表明]><r:，<m:<x:{driver}>（{detail}）和<y:{driver}>（{detail}）[最受关注|推动了增长|是增长的主因]>> => claim: 作者认为$x和$y推动了增长
 <s:[问卷结果|回访记录|第三方调研]><a:[显示|表明]><r:，{pct}[受访者|用户|客户|被访者]认为<x:{driver}>[是购买的首要理由|比价格更重要|影响了决策]> => claim: 作者认为$x对购买决策最重要
 """
 VIEW_FACTS = """
@@ -157,7 +157,7 @@ def market(w):
     if mood in ("positive", "neutral") and w.chance(0.4):
         opinions.append([w.fact_view(w.template(lines(SURVEYS)))])
     if not opinions or mood in ("doubt", "neutral") or w.chance(0.4):
-        opinions.append([w.view(w.template(lines(views)))])
+        opinions.append([w.view(w.opinion(polarity) if w.chance(0.35) else w.template(lines(views)))])
     if mood == "doubt" and w.chance(0.4):
         opinions.insert(0, [w.view(w.template(lines(POSITIVE_VIEWS)))])
     key = opinions[-1][0] if mood != "positive" else w.pick(opinions)[0]

@@ -22,10 +22,10 @@ MEETING_FACTS = """
 <s:会议><a:[决定|同意|通过|批准][了|]><r:{topic}，[预算|金额|经费]{money}>
 <s:会议><a:[决定|要求]><t:{deadline}><r:[完成|提交|落实]{topic}>
 <s:{person}><a:负责><r:{topic}>，<t:{deadline}>[提交|完成|反馈]
-<s:{dept}>[须|应|需]<t:{deadline}><a:[完成|提交|上报|落实]><r:{topic}[，共{count}|]>
+<s:{dept}>[须|应|需]<t:{deadline}><a:[完成|提交|上报|落实]><r:{topic}[，共{count:份 项 件 条}|]>
 <s:{topic}><a:由><r:{dept}牵头>，<t:{deadline}>[完成|定稿]
-<s:{topic}>[目前|已]<a:完成><r:{pct}，[剩余|还有]{count}[未处理|待确认]>
-<t:{period}><s:{dept}><a:[处理|完成|跟进]><r:{count}[工单|订单|申请|样品]，[同比|环比][增加|减少]{pct}>
+<s:{topic}>[目前|已]<a:完成><r:{pct}，[剩余|还有]{count:项 份 件}[未处理|待确认]>
+<t:{period}><s:{dept}><a:[处理|完成|跟进]><r:{count:张 份 件 批 个}[工单|订单|申请|样品]，[同比|环比][增加|减少]{pct}>
 <s:{deliverable}><a:[计划|定于|预计]><t:{date}><r:[上线|交付|验收|试运行]>
 !<s:{person}><a:[汇报|通报|介绍]><r:，{topic}[支出|花费|预算]{money}>
 <s:下次会议><a:[定于|安排在]><t:{date}><r:[召开|举行]>
@@ -62,7 +62,7 @@ NOTICE_FACTS = """
 <s:[报名|登记|申请|预约]><a:[截止|截至]><t:{date}>，<r:名额{people}>
 <s:{dept}>[将|]<t:于{date}><a:[组织|举办|开展]><r:{topic}[培训|演练|检查]，[时长{hour}|人数{people}]>
 <t:{date}至{date}><s:[公司|{place}|全体人员|{dept}]><a:放假><r:，共{day}>
-<s:{work}范围><a:[包括|涉及]><r:{place}和{place}，[约|共]{count}>
+<s:{work}范围><a:[包括|涉及]><r:{place}和{place}，[约|共]{count:个点位 个车位 平方米 户 处}>
 """
 NOTICE_VIEWS = """
 !敬请<x:[全体职工|来访人员|业主]>[留意|知悉并遵照执行] => stance: 通知要求$x做好准备
@@ -93,7 +93,7 @@ def meeting(w):
         ("negative", MEETING_BAD, [("正式严肃", "不满与担忧")], [3, 4])])
     clauses = [w.plain(w.template(lines(MEETING_OPEN)))] if w.chance(0.8) else []
     facts = [w.fact(t) for t in several(w, lines(MEETING_FACTS), 2, 5)]
-    opinions = [w.view(t) for t in several(w, lines(views), 1, 2)]
+    opinions = [w.view(t) for t in several(w, lines(views), 1, 2, polarity=polarity)]
     if len(opinions) == 1 and polarity != "neutral" and w.chance(0.5):
         opinions.insert(0, w.view(w.template(lines(MEETING_VIEWS))))
     key = opinions[-1]

@@ -6,7 +6,7 @@ from voices_zh import mood_of, several
 
 MARKET_FACTS = """
 <s:{metric} in {region}> <a:[rose|grew|climbed|fell|dropped|declined]> <r:{pct} to {count}> <t:in {period}>
-<t:In {period}>, <s:{org}> <a:[reported|posted|recorded]> <r:{metric} of {money}, [up|down] {pct} from a year earlier>
+<t:in {period}>, <s:{org}> <a:[reported|posted|recorded]> <r:{metric} of {money}, [up|down] {pct} from a year earlier>
 <s:{org}> <a:[reported|posted]> <r:[revenue|profit|sales] of {money}> <t:for {period}>
 <s:{metric}> <t:in {period}> <a:[rose|fell|grew|slipped]> <r:{pct} to {money}, [above|below] the {money} forecast by analysts>
 <s:[Second-quarter|Full-year|First-half|Quarterly] [revenue|profit|sales]> <a:[rose|fell|climbed|slipped]> <r:{pct} to {money}>
@@ -14,7 +14,7 @@ MARKET_FACTS = """
 <s:{segment}> <a:[accounted for|made up|contributed]> <r:{pct} of [revenue|sales|orders]>
 <s:{org}> <a:[led|topped]> <r:the market with {count}>
 <s:{org}> <a:[shipped|delivered|sold]> <r:{count}, [up|down] {pct}>
-<t:[On |on ]{date}>, <s:{org}> <a:[launched|announced|unveiled]> <r:a [new|cheaper] [service|model|plan] priced at {price}>
+<t:on {date}>, <s:{org}> <a:[launched|announced|unveiled]> <r:a [new|cheaper] [service|model|plan] priced at {price}>
 <s:the board> <a:approved> <r:a [buyback|dividend|loan] [worth|of at most] {money}> <t:until {period}>
 <s:{org}> <a:[plans to open|will close|expects to add|intends to cut]> <r:{count}> <t:[by the end of|in] {period}>
 <s:{org}> <a:[agreed to buy|sold|acquired]> <r:a [rival|supplier|unit] for {money}>
@@ -176,11 +176,11 @@ NOTICE_OPEN = """
 """
 NOTICE_FACTS = """
 <s:{place}> <a:will be closed> <r:for {work}> <t:[on {date}|from {date} to {date}]>
-<t:From {date}>, <s:[the parking fee|the monthly fee|the lunch price]> <a:will be> <r:{price}>
+<t:from {date}>, <s:[the parking fee|the monthly fee|the lunch price]> <a:will be> <r:{price}>
 <s:{place}> <a:reopens> <t:on {date}>
 <s:{work}> <a:will take> <r:about {hours}>
 <s:registration> <a:closes> <t:on {date}>, <r:with places for {people}>
-!<t:On {date}>, <s:{place}> <a:is out of service> <r:because of {work}>
+!<t:on {date}>, <s:{place}> <a:is out of service> <r:because of {work}>
 """
 NOTICE_VIEWS = """
 <x:[residents|staff|visitors|users]> are asked to [plan ahead|use the other entrance|save their work] => stance: The notice asks $x to prepare
@@ -226,11 +226,11 @@ def capital(clause):
     return clause
 
 
-def compose(w, opening, facts, views, mood, low, high, n_views=(1, 2), p_open=0.7):
+def compose(w, opening, facts, views, mood, low, high, n_views=(1, 2), p_general=0.12):
     polarity, tones, intensities = mood
-    clauses = [w.plain(w.template(lines(opening)))] if opening and w.chance(p_open) else []
-    clauses += [w.fact(t) for t in several(w, lines(facts), low, high)]
-    opinions = [w.view(t) for t in several(w, lines(views), *n_views)]
+    clauses = [w.plain(w.template(lines(opening)))] if opening and w.chance(0.7) else []
+    clauses += [w.fact(t) for t in several(w, lines(facts), low, high, p_general)]
+    opinions = [w.view(t) for t in several(w, lines(views), *n_views, polarity=None if views is TIRED else polarity)]
     if len(opinions) == 2 and w.chance(0.4):
         clauses.insert(w.rng.randint(min(1, len(clauses)), len(clauses)), opinions.pop(0))
     clauses += opinions
@@ -239,7 +239,7 @@ def compose(w, opening, facts, views, mood, low, high, n_views=(1, 2), p_open=0.
 
 def market(w):
     polarity, views, tones, intensities = w.pick(MARKET_MOODS)
-    return compose(w, None, MARKET_FACTS, views, (polarity, tones, intensities), 2, 5)
+    return compose(w, None, MARKET_FACTS, views, (polarity, tones, intensities), 2, 5, p_general=0.45)
 
 
 def complaint(w):

@@ -1,6 +1,8 @@
 """English values: names, times, figures."""
 
 import core
+import general_en
+import opinions
 
 DOMAINS = """
 cloud software|revenue subscriptions bookings customer-count|cloud customers;small-business plans;overseas accounts;data storage|lower storage costs;new partner deals;faster onboarding;price cuts
@@ -48,7 +50,7 @@ class Domain:
 ALL_DOMAINS, ALL_HELD_OUT = [Domain(d) for d in DOMAINS], [Domain(d) for d in HELD_OUT_DOMAINS]
 
 
-class ValuesEn(core.Writer):
+class ValuesEn(core.Writer, general_en.GeneralEn, opinions.OpinionsEn):
     def __init__(self, rng, held_out=False, domain=None):
         super().__init__(rng, held_out)
         self.domain = domain or self.pick(ALL_DOMAINS)

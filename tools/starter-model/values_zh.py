@@ -4,6 +4,7 @@ import core
 import general_zh
 import lexicon_zh as lex
 import office_zh
+import opinions
 import tokenizer
 import voices_zh
 
@@ -25,7 +26,7 @@ DOMAINS = [Domain(line) for line in lex.DOMAIN_BLOCK.splitlines()]
 HELD_OUT_DOMAINS = [Domain(line) for line in lex.HELD_OUT_DOMAIN_BLOCK.splitlines()]
 
 
-class ValuesZh(core.Writer, general_zh.General, voices_zh.Voices, office_zh.Office):
+class ValuesZh(core.Writer, general_zh.General, opinions.OpinionsZh, voices_zh.Voices, office_zh.Office):
     def __init__(self, rng, held_out=False, domain=None):
         super().__init__(rng, held_out)
         self.domain = domain or self.pick(DOMAINS)
@@ -169,8 +170,8 @@ class ValuesZh(core.Writer, general_zh.General, voices_zh.Voices, office_zh.Offi
         r = self.rng.randint(3, 4999)
         return self.fig(f"{r}元" if self.chance(0.85) else f"{r}.{self.rng.randint(1, 9)}元")
 
-    def slot_count(self):
-        return self.fig(self.number() + self.pick("家 台 件 套 人 名 个 辆 吨 单 份 次 万件 万人 万套 万单 余家 款 份 条".split()))
+    def slot_count(self, units="台 件 套 单 份 万件 万套 万单 批"):
+        return self.fig(self.number() + self.pick(units.split()))
 
     def slot_people(self):
         if self.chance(0.25):

@@ -24,11 +24,11 @@ COMPLAINT_OPEN = """
 COMPLAINT_BUY = """
 !<t:{recent}><s:我>通过{org}小程序<a:[订了|付了]><r:{yuan}的{item}[订单|定金]>
 <s:我>是<t:{recent}><a:在[贵司官网|你们店里|旗舰店|贵平台|{org}官网|{org}]下单>的[用户|顾客]，<r:订单号尾号{digits}>
-<s:我><t:{recent}><a:[购买|买|订购|下单][了|]><r:{count}{item}，[共|]付款{yuan}>
+<s:我><t:{recent}><a:[购买|买|订购|下单][了|]><r:{count:台 件 套 个}{item}，[共|]付款{yuan}>
 <t:{recent}><s:我>在[你们平台|贵店|{org}|直播间]<a:[买了|购买了|拍下]><r:一台{item}，[价格|花了|实付]{yuan}>
 <s:本人><t:{recent}>在{org}<a:[办理了|充值了|预订了]><r:{yuan}的[会员|年卡|套餐|服务]>
 <s:我家的{item}><t:{recent}><a:[送到|安装好|购入]>，<r:合同编号{code}>
-<t:{recent}><s:我们单位>向贵司<a:[采购了|订了]><r:{count}{item}，[总价|合计]{money}>
+<t:{recent}><s:我们单位>向贵司<a:[采购了|订了]><r:{count:台 件 套}{item}，[总价|合计]{money}>
 """
 COMPLAINT_FACTS = """
 ![谁知|可是|但是|没想到]<s:我>等了[足足|将近|]{day}，<t:{recent}><a:才[收到|等到|拿到]><r:[取件码|货|发货通知|包裹|回复]>
@@ -76,7 +76,7 @@ REVIEW_FACTS = """
 <s:[满电|一次充电]>可以<a:[用|坚持|续航]><r:{hour}>
 <s:[噪音|声音]><a:[大约|实测|只有]><r:{db}>
 <s:[安装|装机][师傅|]><t:{recent}><a:[上门|过来]><r:，[前后|一共]{minute}装好>
-<s:[商家|客服]><a:[赠送了|补发了|退了][我|]><r:[{count}配件|{yuan}差价|{yuan}红包]>
+<s:[商家|客服]><a:[赠送了|补发了|退了][我|]><r:[{count:件 个 套}配件|{yuan}差价|{yuan}红包]>
 <s:[孩子|老人|家里人|同事]><a:[用了|试了]><r:{times}，[都说好|没出过问题|反应一般]>
 <s:[电池|电量]>[放了|用了]{hour}<a:还剩><r:{pct}>
 """
@@ -176,13 +176,16 @@ def sentences(w, clauses):
     return segments
 
 
-def several(w, templates, low, high):
-    """Distinct clauses from one list, in random order."""
+def several(w, templates, low, high, p_general=0.12, polarity=None):
+    """Distinct clauses from one list, in random order; some facts and opinions are of the general kind."""
     wanted = w.rng.randint(low, high)
     chosen = []
-    general = getattr(w, "general_fact", None) if "<a:" in templates[0] else None
     for _ in range(wanted * 3):
-        template = general() if general and w.chance(0.12) else w.template(templates)
+        template = w.template(templates)
+        if polarity and w.chance(0.35):
+            template = w.opinion(polarity)
+        elif "<a:" in template and w.chance(p_general):
+            template = w.general_fact()
         if template not in chosen and len(chosen) < wanted:
             chosen.append(template)
     return chosen
@@ -200,7 +203,7 @@ def complaint(w):
     if w.chance(0.5):
         facts.insert(w.rng.randint(0, len(facts)), w.plain(w.template(lines(COMPLAINT_ASIDE))))
     clauses += facts
-    views = [w.view(t) for t in several(w, lines(COMPLAINT_VIEWS), 1, 2)]
+    views = [w.view(t) for t in several(w, lines(COMPLAINT_VIEWS), 1, 2, polarity="negative")]
     if len(views) == 2 and w.chance(0.3):
         clauses.insert(w.rng.randint(2, len(clauses)), views.pop(0))
     clauses += views
@@ -215,7 +218,7 @@ def review(w):
         ("mixed", REVIEW_MIXED, [("平实中肯", "有褒有贬，期待改进"), ("客观理性", "肯定优点，对不足有保留")], [2, 3]),
     ])
     facts = [w.fact(t) for t in several(w, lines(REVIEW_FACTS), 1, 4)]
-    opinions = [w.view(t) for t in several(w, lines(views), 1, 2)]
+    opinions = [w.view(t) for t in several(w, lines(views), 1, 2, polarity=polarity)]
     clauses = facts + opinions if w.chance(0.6) else opinions[:-1] + facts + opinions[-1:]
     return sentences(w, clauses), mood_of(w, opinions[-1], tones, polarity, intensities)
 
@@ -228,7 +231,7 @@ def interview(w):
     opening = w.plain(w.template(lines(INTERVIEW_OPEN)))
     clauses = [opening]
     facts = [w.fact(t) for t in several(w, lines(STAFF_FACTS), 1, 4)]
-    opinions = [w.view(t) for t in several(w, lines(views), 1, 3)]
+    opinions = [w.view(t) for t in several(w, lines(views), 1, 3, polarity=polarity if views is not TIRED_VIEWS else None)]
     key = opinions[-1]
     body = facts[:]
     for opinion in opinions[:-1]:
