@@ -1,0 +1,218 @@
+#include <algorithm>
+
+#include "engine/grammar/machine.h"
+#include "engine/grammar/token_trie.h"
+
+namespace da::grammar {
+namespace {
+
+// Configurations at one depth of a walk, and how much of `held` they may refer to.
+struct Level {
+  size_t begin, end, held_end;
+};
+
+void set_bit(std::span<uint64_t> mask, uint32_t id) { mask[id / 64] |= uint64_t{1} << (id % 64); }
+
+// Walks a trie and the automaton side by side. The vectors are kept between walks.
+class Walk {
+ public:
+  Walk(const Machine& machine, const std::vector<Held>& held) : machine_(machine), held_(held), n_held_(held.size()) {}
+
+  std::vector<Config>& configs() { return configs_; }
+  std::vector<Held>& held() { return held_; }
+  // False once a step made more configurations than this.
+  bool within(size_t limit) const { return largest_ <= limit; }
+
+  void reset() {
+    configs_.clear();
+    held_.resize(n_held_);
+  }
+
+  // From the configurations in configs(): on_node(node) for every node the automaton can reach.
+  template <class OnNode>
+  void run(const PreorderTrie& trie, OnNode on_node) {
+    levels_.assign(trie.max_depth() + 1, {});
+    levels_[0] = {0, configs_.size(), held_.size()};
+    const std::span<const PreorderTrie::Node> nodes = trie.nodes();
+    for (uint32_t i = 0; i < nodes.size();) {
+      const PreorderTrie::Node& node = nodes[i];
+      const Level from = levels_[node.depth - 1u];
+      configs_.resize(from.end);
+      held_.resize(from.held_end);
+      for (size_t c = from.begin; c < from.end; ++c) {
+        const Config config = configs_[c];
+        machine_.step(config, node.byte, held_, configs_, {from.held_end, from.end});
+      }
+      largest_ = std::max(largest_, configs_.size() - from.end);
+      levels_[node.depth] = {from.end, configs_.size(), held_.size()};
+      if (configs_.size() == from.end) {
+        i = node.subtree_end;
+      } else {
+        on_node(node);
+        ++i;
+      }
+    }
+  }
+
+ private:
+  const Machine& machine_;
+  std::vector<Held> held_;
+  const size_t n_held_;
+  std::vector<Config> configs_;
+  std::vector<Level> levels_;
+  size_t largest_ = 0;
+};
+
+}  // namespace
+
+struct Matcher::State {
+  std::shared_ptr<const Grammar> grammar;
+  Machine machine;
+  std::vector<Held> held;
+  std::vector<Config> configs;
+  size_t compact_at = 64;  // entries of `held`
+
+  explicit State(std::shared_ptr<const Grammar> g) : grammar(std::move(g)), machine(grammar->impl().program) {
+    machine.start(held, configs);
+  }
+
+  // Drops the held frames no configuration stands on.
+  void compact() {
+    std::vector<int32_t> place(held.size(), -1);
+    std::vector<bool> live(held.size(), false);
+    for (const Config& c : configs) {
+      for (int32_t i = c.parent; i >= 0 && !live[static_cast<size_t>(i)]; i = held[static_cast<size_t>(i)].parent) live[static_cast<size_t>(i)] = true;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < held.size(); ++i) {
+      if (!live[i]) continue;
+      place[i] = static_cast<int32_t>(n);
+      held[n] = held[i];
+      if (held[n].parent >= 0) held[n].parent = place[static_cast<size_t>(held[n].parent)];
+      ++n;
+    }
+    held.resize(n);
+    for (Config& c : configs) {
+      if (c.parent >= 0) c.parent = place[static_cast<size_t>(c.parent)];
+    }
+  }
+
+  bool accept(std::string_view bytes) {
+    const size_t n_held = held.size();
+    std::vector<Config> now = configs, next;
+    for (const char byte : bytes) {
+      next.clear();
+      const Machine::Batch batch{held.size(), 0};
+      for (const Config& config : now) machine.step(config, static_cast<uint8_t>(byte), held, next, batch);
+      if (next.empty()) {
+        held.resize(n_held);
+        return false;
+      }
+      std::swap(now, next);
+    }
+    configs = std::move(now);
+    if (held.size() > compact_at) {
+      compact();
+      compact_at = 2 * held.size() + 64;
+    }
+    return true;
+  }
+
+  // The tokens that may follow inside a free string, from what the trie knows: those that stay inside, and those that
+  // close it, sorted by what comes after the quote.
+  void free_string(const Config& config, const TokenTrie::Impl& trie, Walk& walk, std::span<uint64_t> mask) const {
+    const StringRule& rule = machine.program().strings[machine.program().nodes[config.top.node].rule];
+    const uint32_t room = rule.max == kUnbounded ? kUnbounded : rule.max - config.top.count;
+    const std::vector<uint64_t>& inside = trie.inside[std::min(room, TokenTrie::Impl::kCounts - 1)];
+    for (size_t w = 0; w < mask.size(); ++w) mask[w] |= inside[w];
+    for (const auto& [token, characters] : trie.inside_long) {
+      if (characters <= room) set_bit(mask, token);
+    }
+    const auto set_closing = [&](std::span<const uint32_t> items) {
+      for (const uint32_t item : items) {
+        const TokenTrie::Impl::Closing& c = trie.closing[item];
+        if (c.characters <= room && uint64_t{config.top.count} + c.characters >= rule.min) set_bit(mask, c.token);
+      }
+    };
+    walk.reset();
+    machine.finish(config.parent, walk.held(), walk.configs(), {walk.held().size(), 0});
+    set_closing(trie.after_quote.root_items());
+    walk.run(trie.after_quote, [&](const PreorderTrie::Node& node) { set_closing(trie.after_quote.items(node)); });
+  }
+
+  void allowed(const TokenTrie::Impl& trie, std::span<uint64_t> mask) const {
+    // Each configuration alone gives the same mask as all together unless some were dropped for their number.
+    constexpr size_t kAlone = 16;
+    std::fill(mask.begin(), mask.end(), uint64_t{0});
+    Walk walk(machine, held);
+    const auto set_all = [&](const PreorderTrie::Node& node) {
+      for (const uint32_t token : trie.trie.items(node)) set_bit(mask, token);
+    };
+    if (configs.size() <= kAlone) {
+      for (const Config& config : configs) {
+        if (machine.in_free_string(config.top)) {
+          free_string(config, trie, walk, mask);
+        } else {
+          walk.reset();
+          walk.configs().push_back(config);
+          walk.run(trie.trie, set_all);
+        }
+      }
+      if (walk.within(Machine::kMaxConfigs / kAlone)) return;
+      std::fill(mask.begin(), mask.end(), uint64_t{0});
+    }
+    walk.reset();
+    walk.configs() = configs;
+    walk.run(trie.trie, set_all);
+  }
+
+  std::string forced(size_t max_bytes) const {
+    std::string out;
+    State state(*this);
+    while (out.size() < max_bytes && !state.can_end()) {
+      int only = -1;
+      std::vector<Config> next;
+      for (int byte = 0; byte < 256; ++byte) {
+        std::vector<Config> here;
+        const size_t n_held = state.held.size();
+        for (const Config& c : state.configs) state.machine.step(c, static_cast<uint8_t>(byte), state.held, here, {n_held, 0});
+        if (here.empty()) continue;
+        if (only >= 0) return out;
+        only = byte;
+        next = std::move(here);
+      }
+      if (only < 0) return out;
+      state.configs = std::move(next);
+      out.push_back(static_cast<char>(only));
+    }
+    return out;
+  }
+
+  bool can_end() const {
+    return std::any_of(configs.begin(), configs.end(), [](const Config& c) { return c.top.node == kDoneNode; });
+  }
+  bool must_end() const {
+    return std::all_of(configs.begin(), configs.end(), [](const Config& c) { return c.top.node == kDoneNode; });
+  }
+};
+
+Matcher::Matcher(std::shared_ptr<const Grammar> grammar) : state_(std::make_unique<State>(std::move(grammar))) {}
+Matcher::~Matcher() = default;
+Matcher::Matcher(const Matcher& other) : state_(std::make_unique<State>(*other.state_)) {}
+Matcher& Matcher::operator=(const Matcher& other) {
+  *state_ = *other.state_;
+  return *this;
+}
+
+bool Matcher::accept(std::string_view bytes) { return state_->accept(bytes); }
+bool Matcher::can_end() const { return state_->can_end(); }
+bool Matcher::must_end() const { return state_->must_end(); }
+std::string Matcher::forced(size_t max_bytes) const { return state_->forced(max_bytes); }
+
+void Matcher::allowed_tokens(const TokenTrie& trie, std::span<uint64_t> mask) const {
+  DA_CHECK(mask.size() >= trie.impl_->n_words);
+  state_->allowed(*trie.impl_, mask.first(trie.impl_->n_words));
+  std::fill(mask.begin() + static_cast<ptrdiff_t>(trie.impl_->n_words), mask.end(), uint64_t{0});
+}
+
+}  // namespace da::grammar
