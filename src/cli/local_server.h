@@ -1,23 +1,17 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "base/result.h"
 #include "cli/api_client.h"
+#include "cli/settings.h"
 
 namespace da::cli {
 
-struct LocalServerOptions {
-  Address api;               // port 0: a free one
-  int ui_port = 3000;        // 0: a free one
-  std::string log_level = "info";
-};
-
-// Store, scheduler and server put together in this process.
+// Store, scheduler and server put together in this process. Ports 0 are free ones.
 class LocalServer {
  public:
-  static Result<std::unique_ptr<LocalServer>> start(const LocalServerOptions& options);
+  static Result<std::unique_ptr<LocalServer>> start(const Settings& settings);
   virtual ~LocalServer() = default;      // stops serving, ends the runners
   virtual Address api() const = 0;
   virtual Address ui() const = 0;
