@@ -1,0 +1,270 @@
+#include "server/analysis_task.h"
+
+#include <boost/asio/post.hpp>
+#include <cmath>
+#include <typeinfo>
+#include <utility>
+
+#include "server/ollama_common.h"
+
+namespace da::server {
+namespace {
+
+double rounded(double value) { return std::round(value * 10) / 10; }
+
+}  // namespace
+
+AnalysisTask::AnalysisTask(App& app, Start start)
+    : app_(app), start_(std::move(start)), text_bytes_(start_.request.text.size()), strand_(app.pool.new_strand()) {}
+
+AnalysisTask::~AnalysisTask() {
+  wipe(start_.request.text);
+  wipe(state_.event);
+  wipe(prepared_.runner_request);
+}
+
+void AnalysisTask::start() { app_.pool.spawn(strand_, run()); }
+
+void AnalysisTask::cancel() {
+  boost::asio::post(strand_, [self = shared_from_this()] {
+    self->cancelled_ = true;
+    if (self->job_ != nullptr) self->job_->abort(Abort::kDisconnected);
+  });
+}
+
+bool AnalysisTask::queued() const {
+  const std::lock_guard lock(mutex_);
+  return queued_;
+}
+
+bool AnalysisTask::ended() const {
+  const std::lock_guard lock(mutex_);
+  return state_.last;
+}
+
+AnalysisTask::Snapshot AnalysisTask::newer_than(uint64_t known_version) const {
+  const std::lock_guard lock(mutex_);
+  return state_.version > known_version ? state_ : Snapshot{};
+}
+
+bool AnalysisTask::watch(std::function<void()> on_change) {
+  const std::lock_guard lock(mutex_);
+  if (on_change_) return false;
+  on_change_ = std::move(on_change);
+  return true;
+}
+
+void AnalysisTask::unwatch() {
+  const std::lock_guard lock(mutex_);
+  on_change_ = nullptr;
+  unwatched_since_ = Clock::now();
+}
+
+AnalysisTask::Clock::duration AnalysisTask::unwatched_for() const {
+  const std::lock_guard lock(mutex_);
+  return on_change_ ? Clock::duration::zero() : Clock::now() - unwatched_since_;
+}
+
+void AnalysisTask::publish(Json event, bool last) {
+  std::string text = to_text(event);
+  wipe(event);
+  std::function<void()> on_change;
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_.last) return;   // the end is said once
+    std::swap(state_.event, text);
+    ++state_.version;
+    state_.last = last;
+    on_change = on_change_;
+  }
+  wipe(text);
+  if (on_change) on_change();
+}
+
+void AnalysisTask::publish_queued() {
+  const size_t position = start_.position ? start_.position() : 0;
+  publish({{"status", "queued"}, {"position", position}}, false);
+}
+
+void AnalysisTask::refresh_position() {
+  boost::asio::post(strand_, [self = shared_from_this()] {
+    if (self->queued()) self->publish_queued();
+  });
+}
+
+void AnalysisTask::leave_queue() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(queued_, false)) return;
+  }
+  if (start_.left_queue) start_.left_queue();
+}
+
+void AnalysisTask::fail(std::string_view message) { publish({{"status", "error"}, {"error", message}}, true); }
+
+void AnalysisTask::end_by(const Event& event) {
+  if (event.kind == Event::Kind::kFailed && event.status.code() != ErrorCode::kCancelled) {
+    fail(event.status.message());
+  } else {
+    publish({{"status", "cancelled"}}, true);
+  }
+}
+
+double AnalysisTask::seconds_since_start() const {
+  return std::chrono::duration<double>(Clock::now() - created_).count();
+}
+
+Awaitable<void> AnalysisTask::run() {
+  const std::shared_ptr<AnalysisTask> self = shared_from_this();
+  try {
+    Job job(strand_, app_.scheduler);
+    job_ = &job;
+    if (cancelled_) job.abort(Abort::kDisconnected);
+    publish_queued();
+    if (co_await load(job)) co_await generate(job);
+  } catch (const std::exception& error) {
+    app_.config.log.error("exception in an analysis", {{"type", typeid(error).name()}});
+    fail("internal error");
+  }
+  job_ = nullptr;
+  leave_queue();
+  builder_.reset();
+  wipe(start_.request.text);
+  wipe(prepared_.runner_request);
+}
+
+Awaitable<bool> AnalysisTask::load(Job& job) {
+  job.acquire(start_.model, std::nullopt);
+  for (;;) {
+    const std::optional<Event> event = co_await job.next();
+    if (!event) continue;
+    switch (event->kind) {
+      case Event::Kind::kLoading:
+        leave_queue();
+        publish({{"status", "loading"}, {"model", start_.model.name}, {"bytes_done", event->done}, {"bytes_total", event->total}}, false);
+        break;
+      case Event::Kind::kLease: co_return true;
+      case Event::Kind::kFailed:
+      case Event::Kind::kAborted: end_by(*event); co_return false;
+      case Event::Kind::kMessage:
+      case Event::Kind::kProgress:
+      case Event::Kind::kWake: break;
+    }
+  }
+}
+
+Awaitable<void> AnalysisTask::generate(Job& job) {
+  app_.note_use(start_.model);
+  const std::string protocol = job.lease().ready().value("protocol", "");
+  auto prepared = analysis::prepare(start_.request, protocol, start_.options);
+  if (!prepared.is_ok()) {
+    fail(prepared.status().message());
+    co_return;
+  }
+  prepared_ = std::move(*prepared);
+  builder_ = std::make_unique<analysis::ReportBuilder>(start_.request.text, prepared_.language);
+  wipe(start_.request.text);
+  nlohmann::json request = std::exchange(prepared_.runner_request, {});
+  if (!start_.model.go_template.empty()) request["template"] = start_.model.go_template;
+  // The answer is JSON from the first character; a thinking model must not be asked to think before it.
+  if (ollama::has_capability(start_.model, "thinking") && !request.contains("think")) request["think"] = false;
+  job.send(std::move(request));
+
+  bool dirty = false;   // text came that no snapshot shows yet
+  for (;;) {
+    std::optional<std::chrono::milliseconds> wait;
+    if (dirty) {
+      const auto due = last_snapshot_ + app_.config.analysis.snapshot_interval;
+      wait = std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()));
+      if (wait->count() == 0) {
+        publish_writing();
+        dirty = false;
+        continue;
+      }
+    }
+    const std::optional<Event> event = co_await job.next(wait);
+    if (!event) continue;
+    if (event->kind == Event::Kind::kAborted || event->kind == Event::Kind::kFailed) {
+      end_by(*event);
+      co_return;
+    }
+    if (event->kind != Event::Kind::kMessage) continue;
+    const nlohmann::json& message = event->message;
+    const std::string type = message.value("type", "");
+    if (type == "prefill") {
+      leave_queue();
+      publish({{"status", "reading"},
+               {"tokens_done", message.value("done", int64_t{0})},
+               {"tokens_total", message.value("total", int64_t{0})}}, false);
+    } else if (type == "text") {
+      leave_queue();
+      on_text(message);
+      dirty = true;
+    } else if (type == "done") {
+      if (dirty) publish_writing();
+      finish(message);
+      co_return;
+    } else if (type == "error") {
+      fail(ollama::runner_error_text(message.value("code", "internal"), message.value("message", "")));
+      co_return;
+    }
+  }
+}
+
+void AnalysisTask::on_text(const nlohmann::json& message) {
+  const auto now = Clock::now();
+  generated_tokens_ = message.value("generated", generated_tokens_ + 1);
+  if (first_token_ == Clock::time_point()) {
+    first_token_ = now;
+    first_count_ = generated_tokens_;
+    time_to_first_token_ms_ = rounded(seconds_since_start() * 1000);
+  }
+  builder_->push(message.value("text", ""));
+}
+
+void AnalysisTask::publish_writing() {
+  last_snapshot_ = Clock::now();
+  Json result = builder_->partial_result();
+  const double seconds = std::chrono::duration<double>(last_snapshot_ - first_token_).count();
+  const double rate = seconds > 0 ? static_cast<double>(generated_tokens_ - first_count_) / seconds : 0;
+  Json event = {{"status", "writing"}, {"report", analysis::to_markdown(result)}};
+  event["result"] = std::move(result);
+  event["generated_tokens"] = generated_tokens_;
+  event["tokens_per_second"] = rounded(rate);
+  event["time_to_first_token_ms"] = time_to_first_token_ms_;
+  publish(std::move(event), false);
+}
+
+void AnalysisTask::finish(const nlohmann::json& done) {
+  const std::string reason = done.value("reason", "stop");
+  if (reason == "cancelled") {
+    publish({{"status", "cancelled"}}, true);
+    return;
+  }
+  const int64_t generated = done.value("generated_tokens", generated_tokens_);
+  auto result = builder_->finish();
+  if (!result.is_ok()) {
+    const std::string cut = "the report was cut off after " + std::to_string(generated) + " tokens, the most allowed here";
+    fail(reason == "length" ? cut : result.status().message());
+    return;
+  }
+  std::vector<std::string> warnings = std::move(prepared_.warnings);
+  if (const int n = builder_->rejected_quotes(); n > 0) {
+    warnings.push_back(std::to_string(n) + (n == 1 ? " item was left out: its quote is" : " items were left out: their quotes are") +
+                       " not in the text");
+  }
+  const double decode_s = static_cast<double>(done.value("decode_ns", int64_t{0})) / 1e9;
+  Json stats = {{"model", start_.model.name},
+                {"prompt_tokens", done.value("prompt_tokens", int64_t{0})},
+                {"generated_tokens", generated},
+                {"time_to_first_token_ms", time_to_first_token_ms_},
+                {"tokens_per_second", decode_s > 0 ? rounded(static_cast<double>(generated) / decode_s) : 0.0},
+                {"total_ms", rounded(seconds_since_start() * 1000)}};
+  Json event = {{"status", "complete"}, {"report", analysis::to_markdown(*result)}};
+  event["result"] = std::move(*result);
+  event["stats"] = std::move(stats);
+  event["warnings"] = std::move(warnings);
+  publish(std::move(event), true);
+}
+
+}  // namespace da::server
