@@ -4,7 +4,7 @@ import { spansOf, type Claim, type Claims } from '../report/claims';
 import type { Highlight } from '../state/useHighlight';
 import { CodePointIndex } from '../text/codePoints';
 import { guessLanguage } from '../text/script';
-import { segmentText, type Segment } from '../text/segments';
+import { chunkEnds, segmentText, type Segment } from '../text/segments';
 import { revealIn } from './scroll';
 
 interface Props {
@@ -21,7 +21,8 @@ export function MarkedText({ text, claims, highlight }: Props) {
   // A new claims object comes with every event; the text is cut anew only when a span has changed.
   const spans = spansOf(claims);
   const spansKey = JSON.stringify(spans);
-  const segments = useMemo(() => segmentText(text, index, spans), [text, index, spansKey]);
+  const ends = useMemo(() => chunkEnds(text), [text]);
+  const chunks = useMemo(() => segmentText(text, index, spans, ends), [text, index, spansKey, ends]);
   const byId = useMemo(() => new Map(claims.all.map((claim) => [claim.id, claim])), [spansKey]);
   const { activeIds, source, hover, pin } = highlight;
 
@@ -29,7 +30,7 @@ export function MarkedText({ text, claims, highlight }: Props) {
     if (source !== 'report' || activeIds.length === 0) return;
     const mark = container.current?.querySelector('mark[data-active]');
     if (mark) revealIn(container.current!, mark);
-  }, [activeIds, source, segments]);
+  }, [activeIds, source, chunks]);
 
   const claimIdsAt = (event: SyntheticEvent) =>
     (event.target as Element).closest('mark')?.dataset.claims?.split(' ') ?? [];
@@ -48,30 +49,56 @@ export function MarkedText({ text, claims, highlight }: Props) {
       onPointerLeave={() => hover('text', [])}
       onClick={(event) => pin('text', claimIdsAt(event))}
     >
-      <Segments segments={segments} byId={byId} activeIds={activeIds} />
+      {chunks.map((segments, i) => (
+        <Chunk key={i} segments={segments} byId={byId} activeIds={activeIdsIn(segments, activeIds)} />
+      ))}
     </div>
   );
 }
 
-const Segments = memo(function Segments(props: {
-  segments: Segment[];
+interface ChunkProps {
+  segments: readonly Segment[];
   byId: ReadonlyMap<string, Claim>;
-  activeIds: readonly string[];
-}) {
-  return props.segments.map((segment, i) => {
-    if (segment.claimIds.length === 0) return segment.text;
-    const activeId = segment.claimIds.find((id) => props.activeIds.includes(id));
-    return (
-      <mark
-        key={i}
-        // Where claims of several parts meet, the one in the light lends its colour.
-        className={`mark mark-${props.byId.get(activeId ?? segment.claimIds[0]!)?.part}`}
-        data-claims={segment.claimIds.join(' ')}
-        data-active={activeId !== undefined || undefined}
-        data-references={segment.endingClaimIds.map((id) => props.byId.get(id)?.number).join(',') || undefined}
-      >
-        {segment.text}
-      </mark>
-    );
-  });
-});
+  /** Joined by spaces: a plain string is quick to compare. */
+  activeIds: string;
+}
+
+function activeIdsIn(segments: readonly Segment[], activeIds: readonly string[]): string {
+  return activeIds.filter((id) => segments.some((segment) => segment.claimIds.includes(id))).join(' ');
+}
+
+/** A long text has many chunks; while the report grows only those with new evidence are drawn again. */
+function isSameChunk(before: ChunkProps, after: ChunkProps): boolean {
+  return (
+    before.activeIds === after.activeIds &&
+    before.segments.length === after.segments.length &&
+    before.segments.every((segment, i) => {
+      const other = after.segments[i]!;
+      return segment.text === other.text && segment.claimIds.join() === other.claimIds.join();
+    })
+  );
+}
+
+const Chunk = memo(function Chunk({ segments, byId, activeIds }: ChunkProps) {
+  const active = activeIds.split(' ');
+  return (
+    <div className="text-chunk">
+      {segments.map((segment, i) => {
+        if (segment.claimIds.length === 0) return segment.text;
+        const activeId = segment.claimIds.find((id) => active.includes(id));
+        return (
+          <mark
+            key={i}
+            // Where claims of several parts meet, the one in the light lends its colour.
+            className={`mark mark-${byId.get(activeId ?? segment.claimIds[0]!)?.part}`}
+            data-claims={segment.claimIds.join(' ')}
+            data-active={activeId !== undefined || undefined}
+            data-references={segment.endingClaimIds.map((id) => byId.get(id)?.number).join(',') || undefined}
+          >
+            {segment.text}
+          </mark>
+        );
+      })}
+    </div>
+  );
+}, isSameChunk);

@@ -65,9 +65,9 @@ export const textInput = (page: Page) => page.locator('#text');
 export const reportPane = (page: Page) => page.locator('.pane-report');
 export const activeMarks = (page: Page) => page.locator('mark[data-active]');
 
-/** The text that is lit up now. */
-export async function markedText(page: Page): Promise<string> {
-  return (await activeMarks(page).allTextContents()).join('');
+/** The text that is lit up is this quote, to the character. */
+export async function expectMarked(page: Page, quote: string): Promise<void> {
+  await expect.poll(async () => (await activeMarks(page).allTextContents()).join('')).toBe(quote);
 }
 
 export async function expectPhase(page: Page, phase: string): Promise<void> {
@@ -77,6 +77,10 @@ export async function expectPhase(page: Page, phase: string): Promise<void> {
 /** Types the text, runs the analysis and waits for the whole report. */
 export async function analyse(page: Page, text = kText): Promise<void> {
   await textInput(page).fill(text);
+  await runToEnd(page);
+}
+
+export async function runToEnd(page: Page): Promise<void> {
   await page.getByTestId('analyse').click();
   await expect(reportPane(page)).toHaveAttribute('data-phase', /complete|error/);
   await expectPhase(page, 'complete');

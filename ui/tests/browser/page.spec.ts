@@ -1,5 +1,5 @@
 // What the page does by itself; the server's part is played by the test where it matters.
-import { analyse, expect, expectPhase, fakeStream, markedText, test, textInput } from './fixtures';
+import { analyse, expect, expectMarked, expectPhase, fakeStream, runToEnd, test, textInput } from './fixtures';
 
 test('keeps browser helpers away from the text', async ({ page }) => {
   for (const [name, value] of [['spellcheck', 'false'], ['autocomplete', 'off'], ['translate', 'no']] as const) {
@@ -119,7 +119,7 @@ test('shows what a model writes as text, never as markup', async ({ page }) => {
   await expect(page.locator('main a')).toHaveCount(0);
   await expect(page.getByTestId('quote').first()).toHaveText(hostile);
   await page.locator('[data-claim]').first().hover();
-  expect(await markedText(page)).toBe(hostile);
+  await expectMarked(page, hostile);
 });
 
 test('marks overlapping evidence and emoji to the character', async ({ page }) => {
@@ -133,8 +133,32 @@ test('marks overlapping evidence and emoji to the character', async ({ page }) =
   await analyse(page, text);
   for (const [i, { quote }] of spans.entries()) {
     await page.locator('[data-claim]').nth(i).hover();
-    expect(await markedText(page)).toBe(quote);
+    await expectMarked(page, quote);
   }
+});
+
+test('brings the evidence of a long text into view, and the claim of a mark', async ({ page }) => {
+  const line = '这是一份很长的材料中的一行，行行都不一样。\n';
+  const text = Array.from({ length: 4000 }, (_, i) => `${i} ${line}`).join('');
+  const codePoints = [...text];
+  const claims = Array.from({ length: 12 }, (_, i) => {
+    const start = Math.floor((codePoints.length / 12) * i) + 5;
+    return { evidence: { quote: codePoints.slice(start, start + 60).join(''), start, end: start + 60 }, kind: 'claim', statement: 's' };
+  });
+  await fakeStream(page, [{ status: 'complete', report: 'r', result: { language: 'zh', core_viewpoints: claims } }]);
+  // Filling in thousands of lines takes the browser longer than opening them.
+  await page.locator('input[type=file]').setInputFiles({ name: 'long.txt', mimeType: 'text/plain', buffer: Buffer.from(text) });
+  await runToEnd(page);
+  for (const i of [6, 0, 11]) {
+    await page.locator('[data-claim]').nth(i).hover();
+    await expectMarked(page, claims[i]!.evidence.quote);
+    await expect(page.locator('mark[data-active]').first()).toBeInViewport();
+  }
+  const last = page.locator('[data-claim]').last();
+  await page.locator('.report-body').evaluate((body) => (body.scrollTop = 0));
+  await expect(last).not.toBeInViewport();
+  await page.locator('mark').last().click();
+  await expect(last).toBeInViewport();
 });
 
 test('fits a narrow screen', async ({ page }) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CodePointIndex, countCodePoints } from '../../src/text/codePoints';
 import { decodeText, FileError, kMaxFileBytes, readTextFile } from '../../src/text/files';
 import { guessLanguage } from '../../src/text/script';
-import { segmentText, type Span } from '../../src/text/segments';
+import { chunkEnds, segmentText, type Span } from '../../src/text/segments';
 
 const kMixed = '深析😀 ok 👩‍👩‍👧 𠮷野家\ne\u0301!';
 
@@ -35,7 +35,7 @@ describe('code points', () => {
 
 function segmentsOf(text: string, ...spans: [string, number, number][]) {
   const list: Span[] = spans.map(([claimId, start, end]) => ({ claimId, start, end }));
-  return segmentText(text, new CodePointIndex(text), list);
+  return segmentText(text, new CodePointIndex(text), list).flat();
 }
 
 /** The text that a claim's segments join to: it has to be the quote. */
@@ -67,6 +67,21 @@ describe('segmentText', () => {
       expect(segments.filter((segment) => segment.endingClaimIds.includes(id))).toHaveLength(1);
     }
     expect(segments.find((segment) => segment.text === '丁')?.claimIds).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('cuts a long text into chunks at line ends, through evidence too', () => {
+    const text = `${'甲'.repeat(20_000)}\n${'乙\n'.repeat(20_000)}${'丙'.repeat(40_000)}`;
+    const ends = chunkEnds(text);
+    expect(ends.length).toBeGreaterThan(2);
+    expect(ends.slice(0, -1).every((end) => text[end - 1] === '\n')).toBe(true);
+    const spans = [{ claimId: 'a', start: 19_990, end: 20_010 }, { claimId: 'b', start: 0, end: text.length }];
+    const chunks = segmentText(text, new CodePointIndex(text), spans, ends);
+    expect(chunks).toHaveLength(ends.length);
+    expect(chunks.flat().map((segment) => segment.text).join('')).toBe(text);
+    expect(markedText(chunks.flat(), 'a')).toBe(text.slice(19_990, 20_010));
+    expect(chunks.flat().filter((segment) => segment.endingClaimIds.includes('b'))).toHaveLength(1);
+    expect(chunkEnds('short\ntext')).toEqual([10]);
+    expect(chunkEnds('')).toEqual([0]);
   });
 
   it('drops empty, reversed and outside spans', () => {
