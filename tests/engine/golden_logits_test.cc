@@ -55,7 +55,8 @@ std::vector<std::string> supported_isas() {
 class GoldenModel : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenModel, GivesTheReferenceLogitsHoweverTheTokensAreCut) {
-  for (const json& entry : json::parse(test::golden_bytes("models/index.json"))["models"]) {
+  const json index = json::parse(test::golden_bytes("models/index.json"));
+  for (const json& entry : index["models"]) {
     if (entry["name"] != GetParam()) continue;
     const std::vector<int32_t> tokens = entry["token_ids"];
     const std::vector<float> expected = test::golden_floats(entry["logits"].get<std::string>());
@@ -83,7 +84,8 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenModel,
 class GoldenQuant : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenQuant, StaysWithinTheReferenceEnginesOwnError) {
-  for (const json& entry : json::parse(test::golden_bytes("quants/index.json"))["files"]) {
+  const json index = json::parse(test::golden_bytes("quants/index.json"));
+  for (const json& entry : index["files"]) {
     if (entry["base"].get<std::string>() + "-" + entry["name"].get<std::string>() != GetParam()) continue;
     const std::vector<int32_t> tokens = entry["token_ids"];
     const std::vector<float> expected = test::golden_floats(entry["logits"].get<std::string>());
