@@ -1,6 +1,7 @@
 #include "engine/grammar/machine.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace da::grammar {
 namespace {
@@ -82,6 +83,18 @@ bool step_bounded_number(const DecimalRange& range, Frame& f, uint8_t byte) {
     return range.fraction_viable(negative, value, static_cast<int>(f.count)) && go(kFraction, negative);
   }
   return false;
+}
+
+bool step_number_byte(const NumberRule& rule, Frame& f, uint8_t byte) {
+  return rule.bounded ? step_bounded_number(rule.range, f, byte) : step_free_number(f, byte);
+}
+
+bool number_may_go_on(const NumberRule& rule, const Frame& f) {
+  constexpr std::string_view kBytes = "0123456789.e+-";
+  return std::any_of(kBytes.begin(), kBytes.end(), [&](char byte) {
+    Frame next = f;
+    return step_number_byte(rule, next, static_cast<uint8_t>(byte));
+  });
 }
 
 bool number_may_end(const NumberRule& rule, const Frame& f) {
@@ -206,8 +219,8 @@ void Machine::step_literal(Step& s, Config config, uint8_t byte) const {
 
 void Machine::step_number(Step& s, Config config, uint8_t byte) const {
   const NumberRule& rule = program_->numbers[program_->nodes[config.top.node].rule];
-  if (!(rule.bounded ? step_bounded_number(rule.range, config.top, byte) : step_free_number(config.top, byte))) return;
-  add(s, config);
+  if (!step_number_byte(rule, config.top, byte)) return;
+  if (number_may_go_on(rule, config.top)) add(s, config);
   if (number_may_end(rule, config.top)) finish(s, config.parent, 0);
 }
 

@@ -50,9 +50,11 @@ std::string random_text(const std::shared_ptr<const Grammar>& grammar, Random& r
     uint8_t byte = bytes[pick(random, bytes.size())];
     // Strings would hardly ever end by chance: prefer what closes now and then, and always once patience is over.
     if (text.size() > patience || pick(random, 3) == 0) {
-      for (const char close : {'"', '}', ']'}) {
-        if (std::find(bytes.begin(), bytes.end(), static_cast<uint8_t>(close)) != bytes.end()) byte = static_cast<uint8_t>(close);
+      std::vector<uint8_t> closing;
+      for (const uint8_t b : bytes) {
+        if (b == '"' || b == '}' || b == ']') closing.push_back(b);
       }
+      if (!closing.empty()) byte = closing[pick(random, closing.size())];
     }
     const char c = static_cast<char>(byte);
     EXPECT_TRUE(matcher.accept({&c, 1}));
@@ -122,8 +124,8 @@ bool valid(const Json& schema, const Json& value, const Json& root, std::string_
   }
   if (value.is_number()) {
     const auto number = value.get<double>();
-    if (number < schema.value("minimum", -INFINITY) || number > schema.value("maximum", INFINITY)) return false;
-    if (number <= schema.value("exclusiveMinimum", -INFINITY) || number >= schema.value("exclusiveMaximum", INFINITY)) return false;
+    if (number < schema.value("minimum", -HUGE_VAL) || number > schema.value("maximum", HUGE_VAL)) return false;
+    if (number <= schema.value("exclusiveMinimum", -HUGE_VAL) || number >= schema.value("exclusiveMaximum", HUGE_VAL)) return false;
   }
   if (value.is_array()) {
     if (value.size() < schema.value("minItems", size_t{0}) || value.size() > schema.value("maxItems", SIZE_MAX)) return false;
