@@ -90,11 +90,13 @@ struct Checkpoint {
   char shard[64] = {};
 };
 
-void save_checkpoint(const std::string& path, const Checkpoint& head, const Model& model, const Optimizer& opt) {
+// Written beside the old file and renamed, so that a cut never leaves half a checkpoint.
+void save_checkpoint(const std::string& path, const Checkpoint& head,
+                     const std::vector<const std::vector<float>*>& parts) {
   {
     std::ofstream out(path + ".tmp", std::ios::binary);
     out.write(reinterpret_cast<const char*>(&head), sizeof head);
-    for (const auto* part : {&model.params, &opt.momentum, &opt.second})
+    for (const auto* part : parts)
       out.write(reinterpret_cast<const char*>(part->data()), std::streamsize(part->size() * 4));
     if (!out) throw std::runtime_error("cannot write " + path);
   }
@@ -201,6 +203,11 @@ int train(const Args& args) {
   } else {
     model.init_random(uint64_t(number(args, "seed", 1)));
   }
+  // The running mean of the weights over the last few hundred steps: much better than the weights themselves while the
+  // learning rate is high, so this is what gets exported and measured before the decay.
+  const std::string mean_path = path + ".mean";
+  const float mean_keep = float(number(args, "mean-keep", 0.995));
+  std::vector<float> mean = std::filesystem::exists(mean_path) ? load_model(mean_path).params : model.params;
   head.config = model.config;
   const int64_t first_step = head.n_steps, last_step = int64_t(number(args, "steps", 1e9));
   std::printf("%zu parameters, step %ld\n", model.params.size(), long(first_step));
@@ -229,6 +236,7 @@ int train(const Args& args) {
     loss_tokens += double(n_loss);
     const float lr = learning_rate(args, head.n_steps, first_step);
     norm_sum += double(opt.step(model, workers.grad(), options, lr, n_threads));
+    for (size_t i = 0; i < mean.size(); i++) mean[i] += (1 - mean_keep) * (model.params[i] - mean[i]);
     head.n_steps++;
     head.n_tokens += int64_t(n_tokens);
     tokens_since += int64_t(n_tokens);
@@ -241,7 +249,8 @@ int train(const Args& args) {
     }
     if (head.n_steps % save_every == 0 || head.n_steps == last_step) {
       std::snprintf(head.shard, sizeof head.shard, "%s", stream.shard.c_str());
-      save_checkpoint(path, head, model, opt);
+      save_checkpoint(path, head, {&model.params, &opt.momentum, &opt.second});
+      save_checkpoint(mean_path, head, {&mean});
     }
   }
   return 0;
