@@ -16,7 +16,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     sourcemap: false,
     // The notices of the libraries within app.js; to be delivered beside it.
-    license: { fileName: 'licenses.md' },
+    license: { fileName: 'licenses.txt' },
     cssCodeSplit: false,
     rollupOptions: {
       output: {

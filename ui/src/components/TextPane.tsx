@@ -43,7 +43,7 @@ export function TextPane(props: Props) {
       id="text-pane"
       tabIndex={-1}
       data-view={marked ? 'marked' : 'edit'}
-      data-running={props.running || undefined}
+      data-settled={(!props.running && props.claims.all.length > 0) || undefined}
       aria-labelledby="text-title"
     >
       <div className="pane-head">

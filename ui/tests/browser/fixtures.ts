@@ -48,6 +48,8 @@ export const test = base.extend({
     const seen = await watch(page, new URL(baseURL!).origin);
     const response = await page.goto(baseURL!);
     expect(response?.headers()['content-security-policy']).toContain("default-src 'none'");
+    // The page is drawn a moment after it is loaded: keys pressed before would be lost.
+    await expect(textInput(page)).toBeVisible();
     await use(page);
     await checkNothingKept(page);
     expect(seen).toEqual({ foreignRequests: [], violations: [], pageErrors: [] });
