@@ -1,0 +1,162 @@
+#include "runner/host.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace da::runner {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using tokenizer::TokenId;
+
+const Json& member(const Json& object, const char* key) {
+  static const Json kNull;
+  const auto found = object.find(key);
+  return found == object.end() ? kNull : *found;
+}
+
+bool flag(const Json& object, const char* key, bool fallback) {
+  const Json& value = member(object, key);
+  return value.is_boolean() ? value.get<bool>() : fallback;
+}
+
+}  // namespace
+
+Json error_message(uint64_t id, const Status& status) {
+  return {{"id", id}, {"type", "error"}, {"code", error_code_name(status.code())}, {"message", status.message()}};
+}
+
+struct Host::Running {
+  std::optional<engine::Engine::RequestId> engine_id;   // under mutex_
+  std::vector<TokenId> context;   // prompt and answer, if wanted; on the engine's thread once it runs
+  bool wants_context = true;
+  size_t prompt_tokens = 0, dropped_messages = 0;
+};
+
+Host::Host(LoadedModel model, Send send, Logger log)
+    : send_(std::move(send)),
+      log_(std::move(log)),
+      prompts_(model.tokenizer, model.render, model.compile_go),
+      model_(std::move(model)) {}
+
+Host::~Host() { model_.engine.reset(); }
+
+Result<std::shared_ptr<const grammar::Grammar>> Host::grammar_of(const Json& request) {
+  const Json& format = member(request, "format");
+  const Json& source = member(request, "source");
+  const std::string_view source_text = source.is_string() ? std::string_view(source.get_ref<const std::string&>()) : "";
+  if (format.is_null() || format == "") return std::shared_ptr<const grammar::Grammar>();
+  if (format == "json") {
+    if (any_object_ == nullptr) {
+      DA_ASSIGN_OR_RETURN(any_object_, grammar::Grammar::any_json_object());
+    }
+    return any_object_;
+  }
+  if (format.is_object()) return grammar::Grammar::from_json_schema(format.dump(), source_text);
+  // A schema as text keeps the order of its properties on the way through libraries that sort members.
+  if (format.is_string() && format.get_ref<const std::string&>().starts_with('{')) {
+    return grammar::Grammar::from_json_schema(format.get_ref<const std::string&>(), source_text);
+  }
+  return {ErrorCode::kInvalidArgument, R"(invalid format; expected "json" or a valid JSON Schema object)"};
+}
+
+Status Host::start(uint64_t id, const Json& request) {
+  DA_ASSIGN_OR_RETURN(const RequestOptions options, parse_request_options(member(request, "options")));
+  if (options.n_unknown > 0) log_.warn("options ignored", {{"request", id}, {"unknown", options.n_unknown}});
+  int32_t context_tokens = model_.engine->context_tokens();
+  if (options.num_ctx > 0) context_tokens = std::min(context_tokens, std::max(options.num_ctx, 4));
+
+  engine::GenerateRequest generate;
+  DA_ASSIGN_OR_RETURN(generate.grammar, grammar_of(request));
+  DA_ASSIGN_OR_RETURN(Prompt prompt, prompts_.build(request, static_cast<size_t>(context_tokens) - 1));
+  const auto n_prompt = static_cast<int32_t>(prompt.tokens.size());
+  generate.max_tokens = context_tokens - n_prompt;
+  if (options.num_predict > 0) generate.max_tokens = std::min(generate.max_tokens, options.num_predict);
+  generate.sampling = options.sampling;
+  generate.stop = options.stop;
+
+  auto running = std::make_shared<Running>();
+  running->wants_context = flag(request, "return_context", true);
+  running->prompt_tokens = prompt.tokens.size();
+  running->dropped_messages = prompt.dropped_messages;
+  if (running->wants_context) running->context = prompt.tokens;
+  generate.prompt = std::move(prompt.tokens);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!running_.emplace(id, running).second) return {ErrorCode::kInvalidArgument, "generate: the id is in use"};
+  }
+  log_.debug("generate", {{"request", id}, {"prompt_tokens", n_prompt}, {"max_tokens", generate.max_tokens},
+                          {"dropped_messages", running->dropped_messages}});
+  const auto submitted = model_.engine->submit(
+      std::move(generate), [this, id, running](const engine::Update& update) { on_update(id, *running, update); });
+  const std::lock_guard lock(mutex_);
+  if (!submitted.is_ok()) {
+    running_.erase(id);
+    return submitted.status();
+  }
+  running->engine_id = *submitted;
+  return Status::ok();
+}
+
+void Host::generate(uint64_t id, const Json& request) {
+  const Status status = start(id, request);
+  if (!status.is_ok()) send_(error_message(id, status));
+}
+
+void Host::on_update(uint64_t id, Running& running, const engine::Update& update) {
+  switch (update.kind) {
+    case engine::Update::Kind::kPrefill:
+      send_({{"id", id}, {"type", "prefill"}, {"done", update.prompt_tokens_done}, {"total", update.prompt_tokens_total}});
+      return;
+    case engine::Update::Kind::kText:
+      if (running.wants_context) running.context.insert(running.context.end(), update.tokens.begin(), update.tokens.end());
+      send_({{"id", id}, {"type", "text"}, {"text", update.text}, {"tokens", update.tokens}, {"generated", update.generated_tokens}});
+      return;
+    case engine::Update::Kind::kFinished:
+      break;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    running_.erase(id);
+  }
+  if (update.reason == engine::FinishReason::kError) {
+    send_(error_message(id, update.error));
+    return;
+  }
+  std::string_view reason = "stop";
+  if (update.reason == engine::FinishReason::kLength) reason = "length";
+  if (update.reason == engine::FinishReason::kCancelled) reason = "cancelled";
+  Json done = {{"id", id},
+               {"type", "done"},
+               {"reason", reason},
+               {"prompt_tokens", running.prompt_tokens},
+               {"generated_tokens", update.generated_tokens},
+               {"prefill_ns", update.prefill_ns},
+               {"decode_ns", update.decode_ns}};
+  if (running.dropped_messages > 0) done["dropped_messages"] = running.dropped_messages;
+  if (running.wants_context) done["context"] = running.context;
+  send_(done);
+}
+
+void Host::tokenize(uint64_t id, const Json& request) {
+  const Json& text = member(request, "text");
+  if (!text.is_string()) {
+    send_(error_message(id, {ErrorCode::kInvalidArgument, "tokenize: text must be a string"}));
+    return;
+  }
+  const tokenizer::EncodeOptions options{.add_special = flag(request, "bos", false), .parse_special = flag(request, "special", false)};
+  send_({{"id", id}, {"type", "tokens"}, {"tokens", model_.tokenizer->encode(text.get_ref<const std::string&>(), options)}});
+}
+
+void Host::cancel(uint64_t id) {
+  std::optional<engine::Engine::RequestId> engine_id;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = running_.find(id);
+    if (found != running_.end()) engine_id = found->second->engine_id;
+  }
+  if (engine_id) model_.engine->cancel(*engine_id);
+}
+
+}  // namespace da::runner

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "engine/engine.h"
+#include "runner/options.h"
+#include "runner/prompt.h"
+#include "tokenizer/tokenizer.h"
+
+namespace da::runner {
+
+// What a load yields. Without `render` the model has no chat template.
+struct LoadedModel {
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer;
+  std::unique_ptr<engine::Engine> engine;
+  Render render;
+  CompileGo compile_go;
+  std::string protocol;                // metadata deepanalyze.protocol
+  std::vector<std::string> warnings;   // for the ready message
+};
+
+struct LoadRequest {
+  int model_fd = -1;
+  std::string name;
+  LoadOptions options;
+  int32_t n_cpus = 1;   // found before the process was sealed
+};
+// Returning false stops the load.
+using LoadProgress = std::function<bool(uint64_t bytes_done, uint64_t bytes_total)>;
+using Loader = std::function<Result<LoadedModel>(const LoadRequest&, const LoadProgress&)>;
+// Hands a message to the server; thread-safe, does not block.
+using Send = std::function<void(const nlohmann::ordered_json&)>;
+
+nlohmann::ordered_json error_message(uint64_t id, const Status& status);
+
+// Serves requests on a loaded model. Every generate and tokenize ends in exactly one done, tokens or error. Its methods
+// are called on one thread; answers are sent from that and the engine's thread.
+class Host {
+ public:
+  Host(LoadedModel model, Send send, Logger log);
+  ~Host();
+
+  void generate(uint64_t id, const nlohmann::ordered_json& request);
+  void tokenize(uint64_t id, const nlohmann::ordered_json& request);
+  void cancel(uint64_t id);
+  const engine::Engine& engine() const { return *model_.engine; }
+
+ private:
+  struct Running;
+
+  Status start(uint64_t id, const nlohmann::ordered_json& request);
+  Result<std::shared_ptr<const grammar::Grammar>> grammar_of(const nlohmann::ordered_json& request);
+  void on_update(uint64_t id, Running& running, const engine::Update& update);
+
+  Send send_;
+  Logger log_;
+  std::mutex mutex_;
+  std::unordered_map<uint64_t, std::shared_ptr<Running>> running_;
+  PromptBuilder prompts_;
+  std::shared_ptr<const grammar::Grammar> any_object_;   // made on first use
+  LoadedModel model_;   // last: its engine's thread calls into all of the above
+};
+
+}  // namespace da::runner

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/sampler.h"
+
+namespace da::runner {
+
+// `options` of a request, by Ollama's names. What concerns loading is read from the load message only.
+struct RequestOptions {
+  engine::SamplingParams sampling;
+  std::vector<std::string> stop;
+  int32_t num_predict = -1;    // 0 or less: until the context is full
+  int32_t num_ctx = 0;         // 0: the loaded context
+  int32_t n_unknown = 0;       // names that are no option, for a warning
+};
+
+struct LoadOptions {
+  int32_t num_ctx = 0;         // 0: the model's own, up to kDefaultContextTokens
+  int32_t num_parallel = 4;
+  int32_t num_thread = 0;      // 0: the CPUs this process may use
+};
+inline constexpr int32_t kDefaultContextTokens = 32768;
+
+// Checks every known option's type. null counts as absent; a fraction given for an integer is truncated; numbers beyond
+// the range are brought to its end. Errors: kInvalidArgument, `option "temperature" must be of type float32`.
+Result<RequestOptions> parse_request_options(const nlohmann::ordered_json& options);
+Result<LoadOptions> parse_load_options(const nlohmann::ordered_json& options);
+
+}  // namespace da::runner

@@ -1,0 +1,208 @@
+#include "runner/serve.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+
+#include "base/cpu_limits.h"
+#include "runner/frame.h"
+#include "runner/outbox.h"
+#include "runner/sandbox.h"
+
+namespace da::runner {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr int kSocket = 3;
+constexpr int kModelFile = 4;
+
+LogLevel log_level() {
+  const char* text = std::getenv("DEEPANALYZE_LOG_LEVEL");
+  const std::string_view level = text != nullptr ? text : "";
+  if (level == "debug") return LogLevel::kDebug;
+  if (level == "warn") return LogLevel::kWarn;
+  if (level == "error") return LogLevel::kError;
+  return LogLevel::kInfo;
+}
+
+int parent_of(int argc, char** argv) {
+  constexpr std::string_view kFlag = "--parent=";
+  int pid = 0;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (!argument.starts_with(kFlag)) continue;
+    std::from_chars(argument.data() + kFlag.size(), argument.data() + argument.size(), pid);
+  }
+  return pid;
+}
+
+bool peer_is_gone() {
+  pollfd poll_socket{kSocket, POLLRDHUP, 0};
+  return poll(&poll_socket, 1, 0) > 0 && (poll_socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+Json sandbox_json(const Sandbox& sandbox) {
+  return {{"network_namespace", sandbox.network_namespace},
+          {"seccomp", sandbox.seccomp},
+          {"landlock_abi", sandbox.landlock_abi},
+          {"no_dumps", sandbox.no_dumps},
+          {"reason", sandbox.reason}};
+}
+
+// One conversation with the server.
+class Session {
+ public:
+  Session(const Loader& load, const Sandbox& sandbox, int32_t n_cpus, Logger log)
+      : load_(load), sandbox_(sandbox), n_cpus_(n_cpus), log_(std::move(log)), outbox_(kSocket) {}
+
+  int run() {
+    while (true) {
+      const auto payload = read_frame(kSocket);
+      if (!payload.is_ok()) return broken(payload.status());
+      if (!payload->has_value()) return 0;
+      const auto request = parse_payload(**payload);
+      if (!request.is_ok()) return broken(request.status());
+      if (!handle(*request)) {
+        outbox_.flush();
+        return 0;
+      }
+    }
+  }
+
+ private:
+  int broken(const Status& status) {
+    log_.error("runner protocol broken", {{"reason", status.message()}});
+    return 1;
+  }
+
+  void send(const Json& message) {
+    if (outbox_.push(to_payload(message))) return;
+    // The server does not read: without this message a request would never end.
+    log_.error("runner cannot send its answers; it ends");
+    std::_Exit(1);
+  }
+
+  // False on shutdown.
+  bool handle(const Json& request) {
+    const auto id_field = request.find("id");
+    const uint64_t id = id_field != request.end() && id_field->is_number_unsigned() ? id_field->get<uint64_t>() : 0;
+    const auto op_field = request.find("op");
+    const std::string op = op_field != request.end() && op_field->is_string() ? op_field->get<std::string>() : "";
+    if (op == "shutdown") return false;
+    if (op == "load") {
+      load(id, request);
+    } else if (!host_) {
+      send(error_message(id, {ErrorCode::kUnavailable, "no model is loaded"}));
+    } else if (op == "generate") {
+      host_->generate(id, request);
+    } else if (op == "tokenize") {
+      host_->tokenize(id, request);
+    } else if (op == "cancel") {
+      host_->cancel(id);
+    } else {
+      send(error_message(id, {ErrorCode::kInvalidArgument, "unknown operation"}));
+    }
+    return true;
+  }
+
+  void load(uint64_t id, const Json& request) {
+    const Status status = try_load(id, request);
+    if (status.is_ok()) return;
+    log_.error("load failed", {{"code", error_code_name(status.code())}, {"reason", status.message()}});
+    send(error_message(id, status));
+  }
+
+  Status try_load(uint64_t id, const Json& request) {
+    if (host_) return {ErrorCode::kInvalidArgument, "load: a model is loaded already"};
+    LoadRequest load_request{.model_fd = kModelFile, .n_cpus = n_cpus_};
+    if (const auto name = request.find("name"); name != request.end() && name->is_string()) load_request.name = name->get<std::string>();
+    if (const auto options = request.find("options"); options != request.end()) {
+      DA_ASSIGN_OR_RETURN(load_request.options, parse_load_options(*options));
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    auto last = begin - std::chrono::seconds(1);
+    const LoadProgress progress = [&](uint64_t done, uint64_t total) {
+      const auto now = std::chrono::steady_clock::now();
+      if (now - last >= std::chrono::milliseconds(50) || done == total) {
+        last = now;
+        send({{"id", id}, {"type", "loading"}, {"bytes_done", done}, {"bytes_total", total}});
+      }
+      return !peer_is_gone();
+    };
+    DA_ASSIGN_OR_RETURN(LoadedModel model, load_(load_request, progress));
+    const auto load_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
+    Json ready = {{"id", id},
+                  {"type", "ready"},
+                  {"context_tokens", model.engine->context_tokens()},
+                  {"memory_bytes", model.engine->memory_bytes()},
+                  {"protocol", model.protocol},
+                  {"template", model.render ? "jinja" : ""},
+                  {"warnings", model.warnings},
+                  {"load_ms", load_ms},
+                  {"sandbox", sandbox_json(sandbox_)}};
+    host_.emplace(std::move(model), [this](const Json& message) { send(message); }, log_);
+    log_.info("model loaded", {{"model", load_request.name}, {"ms", load_ms},
+                               {"context_tokens", host_->engine().context_tokens()}, {"memory_bytes", host_->engine().memory_bytes()}});
+    send(ready);
+    return Status::ok();
+  }
+
+  const Loader& load_;
+  Sandbox sandbox_;
+  int32_t n_cpus_;
+  Logger log_;
+  Outbox outbox_;
+  std::optional<Host> host_;   // after outbox_: its engine's thread sends until it is gone
+};
+
+}  // namespace
+
+int serve(int argc, char** argv, const Loader& load) {
+  // Its life is the server's: signals of a terminal or a service manager go to the server, which ends it in order.
+  for (const int ignored : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(ignored, SIG_IGN);
+  const Logger log = stderr_logger(log_level());
+  const int32_t n_cpus = available_cpus();   // reads files
+  const auto sandbox = seal(parent_of(argc, argv), kModelFile);
+  if (!sandbox.is_ok()) {
+    log.error("runner does not start", {{"reason", sandbox.status().message()}});
+    return 1;
+  }
+  if (!sandbox->complete()) {
+    const char* require = std::getenv("DEEPANALYZE_REQUIRE_SANDBOX");
+    const bool required = require != nullptr && std::string_view(require) == "1";
+    const auto fields = {LogField("network_namespace", sandbox->network_namespace ? "yes" : "no"),
+                         LogField("seccomp", sandbox->seccomp ? "yes" : "no"), LogField("landlock_abi", sandbox->landlock_abi),
+                         LogField("no_dumps", sandbox->no_dumps ? "yes" : "no"), LogField("reason", sandbox->reason)};
+    log.log(required ? LogLevel::kError : LogLevel::kWarn, "runner is not fully sealed off", fields);
+    if (required) {
+      // The server learns why: the load message it sends first is answered before the end.
+      if (const auto payload = read_frame(kSocket); payload.is_ok() && payload->has_value()) {
+        const auto request = parse_payload(**payload);
+        const uint64_t id = request.is_ok() && request->contains("id") && (*request)["id"].is_number_unsigned() ? (*request)["id"].get<uint64_t>() : 0;
+        const Status refused(ErrorCode::kUnavailable, "DEEPANALYZE_REQUIRE_SANDBOX=1 and the runner cannot be sealed off: " + sandbox->reason);
+        (void)write_frame(kSocket, to_payload(error_message(id, refused))).is_ok();
+      }
+      return 1;
+    }
+  }
+  try {
+    return Session(load, *sandbox, n_cpus, log).run();
+  } catch (const std::bad_alloc&) {
+    log.error("runner is out of memory");
+  } catch (const std::exception&) {
+    // what() might quote the input.
+    log.error("runner ended by an unexpected exception");
+  }
+  return 1;
+}
+
+}  // namespace da::runner

@@ -1,0 +1,86 @@
+#include "runner/spawn.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace da::runner {
+namespace {
+
+// The rest stays here: keys and tokens in a server's environment are none of a runner's business.
+bool runner_needs(std::string_view variable) {
+  constexpr std::array<std::string_view, 9> kPrefixes = {"DEEPANALYZE_", "TZ=", "LANG=", "LC_", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+                                                         "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "CUDA_"};
+  return !variable.starts_with("DEEPANALYZE_API_KEY") &&
+         std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](std::string_view prefix) { return variable.starts_with(prefix); });
+}
+
+// Above the numbers the copies will have, so that making one cannot overwrite the other.
+Result<UniqueFd> out_of_the_way(int fd) {
+  UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 16));
+  if (!copy.valid()) return {ErrorCode::kIo, std::string("start runner: duplicate a descriptor: ") + std::strerror(errno)};
+  return copy;
+}
+
+}  // namespace
+
+Result<pid_t> spawn_runner(int socket_fd, int model_fd) {
+  DA_ASSIGN_OR_RETURN(const UniqueFd socket, out_of_the_way(socket_fd));
+  DA_ASSIGN_OR_RETURN(const UniqueFd model, out_of_the_way(model_fd));
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, 2, 1);
+  posix_spawn_file_actions_adddup2(&actions, socket.get(), 3);
+  posix_spawn_file_actions_adddup2(&actions, model.get(), 4);
+  posix_spawn_file_actions_addclosefrom_np(&actions, 5);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+
+  const char* override_binary = std::getenv("DEEPANALYZE_BINARY");
+  const std::string binary = override_binary != nullptr && *override_binary != '\0' ? override_binary : "/proc/self/exe";
+  std::string program = "deepanalyze", command = "runner", parent = "--parent=" + std::to_string(getpid());
+  std::array<char*, 4> arguments = {program.data(), command.data(), parent.data(), nullptr};
+  std::vector<char*> environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (runner_needs(*variable)) environment.push_back(*variable);
+  }
+  environment.push_back(nullptr);
+
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, binary.c_str(), &actions, &attributes, arguments.data(), environment.data());
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0) return {ErrorCode::kIo, "start runner " + binary + ": " + std::strerror(error)};
+  return pid;
+}
+
+std::string describe_exit(int wait_status) {
+  if (WIFEXITED(wait_status)) return "exit status " + std::to_string(WEXITSTATUS(wait_status));
+  if (WIFSIGNALED(wait_status)) {
+    const int number = WTERMSIG(wait_status);
+    return "signal " + std::to_string(number) + " (" + strsignal(number) + ")";
+  }
+  return "wait status " + std::to_string(wait_status);
+}
+
+}  // namespace da::runner

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "base/result.h"
+
+namespace da::runner {
+
+// Starts `<this binary> runner` ($DEEPANALYZE_BINARY instead, if set) with `socket_fd` as descriptor 3, `model_fd` as 4,
+// no other descriptor but stderr, and an environment of what a runner may need to know. The process dies with the
+// calling thread. Errors: kIo.
+Result<pid_t> spawn_runner(int socket_fd, int model_fd);
+
+// "exit status 1", "signal 9 (Killed)" of a wait status.
+std::string describe_exit(int wait_status);
+
+}  // namespace da::runner
