@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/backend.h"
 #include "base/result.h"
 #include "engine/grammar/grammar.h"
 #include "engine/sampler.h"
@@ -14,6 +15,9 @@
 
 // Generation for many sequences at once on one model: each step takes the next token of every running sequence and
 // chunks of waiting prompts within a token budget, as one ragged batch over a paged KV cache.
+//
+// A request's logits do not depend, bit by bit, on the requests beside it or on how its prompt was cut (see
+// backend/backend.h): the same greedy or seeded request gives the same tokens alone and in company, on one instruction set.
 namespace da::engine {
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
@@ -41,10 +45,12 @@ struct Update {
 using UpdateCallback = std::function<void(const Update&)>;
 
 struct EngineOptions {
-  int32_t context_tokens = 0;       // per sequence; 0: the model's own
+  int32_t context_tokens = 0;       // per sequence; 0 or more than the model's own: the model's own
   int32_t max_sequences = 4;        // running at once; more wait
-  int32_t batch_tokens = 512;       // token budget of a step
-  int32_t n_threads = 0;            // 0: the CPUs this process may use
+  int32_t batch_tokens = 512;       // token budget of a step; raised to max_sequences if below
+  int32_t n_threads = 0;            // 0: the CPUs this process may use. For load_engine (engine/load.h), which makes the backend
+  std::string isa;                  // "": the best this CPU has. For load_engine
+  backend::KvType kv_type = backend::KvType::kF16;
 };
 
 class Engine {
@@ -63,6 +69,8 @@ class Engine {
 
   virtual int32_t context_tokens() const = 0;
   virtual uint64_t memory_bytes() const = 0;  // weights + KV pages committed + work buffers
+  // Thread-safe; waits for the step in progress. kInternal if pages are lost or owned twice (free + used = total).
+  virtual Status check_integrity() = 0;
 };
 
 }  // namespace da::engine

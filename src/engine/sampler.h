@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "base/result.h"
+
 namespace da::engine {
 
 // Ollama's names and defaults.
@@ -20,6 +22,12 @@ struct SamplingParams {
   int64_t seed = -1;            // negative: random
 };
 
+// kInvalidArgument names the parameter that is not a number or out of range.
+Status validate(const SamplingParams& params);
+inline bool is_greedy(const SamplingParams& params) { return params.temperature <= 0; }
+// True if the largest logit is the answer whatever came before.
+bool is_plain_greedy(const SamplingParams& params);
+
 // Draws tokens from logits. The order is llama.cpp's: penalties, top_k, top_p, min_p, temperature.
 class Sampler {
  public:
@@ -29,10 +37,18 @@ class Sampler {
   int32_t sample(std::span<float> logits, std::span<const uint64_t> allowed, std::span<const int32_t> history);
 
  private:
+  void penalize(std::span<float> logits, std::span<const int32_t> history);
+  void keep_top_k(std::span<const float> logits);
+  // Both need probabilities_ of candidates_.
+  void keep_top_p(std::span<const float> logits);
+  void keep_min_p();
+  void softmax(std::span<const float> logits, float temperature);
+
   SamplingParams params_;
   std::mt19937_64 random_;
   std::vector<int32_t> candidates_;
-  std::vector<float> probabilities_;
+  std::vector<float> probabilities_;  // of candidates_
+  std::vector<int32_t> recent_;
 };
 
 }  // namespace da::engine

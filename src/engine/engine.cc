@@ -1,0 +1,362 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <future>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "engine/page_allocator.h"
+#include "engine/sequence.h"
+#include "engine/step_plan.h"
+
+namespace da::engine {
+namespace {
+
+using SequencePtr = std::unique_ptr<Sequence>;
+
+int32_t pages_for(int32_t n_tokens) { return (n_tokens + backend::kPageTokens - 1) / backend::kPageTokens; }
+
+// Pages committed at a time: few enough not to waste, many enough not to ask the system at every page.
+constexpr int32_t kGrowPages = 16;
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(std::unique_ptr<model::Model> model, std::shared_ptr<const tokenizer::Tokenizer> tokenizer, EngineOptions options)
+      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), options_(options), pages_(max_pages()) {}
+
+  ~EngineImpl() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  Status start() {
+    vocabulary_.tokenizer = tokenizer_.get();
+    vocabulary_.context_tokens = options_.context_tokens;
+    for (int32_t id = 0; id < tokenizer_->n_tokens(); ++id) {
+      if (tokenizer_->is_end_of_generation(id)) vocabulary_.end_tokens.push_back(id);
+    }
+    DA_RETURN_IF_ERROR(model_->reserve(options_.batch_tokens, options_.max_sequences));
+    DA_ASSIGN_OR_RETURN(kv_, model_->make_kv_pool(options_.kv_type, max_pages()));
+    thread_ = std::thread([this] { run(); });
+    return Status::ok();
+  }
+
+  Result<RequestId> submit(GenerateRequest request, UpdateCallback callback) override;
+  void cancel(RequestId id) override;
+  Status check_integrity() override;
+  int32_t context_tokens() const override { return options_.context_tokens; }
+  uint64_t memory_bytes() const override {
+    return model_->weight_bytes() + model_->buffer_bytes() + kv_->page_bytes * static_cast<uint64_t>(committed_pages_.load());
+  }
+
+ private:
+  int32_t max_pages() const { return options_.max_sequences * pages_for(options_.context_tokens); }
+
+  // Everything below runs on the engine's thread.
+  void run();
+  bool take_requests();                       // false: the engine is being destroyed
+  void step();
+  Status give_pages(Sequence& sequence, int32_t n_tokens);
+  void finish(SequencePtr& sequence, const Finish& finish);  // leaves null
+  void finish_all(const Finish& reason);
+  void prepare_grammar();
+  Status page_integrity() const;
+
+  struct Part {
+    Sequence* sequence;
+    int32_t first_row, n_rows;
+    int32_t output_idx;  // -1: no logits wanted
+  };
+  void build_batch(std::vector<Part>& parts);
+  void take_tokens(const std::vector<Part>& parts, const backend::Activation& logits);
+
+  std::unique_ptr<model::Model> model_;
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
+  EngineOptions options_;
+  Vocabulary vocabulary_;
+  std::unique_ptr<grammar::TokenTrie> trie_;
+  std::unique_ptr<backend::KvPool> kv_;
+  PageAllocator pages_;
+  std::atomic<int32_t> committed_pages_{0};
+
+  std::vector<SequencePtr> running_;  // in order of arrival
+  std::vector<int32_t> batch_tokens_, output_rows_, greedy_;
+  std::vector<backend::SequenceRows> batch_sequences_;
+  std::vector<float> logits_;
+
+  struct Request {
+    RequestId id;
+    GenerateRequest request;
+    UpdateCallback callback;
+  };
+  std::mutex mutex_;  // guards the rest
+  std::condition_variable wake_;
+  std::deque<Request> waiting_;
+  std::vector<RequestId> cancelled_;
+  std::vector<std::promise<Status>> integrity_checks_;
+  RequestId next_id_ = 1;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+Result<Engine::RequestId> EngineImpl::submit(GenerateRequest request, UpdateCallback callback) {
+  if (request.prompt.empty()) return {ErrorCode::kInvalidArgument, "generate: the prompt has no tokens"};
+  for (const int32_t id : request.prompt) {
+    if (id < 0 || id >= model_->hyper().n_vocab) {
+      return {ErrorCode::kInvalidArgument,
+              "generate: token " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(model_->hyper().n_vocab)};
+    }
+  }
+  if (request.prompt.size() >= static_cast<size_t>(options_.context_tokens)) {
+    return {ErrorCode::kResourceExhausted, "generate: the prompt has " + std::to_string(request.prompt.size()) +
+                                               " tokens, the context holds " + std::to_string(options_.context_tokens) +
+                                               " and must leave room for at least one more"};
+  }
+  DA_RETURN_IF_ERROR(validate(request.sampling));
+  RequestId id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    id = next_id_++;
+    waiting_.push_back({id, std::move(request), std::move(callback)});
+  }
+  wake_.notify_all();
+  return id;
+}
+
+void EngineImpl::cancel(RequestId id) {
+  {
+    const std::lock_guard lock(mutex_);
+    cancelled_.push_back(id);
+  }
+  wake_.notify_all();
+}
+
+Status EngineImpl::check_integrity() {
+  std::future<Status> answer;
+  {
+    const std::lock_guard lock(mutex_);
+    integrity_checks_.emplace_back();
+    answer = integrity_checks_.back().get_future();
+  }
+  wake_.notify_all();
+  return answer.get();
+}
+
+Status EngineImpl::page_integrity() const {
+  std::vector<int32_t> owned;
+  for (const SequencePtr& sequence : running_) owned.insert(owned.end(), sequence->pages.begin(), sequence->pages.end());
+  return pages_.check_integrity(owned);
+}
+
+void EngineImpl::run() {
+  try {
+    while (take_requests()) {
+      if (!running_.empty()) step();
+    }
+  } catch (const std::exception& error) {
+    // A library threw (out of memory, a callback): nobody may wait for an answer that never comes.
+    finish_all({FinishReason::kError, {ErrorCode::kInternal, std::string("engine: ") + error.what()}});
+    while (take_requests()) finish_all({FinishReason::kError, {ErrorCode::kUnavailable, "engine: stopped after an earlier failure"}});
+  }
+  finish_all({FinishReason::kCancelled, {}});
+}
+
+bool EngineImpl::take_requests() {
+  std::vector<Request> cancelled_waiting, admitted;
+  std::vector<RequestId> cancelled;
+  std::vector<std::promise<Status>> checks;
+  bool stopping = false;
+  {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] {
+      return stopping_ || !running_.empty() || !waiting_.empty() || !cancelled_.empty() || !integrity_checks_.empty();
+    });
+    cancelled.swap(cancelled_);
+    checks.swap(integrity_checks_);
+    stopping = stopping_;
+    for (const RequestId id : cancelled) {
+      const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Request& request) { return request.id == id; });
+      if (found == waiting_.end()) continue;
+      cancelled_waiting.push_back(std::move(*found));
+      waiting_.erase(found);
+    }
+    while (!waiting_.empty() && (stopping || running_.size() + admitted.size() < static_cast<size_t>(options_.max_sequences))) {
+      admitted.push_back(std::move(waiting_.front()));
+      waiting_.pop_front();
+    }
+  }
+  for (Request& request : admitted) {
+    if (request.request.grammar != nullptr && !stopping) prepare_grammar();
+    if (stopping) request.request.grammar = nullptr;
+    running_.push_back(std::make_unique<Sequence>(request.id, std::move(request.request), std::move(request.callback), vocabulary_));
+  }
+  for (Request& request : cancelled_waiting) {
+    request.request.grammar = nullptr;
+    Sequence(request.id, std::move(request.request), std::move(request.callback), vocabulary_).report_finished({FinishReason::kCancelled, {}});
+  }
+  for (SequencePtr& sequence : running_) {
+    if (std::find(cancelled.begin(), cancelled.end(), sequence->id()) != cancelled.end()) finish(sequence, {FinishReason::kCancelled, {}});
+  }
+  std::erase(running_, nullptr);
+  for (std::promise<Status>& check : checks) check.set_value(page_integrity());
+  return !stopping;
+}
+
+void EngineImpl::prepare_grammar() {
+  if (trie_ != nullptr) return;
+  std::vector<std::string_view> bytes;
+  for (int32_t id = 0; id < tokenizer_->n_tokens(); ++id) bytes.push_back(tokenizer_->bytes(id));
+  trie_ = std::make_unique<grammar::TokenTrie>(bytes);
+  vocabulary_.trie = trie_.get();
+}
+
+Status EngineImpl::give_pages(Sequence& sequence, int32_t n_tokens) {
+  while (static_cast<int32_t>(sequence.pages.size()) < pages_for(n_tokens)) {
+    const int32_t page = pages_.allocate();
+    if (page < 0) return {ErrorCode::kResourceExhausted, "KV pool: all " + std::to_string(max_pages()) + " pages are used"};
+    sequence.pages.push_back(page);
+    if (page < kv_->n_pages) continue;
+    DA_RETURN_IF_ERROR(kv_->grow(std::min(std::max(kv_->n_pages + kGrowPages, page + 1), max_pages())));
+    committed_pages_ = kv_->n_pages;
+  }
+  return Status::ok();
+}
+
+void EngineImpl::finish(SequencePtr& sequence, const Finish& finish) {
+  for (const int32_t page : sequence->pages) pages_.release(page);
+  sequence->pages.clear();
+  const SequencePtr done = std::move(sequence);
+  done->report_finished(finish);
+}
+
+void EngineImpl::finish_all(const Finish& reason) {
+  std::vector<SequencePtr> all = std::move(running_);
+  running_.clear();
+  for (SequencePtr& sequence : all) {
+    try {
+      finish(sequence, reason);
+    } catch (const std::exception&) {
+      // The callback itself throws; there is nobody left to tell.
+    }
+  }
+}
+
+// Rows for each running sequence, their pages, and the batch in batch_tokens_, batch_sequences_, output_rows_.
+void EngineImpl::build_batch(std::vector<Part>& parts) {
+  std::vector<PendingRows> pending;
+  for (const SequencePtr& sequence : running_) {
+    pending.push_back({sequence->n_tokens() - sequence->n_computed, sequence->n_computed < sequence->n_prompt()});
+  }
+  const std::vector<int32_t> rows = plan_step(pending, options_.batch_tokens);
+  batch_tokens_.clear();
+  batch_sequences_.clear();
+  output_rows_.clear();
+  for (size_t i = 0; i < running_.size(); ++i) {
+    if (rows[i] == 0) continue;
+    Sequence& sequence = *running_[i];
+    if (const Status status = give_pages(sequence, sequence.n_computed + rows[i]); !status.is_ok()) {
+      finish(running_[i], {FinishReason::kError, status});
+      continue;
+    }
+    const auto first_row = static_cast<int32_t>(batch_tokens_.size());
+    const auto first = sequence.tokens().begin() + sequence.n_computed;
+    batch_tokens_.insert(batch_tokens_.end(), first, first + rows[i]);
+    batch_sequences_.push_back({first_row, rows[i], sequence.n_computed, sequence.pages});
+    int32_t output_idx = -1;
+    if (rows[i] == pending[i].n_rows) {
+      output_idx = static_cast<int32_t>(output_rows_.size());
+      output_rows_.push_back(first_row + rows[i] - 1);
+    }
+    parts.push_back({&sequence, first_row, rows[i], output_idx});
+  }
+}
+
+void EngineImpl::step() {
+  std::vector<Part> parts;
+  build_batch(parts);
+  if (!parts.empty()) {
+    const backend::Activation& logits =
+        model_->forward({.token_ids = batch_tokens_, .sequences = batch_sequences_, .output_rows = output_rows_}, *kv_);
+    for (const Part& part : parts) {
+      Sequence& sequence = *part.sequence;
+      const bool prefilling = sequence.n_computed < sequence.n_prompt();
+      sequence.n_computed += part.n_rows;
+      if (prefilling) sequence.report_prefill(sequence.n_computed);
+    }
+    take_tokens(parts, logits);
+  }
+  std::erase(running_, nullptr);
+}
+
+void EngineImpl::take_tokens(const std::vector<Part>& parts, const backend::Activation& logits) {
+  if (output_rows_.empty()) return;
+  const auto any = [&](auto wants) {
+    return std::any_of(parts.begin(), parts.end(), [&](const Part& part) { return part.output_idx >= 0 && wants(*part.sequence); });
+  };
+  Status status;
+  greedy_.assign(output_rows_.size(), -1);
+  if (any([](const Sequence& s) { return s.plain_greedy(); })) status = model_->backend().argmax(logits, greedy_);
+  backend::RowsView rows;
+  if (status.is_ok() && any([](const Sequence& s) { return !s.plain_greedy() && s.needs_logits(); })) {
+    auto view = model_->backend().read_rows(logits);
+    status = view.status();
+    if (view.is_ok()) rows = *view;
+  }
+  for (const Part& part : parts) {
+    if (part.output_idx < 0) continue;
+    Sequence& sequence = *part.sequence;
+    std::optional<Finish> finished;
+    if (!status.is_ok()) {
+      finished = Finish{FinishReason::kError, status};
+    } else {
+      if (rows.data != nullptr) {
+        const std::span<const float> row = rows.row(part.output_idx);
+        logits_.assign(row.begin(), row.end());
+      }
+      finished = sequence.accept(sequence.choose(greedy_[static_cast<size_t>(part.output_idx)], logits_));
+    }
+    if (!finished) {
+      sequence.report_text();
+      continue;
+    }
+    for (SequencePtr& owner : running_) {
+      if (owner.get() == &sequence) finish(owner, *finished);
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<model::Model> model,
+                                               std::shared_ptr<const tokenizer::Tokenizer> tokenizer, EngineOptions options) {
+  const model::Hyperparameters& hyper = model->hyper();
+  if (tokenizer->n_tokens() != hyper.n_vocab) {
+    return {ErrorCode::kCorruptData, "engine: the tokenizer has " + std::to_string(tokenizer->n_tokens()) + " tokens, the model " +
+                                         std::to_string(hyper.n_vocab)};
+  }
+  if (options.context_tokens < 0 || options.max_sequences < 1 || options.batch_tokens < 1) {
+    return {ErrorCode::kInvalidArgument, "engine: context_tokens is " + std::to_string(options.context_tokens) + " (expected 0 or more), max_sequences " +
+                                             std::to_string(options.max_sequences) + " (1 or more), batch_tokens " +
+                                             std::to_string(options.batch_tokens) + " (1 or more)"};
+  }
+  if (options.context_tokens == 0 || options.context_tokens > hyper.context_tokens) options.context_tokens = hyper.context_tokens;
+  if (int64_t{options.max_sequences} * pages_for(options.context_tokens) > INT32_MAX / 2) {
+    return {ErrorCode::kInvalidArgument, "engine: " + std::to_string(options.max_sequences) + " sequences of " +
+                                             std::to_string(options.context_tokens) + " tokens are too many"};
+  }
+  options.batch_tokens = std::max(options.batch_tokens, options.max_sequences);
+  auto engine = std::make_unique<EngineImpl>(std::move(model), std::move(tokenizer), options);
+  DA_RETURN_IF_ERROR(engine->start());
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+}  // namespace da::engine

@@ -1,0 +1,110 @@
+#include "engine/sequence.h"
+
+#include <bit>
+#include <string>
+#include <utility>
+
+namespace da::engine {
+
+using std::chrono::steady_clock;
+
+Sequence::Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback callback, const Vocabulary& vocabulary)
+    : id_(id),
+      callback_(std::move(callback)),
+      vocabulary_(vocabulary),
+      params_(request.sampling),
+      sampler_(request.sampling),
+      max_tokens_(request.max_tokens),
+      tokens_(std::move(request.prompt)),
+      n_prompt_(static_cast<int32_t>(tokens_.size())),
+      text_(std::move(request.stop)),
+      begun_(steady_clock::now()),
+      prefilled_(begun_) {
+  if (request.grammar == nullptr) return;
+  matcher_.emplace(std::move(request.grammar));
+  mask_error_ = update_mask();
+}
+
+Status Sequence::update_mask() {
+  if (!matcher_) return Status::ok();
+  const auto n_tokens = static_cast<size_t>(vocabulary_.tokenizer->n_tokens());
+  mask_.assign((n_tokens + 63) / 64, 0);
+  matcher_->allowed_tokens(*vocabulary_.trie, mask_);
+  // A token that ends generation does so only where the grammar may end, even if it has bytes that would fit.
+  const bool can_end = matcher_->can_end();
+  for (const int32_t id : vocabulary_.end_tokens) {
+    const uint64_t bit = uint64_t{1} << (id % 64);
+    uint64_t& word = mask_[static_cast<size_t>(id) / 64];
+    word = can_end ? word | bit : word & ~bit;
+  }
+  int64_t n_allowed = 0;
+  forced_ = -1;
+  for (size_t i = 0; i < mask_.size(); ++i) {
+    if (mask_[i] == 0) continue;
+    n_allowed += std::popcount(mask_[i]);
+    forced_ = static_cast<int32_t>(i * 64) + std::countr_zero(mask_[i]);
+  }
+  if (n_allowed != 1) forced_ = -1;
+  if (n_allowed == 0) return {ErrorCode::kUnsupported, "grammar: the model's vocabulary has no token that may come next"};
+  return Status::ok();
+}
+
+int32_t Sequence::choose(int32_t greedy_choice, std::span<float> logits) {
+  if (forced_ >= 0) return forced_;
+  if (plain_greedy()) return greedy_choice;
+  return sampler_.sample(logits, mask_, tokens_);
+}
+
+std::optional<Finish> Sequence::accept_one(int32_t token) {
+  if (vocabulary_.tokenizer->is_end_of_generation(token)) return Finish{FinishReason::kStop, {}};
+  tokens_.push_back(token);
+  unreported_.push_back(token);
+  ++n_generated_;
+  const std::string_view bytes = vocabulary_.tokenizer->bytes(token);
+  if (matcher_ && !matcher_->accept(bytes)) {
+    return Finish{FinishReason::kError, {ErrorCode::kInternal, "grammar: refuses token " + std::to_string(token) + " that it allowed"}};
+  }
+  if (text_.push(bytes)) return Finish{FinishReason::kStop, {}};
+  if (matcher_ && matcher_->must_end()) return Finish{FinishReason::kStop, {}};
+  if (n_generated_ == max_tokens_ || n_tokens() >= vocabulary_.context_tokens) return Finish{FinishReason::kLength, {}};
+  if (Status status = update_mask(); !status.is_ok()) return Finish{FinishReason::kError, std::move(status)};
+  return std::nullopt;
+}
+
+std::optional<Finish> Sequence::accept(int32_t token) {
+  if (!mask_error_.is_ok()) return Finish{FinishReason::kError, mask_error_};
+  if (token < 0) {
+    return Finish{FinishReason::kError, {ErrorCode::kInternal, "sampling: the model's logits are not finite numbers"}};
+  }
+  std::optional<Finish> finish = accept_one(token);
+  while (!finish && forced_ >= 0) finish = accept_one(forced_);
+  return finish;
+}
+
+void Sequence::report_prefill(int32_t n_done) {
+  if (n_done >= n_prompt_) prefilled_ = steady_clock::now();
+  callback_({.kind = Update::Kind::kPrefill, .prompt_tokens_done = std::min(n_done, n_prompt_), .prompt_tokens_total = n_prompt_});
+}
+
+void Sequence::report_text() {
+  std::string text = text_.take();
+  if (text.empty()) return;
+  callback_({.kind = Update::Kind::kText, .text = std::move(text), .tokens = std::exchange(unreported_, {}), .generated_tokens = n_generated_});
+}
+
+void Sequence::report_finished(const Finish& finish) {
+  text_.finish();
+  report_text();
+  const auto now = steady_clock::now();
+  const auto prefilled = n_computed < n_prompt_ ? now : prefilled_;
+  callback_({.kind = Update::Kind::kFinished,
+             .prompt_tokens_total = n_prompt_,
+             .tokens = std::exchange(unreported_, {}),
+             .reason = finish.reason,
+             .error = finish.error,
+             .generated_tokens = n_generated_,
+             .prefill_ns = std::chrono::nanoseconds(prefilled - begun_).count(),
+             .decode_ns = std::chrono::nanoseconds(now - prefilled).count()});
+}
+
+}  // namespace da::engine

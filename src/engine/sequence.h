@@ -1,0 +1,79 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/grammar/grammar.h"
+#include "engine/output_text.h"
+#include "engine/sampler.h"
+#include "tokenizer/tokenizer.h"
+
+namespace da::engine {
+
+// A vocabulary as sequences see it. Outlives them.
+struct Vocabulary {
+  const tokenizer::Tokenizer* tokenizer = nullptr;
+  const grammar::TokenTrie* trie = nullptr;              // set before the first sequence with a grammar
+  std::vector<int32_t> end_tokens;                       // end of generation
+  int32_t context_tokens = 0;
+};
+
+struct Finish {
+  FinishReason reason = FinishReason::kStop;
+  Status error;
+};
+
+// One request on its way: its tokens, its place in the grammar, its text. Knows nothing of pages and batches.
+class Sequence {
+ public:
+  Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback callback, const Vocabulary& vocabulary);
+
+  Engine::RequestId id() const { return id_; }
+  const std::vector<int32_t>& tokens() const { return tokens_; }  // prompt and output
+  int32_t n_tokens() const { return static_cast<int32_t>(tokens_.size()); }
+  int32_t n_prompt() const { return n_prompt_; }
+  bool needs_logits() const { return forced_ < 0; }  // false: the grammar leaves one token, sampling would find it
+  bool plain_greedy() const { return mask_.empty() && is_plain_greedy(params_); }
+
+  // The next token: forced, the batch's greedy choice (if plain_greedy), or drawn from `logits`, which it spoils.
+  // -1: none to be had.
+  int32_t choose(int32_t greedy_choice, std::span<float> logits);
+  // Takes the token and those that the grammar forces after it. Nullopt: goes on.
+  std::optional<Finish> accept(int32_t token);
+
+  void report_prefill(int32_t n_done);
+  void report_text();                        // what is ready, if anything
+  void report_finished(const Finish& finish);  // once, last
+
+  // Filled by the engine: positions in the KV cache, and their pages.
+  int32_t n_computed = 0;
+  std::vector<int32_t> pages;
+
+ private:
+  std::optional<Finish> accept_one(int32_t token);
+  // The tokens the grammar allows next, and whether it leaves only one. An error if none.
+  Status update_mask();
+
+  Engine::RequestId id_;
+  UpdateCallback callback_;
+  const Vocabulary& vocabulary_;
+  SamplingParams params_;
+  Sampler sampler_;
+  int32_t max_tokens_;
+  std::vector<int32_t> tokens_;
+  int32_t n_prompt_;
+  int32_t n_generated_ = 0;
+  std::optional<grammar::Matcher> matcher_;
+  std::vector<uint64_t> mask_;  // empty without a grammar
+  int32_t forced_ = -1;         // the only token in the mask
+  Status mask_error_;
+  OutputText text_;
+  std::vector<int32_t> unreported_;
+  std::chrono::steady_clock::time_point begun_, prefilled_;
+};
+
+}  // namespace da::engine
