@@ -31,6 +31,12 @@ const ByteAlphabet& alphabet() {
   return instance;
 }
 
+constexpr uint64_t kFree = ~uint64_t{0};
+
+uint64_t pair_key(TokenId left, TokenId right) { return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right); }
+
+uint64_t hash_pair(uint64_t pair) { return pair * 0x9E3779B97F4A7C15 >> 24; }
+
 // The bytes a token's text stands for; the text itself if it has characters outside the alphabet (added tokens do).
 std::string bytes_of_text(std::string_view text) {
   std::string bytes;
@@ -83,7 +89,7 @@ Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& 
   const auto corrupt = [](size_t rank, const std::string& what) {
     return Status(ErrorCode::kCorruptData, "key \"tokenizer.ggml.merges\": merge " + std::to_string(rank) + " " + what);
   };
-  byte_merges_.assign(256 * 256, PairMerge{});
+  merge_filter_.assign(std::bit_ceil(vocabulary.merges.size() * 8 + 64) / 64, 0);
   merges_.assign(std::bit_ceil(vocabulary.merges.size() * 2 + 2), Merge{});
   std::string joined;
   for (size_t rank = 0; rank < vocabulary.merges.size(); ++rank) {
@@ -99,33 +105,48 @@ Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& 
     if (merged < 0) return corrupt(rank, "makes a token that the vocabulary lacks");
     add_merge(left, right, {static_cast<uint32_t>(rank), merged});
   }
+  fill_byte_merges();
+  return Status::ok();
+}
+
+void BpeTokenizer::fill_byte_merges() {
+  byte_merges_.assign(256 * 256, PairMerge{});
   for (int left = 0; left < 256; ++left) {
     for (int right = 0; right < 256; ++right) {
       if (byte_tokens_[left] < 0 || byte_tokens_[right] < 0) continue;
       byte_merges_[static_cast<size_t>(left * 256 + right)] = find_merge(byte_tokens_[left], byte_tokens_[right]);
     }
   }
-  return Status::ok();
 }
 
 // Of a merge listed twice the first, better one counts.
 void BpeTokenizer::add_merge(TokenId left, TokenId right, PairMerge merge) {
-  const uint64_t pair = uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
+  const uint64_t pair = pair_key(left, right), hash = hash_pair(pair);
   const size_t mask = merges_.size() - 1;
-  size_t i = (pair * 0x9E3779B97F4A7C15 >> 32) & mask;
-  while (merges_[i].pair != ~uint64_t{0} && merges_[i].pair != pair) i = (i + 1) & mask;
+  size_t i = hash & mask;
+  while (merges_[i].pair != kFree && merges_[i].pair != pair) i = (i + 1) & mask;
   if (merges_[i].pair != pair) merges_[i] = {pair, merge};
+  merge_filter_[(hash >> 6) & (merge_filter_.size() - 1)] |= uint64_t{1} << (hash & 63);
 }
 
 PairMerge BpeTokenizer::find_merge(TokenId left, TokenId right) const {
-  const uint64_t pair = uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
+  const uint64_t pair = pair_key(left, right), hash = hash_pair(pair);
+  if ((merge_filter_[(hash >> 6) & (merge_filter_.size() - 1)] >> (hash & 63) & 1) == 0) return {};
   const size_t mask = merges_.size() - 1;
-  size_t i = (pair * 0x9E3779B97F4A7C15 >> 32) & mask;
+  size_t i = hash & mask;
   while (merges_[i].pair != pair) {
-    if (merges_[i].pair == ~uint64_t{0}) return {};
+    if (merges_[i].pair == kFree) return {};
     i = (i + 1) & mask;
   }
   return merges_[i].result;
+}
+
+PairMerge BpeTokenizer::Rules::pair(TokenId left, TokenId right, std::string_view both) const {
+  if (both.size() == 2) {
+    const auto byte = [&](size_t at) { return static_cast<size_t>(static_cast<unsigned char>(both[at])); };
+    return tokenizer.byte_merges_[byte(0) * 256 + byte(1)];
+  }
+  return tokenizer.find_merge(left, right);
 }
 
 std::vector<TokenId> BpeTokenizer::encode(std::string_view text, EncodeOptions options) const {
@@ -133,7 +154,7 @@ std::vector<TokenId> BpeTokenizer::encode(std::string_view text, EncodeOptions o
   out.reserve(text.size() / 3 + 8);
   if (options.add_special && add_bos_ && bos_ >= 0) out.push_back(bos_);
   WordCache cache(text.size());
-  Merger merger;
+  Merger<Rules> merger;
   std::string storage;
   special_tokens_.split(text, options.parse_special, [&](const Fragment& fragment) {
     if (fragment.token >= 0) {
@@ -147,45 +168,20 @@ std::vector<TokenId> BpeTokenizer::encode(std::string_view text, EncodeOptions o
   return out;
 }
 
-void BpeTokenizer::encode_word(std::string_view word, WordCache& cache, Merger& merger, std::vector<TokenId>& out) const {
+void BpeTokenizer::encode_word(std::string_view word, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const {
   if (cache.append(word, out)) return;
   const size_t n_before = out.size();
-  if (pre_tokenizer_.ignores_merges()) {
-    if (const TokenId whole = words_.find(word); whole >= 0) {
-      out.push_back(whole);
-      cache.remember(word, std::span(out).subspan(n_before));
-      return;
-    }
+  const TokenId whole = pre_tokenizer_.ignores_merges() ? words_.find(word) : -1;
+  if (whole >= 0) {
+    out.push_back(whole);
+  } else {
+    merger.run(Rules{*this}, word, [&](TokenId id, std::string_view) {
+      // A byte without a token: the reference drops it; an unknown token, where there is one, shows it.
+      if (id < 0) id = unknown_;
+      if (id >= 0) out.push_back(id);
+    });
   }
-  while (word.size() > kMaxMergeBytes) {
-    size_t cut = kMaxMergeBytes;
-    while ((static_cast<unsigned char>(word[cut]) & 0xC0) == 0x80) --cut;
-    merge_word(word.substr(0, cut), merger, out);
-    word.remove_prefix(cut);
-  }
-  merge_word(word, merger, out);
   cache.remember(word, std::span(out).subspan(n_before));
-}
-
-void BpeTokenizer::merge_word(std::string_view word, Merger& merger, std::vector<TokenId>& out) const {
-  merger.clear();
-  for (size_t at = 0; at < word.size(); ++at) {
-    merger.add(static_cast<uint32_t>(at), byte_tokens_[static_cast<unsigned char>(word[at])]);
-  }
-  merger.run(
-      static_cast<uint32_t>(word.size()),
-      [&](TokenId left, TokenId right, uint32_t begin, uint32_t end) {
-        if (end - begin == 2) {
-          const auto byte = [&](uint32_t at) { return static_cast<size_t>(static_cast<unsigned char>(word[at])); };
-          return byte_merges_[byte(begin) * 256 + byte(begin + 1)];
-        }
-        return find_merge(left, right);
-      },
-      [&](TokenId id, uint32_t, uint32_t) {
-        // A byte without a token: the reference drops it; an unknown token, where there is one, shows it.
-        if (id < 0) id = unknown_;
-        if (id >= 0) out.push_back(id);
-      });
 }
 
 }  // namespace da::tokenizer

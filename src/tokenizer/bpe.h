@@ -25,8 +25,15 @@ class BpeTokenizer final : public Tokenizer {
   Status load_merges(const Vocabulary& vocabulary, const TextIndex& written);
   void add_merge(TokenId left, TokenId right, PairMerge merge);
   PairMerge find_merge(TokenId left, TokenId right) const;
-  void encode_word(std::string_view word, WordCache& cache, Merger& merger, std::vector<TokenId>& out) const;
-  void merge_word(std::string_view word, Merger& merger, std::vector<TokenId>& out) const;
+  void fill_byte_merges();
+
+  struct Rules {
+    const BpeTokenizer& tokenizer;
+    size_t symbol_bytes(std::string_view) const { return 1; }
+    TokenId symbol_id(std::string_view symbol) const { return tokenizer.byte_tokens_[static_cast<unsigned char>(symbol[0])]; }
+    PairMerge pair(TokenId left, TokenId right, std::string_view both) const;
+  };
+  void encode_word(std::string_view word, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
 
   struct Merge {
     uint64_t pair = ~uint64_t{0};  // left id, right id; all ones: free
@@ -38,6 +45,8 @@ class BpeTokenizer final : public Tokenizer {
   TokenId byte_tokens_[256];              // -1: none
   std::vector<PairMerge> byte_merges_;    // [256][256] the first merges of every word, without hashing
   std::vector<Merge> merges_;             // open addressing, at most half full
+  // Bloom filter over the pairs that merge: most look-ups are for pairs that do not, and this fits a near cache.
+  std::vector<uint64_t> merge_filter_;
   TextIndex words_;                       // tokens by their bytes; filled if the pre-tokenizer ignores merges
   TokenId unknown_ = -1;
 };

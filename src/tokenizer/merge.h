@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <string_view>
 #include <vector>
 
 #include "tokenizer/tokenizer.h"
@@ -17,48 +18,53 @@ struct PairMerge {
   TokenId merged = -1;
 };
 
-// A longer run that no rule can cut is merged in pieces of this size, so that memory stays bounded (about 40 bytes a
-// character). The reference merges it whole; its tokens differ from ours only around the cuts.
-inline constexpr size_t kMaxMergeBytes = size_t{1} << 20;
+// A token, or a symbol that is none (id -1), with its bytes in the text.
+struct Piece {
+  size_t begin, end;
+  TokenId id;
+};
 
-// Merges the symbols of one word. Kept by the caller from word to word for its memory.
-class Merger {
+// Merging as both kinds of BPE define it: always the best pair of neighbours in the text, until no pair may merge. `Rules`:
+//   size_t symbol_bytes(std::string_view rest) const    length of the first symbol
+//   TokenId symbol_id(std::string_view symbol) const    -1 if it is no token
+//   PairMerge pair(TokenId left, TokenId right, std::string_view both) const
+template <class Rules>
+class WindowMerger {
  public:
-  void clear() {
+  // Merges symbols from the front of `text`, all of them or the first that make up `max_bytes`. The pieces are valid until
+  // the next call.
+  const std::vector<Piece>& run(const Rules& rules, std::string_view text, size_t max_bytes) {
     begins_.clear();
     ids_.clear();
-  }
-  // A symbol from byte `begin` to the next one's; `id` -1: no token as it stands.
-  void add(uint32_t begin, TokenId id) {
-    begins_.push_back(begin);
-    ids_.push_back(id);
-  }
-
-  // Merges until no pair has a rank. lookup(left_id, right_id, begin, end) -> PairMerge; emit(id, begin, end) gets what
-  // is left, in order.
-  template <class Lookup, class Emit>
-  void run(uint32_t word_bytes, const Lookup& lookup, const Emit& emit) {
-    begins_.push_back(word_bytes);
-    if (ids_.size() <= kMaxScanned) {
-      run_by_scanning(lookup, emit);
-    } else {
-      run_by_heap(lookup, emit);
+    size_t end = 0;
+    while (end < text.size() && end < max_bytes) {
+      const size_t n_bytes = std::min(rules.symbol_bytes(text.substr(end)), text.size() - end);
+      begins_.push_back(static_cast<uint32_t>(end));
+      ids_.push_back(rules.symbol_id(text.substr(end, n_bytes)));
+      end += n_bytes;
     }
+    begins_.push_back(static_cast<uint32_t>(end));
+    pieces_.clear();
+    if (ids_.size() <= kMaxScanned) {
+      run_by_scanning(rules, text);
+    } else {
+      run_by_heap(rules, text);
+    }
+    return pieces_;
   }
 
  private:
-  static constexpr size_t kMaxScanned = 64;
+  static constexpr size_t kMaxScanned = 48;
 
   // Words as they occur: looking at all pairs for the best one beats any queue.
-  template <class Lookup, class Emit>
-  void run_by_scanning(const Lookup& lookup, const Emit& emit) {
+  void run_by_scanning(const Rules& rules, std::string_view text) {
     uint32_t begins[kMaxScanned + 1], ranks[kMaxScanned + 1];
     TokenId ids[kMaxScanned + 1], merged[kMaxScanned + 1];
     size_t n = ids_.size();
     std::copy(begins_.begin(), begins_.end(), begins);
     std::copy(ids_.begin(), ids_.end(), ids);
     const auto update = [&](size_t i) {
-      const PairMerge pair = lookup(ids[i], ids[i + 1], begins[i], begins[i + 2]);
+      const PairMerge pair = rules.pair(ids[i], ids[i + 1], text.substr(begins[i], begins[i + 2] - begins[i]));
       ranks[i] = pair.rank;
       merged[i] = pair.merged;
     };
@@ -80,49 +86,58 @@ class Merger {
       if (best > 0) update(best - 1);
       if (best + 1 < n) update(best);
     }
-    for (size_t i = 0; i < n; ++i) emit(ids[i], begins[i], begins[i + 1]);
+    for (size_t i = 0; i < n; ++i) pieces_.push_back({begins[i], begins[i + 1], ids[i]});
   }
 
-  // Long runs: a heap of (rank, symbol), a linked list of symbols; O(n log n).
-  template <class Lookup, class Emit>
-  void run_by_heap(const Lookup& lookup, const Emit& emit) {
+  // More symbols: a heap of (rank, symbol) and a linked list of symbols.
+  void run_by_heap(const Rules& rules, std::string_view text) {
     const auto n = static_cast<uint32_t>(ids_.size());
-    pairs_.assign(n, PairMerge{});
+    pairs_.resize(n);
     previous_.resize(n);
-    next_.resize(n);
+    next_.resize(n + 1);
     heap_.clear();
     const auto update = [&](uint32_t i) {
-      pairs_[i] = next_[i] < n ? lookup(ids_[i], ids_[next_[i]], begins_[i], begins_[next_[next_[i]]]) : PairMerge{};
+      const uint32_t right = next_[i];
+      if (right < n) {
+        pairs_[i] = rules.pair(ids_[i], ids_[right], text.substr(begins_[i], begins_[next_[right]] - begins_[i]));
+      } else {
+        pairs_[i].rank = kNoMerge;
+      }
     };
+    for (uint32_t i = 0; i <= n; ++i) next_[i] = i + 1;
     for (uint32_t i = 0; i < n; ++i) {
       previous_[i] = i - 1;
-      next_[i] = i + 1;
-    }
-    next_.push_back(n);  // the end follows itself
-    for (uint32_t i = 0; i < n; ++i) {
       update(i);
       if (pairs_[i].rank != kNoMerge) heap_.push_back(key(pairs_[i].rank, i));
     }
     heapify();
     while (!heap_.empty()) {
-      const uint64_t top = pop();
+      const uint64_t top = heap_.front();
       const auto left = static_cast<uint32_t>(top);
       // The pair may have been changed by a merge beside it; then its new rank has its own entry.
-      if (pairs_[left].rank != static_cast<uint32_t>(top >> 32)) continue;
+      if (pairs_[left].rank != static_cast<uint32_t>(top >> 32)) {
+        pop();
+        continue;
+      }
       const uint32_t right = next_[left], after = next_[right];
       ids_[left] = pairs_[left].merged;
       pairs_[right].rank = kNoMerge;
       next_[left] = after;
       if (after < n) previous_[after] = left;
       update(left);
-      if (pairs_[left].rank != kNoMerge) push(key(pairs_[left].rank, left));
+      // The entry on top is used up: its place goes to the new pair, if there is one.
+      if (pairs_[left].rank != kNoMerge) {
+        sift_down(0, key(pairs_[left].rank, left));
+      } else {
+        pop();
+      }
       if (left > 0) {
         const uint32_t before = previous_[left];
         update(before);
         if (pairs_[before].rank != kNoMerge) push(key(pairs_[before].rank, before));
       }
     }
-    for (uint32_t i = 0; i < n; i = next_[i]) emit(ids_[i], begins_[i], begins_[next_[i]]);
+    for (uint32_t i = 0; i < n; i = next_[i]) pieces_.push_back({begins_[i], begins_[next_[i]], ids_[i]});
   }
 
   static uint64_t key(uint32_t rank, uint32_t symbol) { return uint64_t{rank} << 32 | symbol; }
@@ -151,25 +166,87 @@ class Merger {
   void push(uint64_t value) {
     size_t hole = heap_.size();
     heap_.push_back(value);
-    while (hole > 0 && heap_[(hole - 1) / 4] > value) {
-      heap_[hole] = heap_[(hole - 1) / 4];
-      hole = (hole - 1) / 4;
-    }
+    for (; hole > 0 && heap_[(hole - 1) / 4] > value; hole = (hole - 1) / 4) heap_[hole] = heap_[(hole - 1) / 4];
     heap_[hole] = value;
   }
-  uint64_t pop() {
-    const uint64_t top = heap_.front();
+  void pop() {
     const uint64_t last = heap_.back();
     heap_.pop_back();
     if (!heap_.empty()) sift_down(0, last);
-    return top;
   }
 
-  std::vector<uint32_t> begins_;  // [n + 1] byte offsets; the last is the word's length
+  std::vector<uint32_t> begins_;  // [n + 1]
   std::vector<TokenId> ids_;      // [n]
   std::vector<uint32_t> previous_, next_;
   std::vector<PairMerge> pairs_;  // [n] of a symbol and its next one
   std::vector<uint64_t> heap_;
+  std::vector<Piece> pieces_;
+};
+
+// Merges words of any length in linear time and bounded memory, with the result of merging them whole.
+//
+// Why windows may be joined: a list of tokens is the merging of its text exactly if each two neighbours, merged alone, stay as
+// they are. (Take the first merge that would cross a border between two of the tokens. Restricted to these two, the merges so
+// far are those of the two alone, so the crossing one would be the best there, too.) So a front part that is final, a
+// window merged after it, and one look at the two tokens on either side of the border make a longer final part. The last
+// tokens of a window may change with what follows and are merged again in the next one. If the look fails, the
+// window begins earlier.
+template <class Rules>
+class Merger {
+ public:
+  // emit(TokenId id, std::string_view text) gets the pieces in order.
+  template <class Emit>
+  void run(const Rules& rules, std::string_view word, const Emit& emit) {
+    if (word.size() <= kWindowBytes) {
+      for (const Piece& piece : window_.run(rules, word, word.size())) emit(piece.id, word.substr(piece.begin, piece.end - piece.begin));
+      return;
+    }
+    final_.clear();
+    size_t from = 0, window_bytes = kWindowBytes;
+    while (from < word.size()) {
+      const std::vector<Piece>& pieces = window_.run(rules, word.substr(from), window_bytes);
+      const bool may_grow = window_bytes < kMaxWindowBytes;
+      if (!final_.empty() && may_grow && !stay_apart(rules, word, final_.back(), from + pieces.front().end)) {
+        while (!final_.empty() && from - final_.back().begin < window_bytes / 4) final_.pop_back();
+        from = final_.empty() ? 0 : final_.back().end;
+        window_bytes *= 2;
+        continue;
+      }
+      size_t n = pieces.size();
+      if (from + pieces.back().end < word.size()) {
+        while (n > 0 && pieces[n - 1].end > window_bytes - window_bytes / 8) --n;
+        if (n == 0 && may_grow) {
+          window_bytes *= 2;
+          continue;
+        }
+        if (n == 0) n = pieces.size();
+      }
+      for (size_t i = 0; i < n; ++i) final_.push_back({from + pieces[i].begin, from + pieces[i].end, pieces[i].id});
+      from = final_.back().end;
+      window_bytes = kWindowBytes;
+      if (final_.size() > 2 * kMaxWindowBytes) emit_front(word, final_.size() - kMaxWindowBytes, emit);
+    }
+    emit_front(word, final_.size(), emit);
+  }
+
+ private:
+  static constexpr size_t kWindowBytes = 1024;
+  // Where even this much context cannot decide a border, the text is cut there.
+  static constexpr size_t kMaxWindowBytes = size_t{1} << 16;
+
+  bool stay_apart(const Rules& rules, std::string_view word, const Piece& left, size_t right_end) {
+    const std::string_view both = word.substr(left.begin, right_end - left.begin);
+    const std::vector<Piece>& pieces = border_.run(rules, both, both.size());
+    return pieces.size() == 2 && pieces[0].end == left.end - left.begin;
+  }
+  template <class Emit>
+  void emit_front(std::string_view word, size_t n, const Emit& emit) {
+    for (size_t i = 0; i < n; ++i) emit(final_[i].id, word.substr(final_[i].begin, final_[i].end - final_[i].begin));
+    final_.erase(final_.begin(), final_.begin() + static_cast<std::ptrdiff_t>(n));
+  }
+
+  WindowMerger<Rules> window_, border_;
+  std::vector<Piece> final_;  // not yet emitted; a failed look may take some back
 };
 
 }  // namespace da::tokenizer

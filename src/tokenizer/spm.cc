@@ -122,7 +122,7 @@ std::vector<TokenId> SpmTokenizer::encode(std::string_view text, EncodeOptions o
   out.reserve(text.size() / 3 + 8);
   if (options.add_special && add_bos_ && bos_ >= 0) out.push_back(bos_);
   WordCache cache(text.size());
-  Merger merger;
+  Merger<Rules> merger;
   bool after_special = true;
   special_tokens_.split(text, options.parse_special, [&](const Fragment& fragment) {
     if (fragment.token >= 0) {
@@ -136,7 +136,7 @@ std::vector<TokenId> SpmTokenizer::encode(std::string_view text, EncodeOptions o
   return out;
 }
 
-void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger& merger,
+void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger<Rules>& merger,
                                    std::vector<TokenId>& out) const {
   std::string marked;
   marked.reserve(text.size() + text.size() / 2 + 8);
@@ -153,7 +153,7 @@ void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordCa
   std::string_view last = first_character(all);
   for (size_t at = last.size(); at < all.size();) {
     const std::string_view next = first_character(all.substr(at));
-    if (!may_join(last, next) || at - begin >= kMaxMergeBytes) {
+    if (!may_join(last, next)) {
       encode_chunk(all.substr(begin, at - begin), cache, merger, out);
       begin = at;
     }
@@ -163,31 +163,19 @@ void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordCa
   encode_chunk(all.substr(begin), cache, merger, out);
 }
 
-void SpmTokenizer::encode_chunk(std::string_view chunk, WordCache& cache, Merger& merger, std::vector<TokenId>& out) const {
+void SpmTokenizer::encode_chunk(std::string_view chunk, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const {
   if (cache.append(chunk, out)) return;
   const size_t n_before = out.size();
-  merger.clear();
-  for (size_t at = 0; at < chunk.size();) {
-    const std::string_view character = first_character(chunk.substr(at));
-    merger.add(static_cast<uint32_t>(at), index_.find(character));
-    at += character.size();
-  }
-  merger.run(
-      static_cast<uint32_t>(chunk.size()),
-      [&](TokenId, TokenId, uint32_t begin, uint32_t end) {
-        const TokenId merged = index_.find(chunk.substr(begin, end - begin));
-        return merged < 0 ? PairMerge{} : PairMerge{ranks_[static_cast<size_t>(merged)], merged};
-      },
-      [&](TokenId id, uint32_t begin, uint32_t end) {
-        if (id >= 0) {
-          out.push_back(id);
-          return;
-        }
-        for (const char c : chunk.substr(begin, end - begin)) {
-          const TokenId byte_token = byte_tokens_[static_cast<unsigned char>(c)];
-          out.push_back(byte_token >= 0 ? byte_token : unknown_);
-        }
-      });
+  merger.run(Rules{*this}, chunk, [&](TokenId id, std::string_view text) {
+    if (id >= 0) {
+      out.push_back(id);
+      return;
+    }
+    for (const char c : text) {
+      const TokenId byte_token = byte_tokens_[static_cast<unsigned char>(c)];
+      out.push_back(byte_token >= 0 ? byte_token : unknown_);
+    }
+  });
   cache.remember(chunk, std::span(out).subspan(n_before));
 }
 

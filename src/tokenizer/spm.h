@@ -7,6 +7,7 @@
 #include "tokenizer/special_tokens.h"
 #include "tokenizer/text_index.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/unicode.h"
 #include "tokenizer/vocabulary.h"
 #include "tokenizer/word_cache.h"
 
@@ -21,8 +22,18 @@ class SpmTokenizer final : public Tokenizer {
 
  private:
   explicit SpmTokenizer(const Vocabulary& vocabulary);
-  void encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger& merger, std::vector<TokenId>& out) const;
-  void encode_chunk(std::string_view chunk, WordCache& cache, Merger& merger, std::vector<TokenId>& out) const;
+
+  struct Rules {
+    const SpmTokenizer& tokenizer;
+    size_t symbol_bytes(std::string_view rest) const { return char_length(rest[0]); }
+    TokenId symbol_id(std::string_view symbol) const { return tokenizer.index_.find(symbol); }
+    PairMerge pair(TokenId, TokenId, std::string_view both) const {
+      const TokenId merged = tokenizer.index_.find(both);
+      return merged < 0 ? PairMerge{} : PairMerge{tokenizer.ranks_[static_cast<size_t>(merged)], merged};
+    }
+  };
+  void encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
+  void encode_chunk(std::string_view chunk, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
   void note_pairs(std::string_view text);
   bool may_join(std::string_view left, std::string_view right) const;
 
