@@ -21,6 +21,13 @@ LEAD_FACTS = """
 <t:{period}><s:{city}{product}成交><a:[共计|合计|累计]><r:{count}，金额{money}>
 """
 FACTS = """
+<s:[股价|{org}股价|指数]><t:{recent}><a:[收涨|收跌|上涨|下跌|大跌|微涨]><r:{pct}，[报|收于]{yuan}>
+<s:{product}[旺季|淡季|促销季]><a:[带动|拉动]><r:{segment}[增长|回升]{pct}>
+<s:[利润|营收|{metric}][高于|低于|好于|不及]预期><a:[约|达]><r:{pct}>
+<s:{org}><a:[上调|下调|调整]><r:{product}[售价|报价]{pct}>，<t:{date}起>[执行|生效]
+<s:[分析师|机构|{org}]><a:[预计|预测|估计]><r:{metric}<t:{period}>将[达到|回落至|增至]{value}>
+<s:{city}和{city}><a:[合计|共]贡献><r:{pct}的[销量|收入|订单]>
+<s:{org}><t:{period}><a:[亏损|盈利]><r:{money}，[上年同期|去年]为{money}>
 !<s:{org}>以<r:{value}><a:{rank}>
 <s:{org}>以<r:{pct}的[市场份额|市占率]><a:{rank}>
 <s:{org}{metric}><a:[为|达|约]><r:{value}>
@@ -102,6 +109,7 @@ NEUTRAL_VIEWS = """
 <x:{product}>市场[供需基本平衡|价格窄幅波动|观望情绪较浓] => judgement: 作者判断$x市场总体平稳
 """
 LEADS_IN = ["值得注意的是，", "此外，", "与此同时，", "另一方面，", "具体来看，", "同期，", "从渠道看，", "另外，", "其中，", "数据还显示，", "分品牌看，", "报告指出，"]
+LINKS = ["而", "但", "同时", "其中", "不过", "并且", "另外", "随后", "反观", "至于"]
 FILLERS = """
 [以下为要点摘录|现将情况简要汇总如下|本期简报如下]。
 [更多数据将在月报中披露|详细图表见附件|有兴趣的读者可参阅全文]。
@@ -182,7 +190,7 @@ def join_zh(w, sentences):
         for j, clause in enumerate(sentence):
             segments.append(clause)
             if j + 1 < len(sentence):
-                segments.append(core.Segment(w.pick("，，，；")))
+                segments.append(core.Segment(w.pick("，，，；") + (w.pick(LINKS) if clause.fact and w.chance(0.2) else "")))
             elif not clause.text.endswith(("。", "】", "！", "？", "：")):
                 segments.append(core.Segment("。"))
     return segments

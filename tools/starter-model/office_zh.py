@@ -18,6 +18,11 @@ MEETING_OPEN = """
 会议主题：{topic}。
 """
 MEETING_FACTS = """
+<s:{topic}><t:{period}>[已|共]<a:[支出|使用|节约]><r:{money}，[占预算|执行率]{pct}>
+<s:{person}><a:[提交了|展示了|复核了]><r:{topic}[初稿|清单|样本]>，[共|涉及]{count:页 份 项 条}
+<s:[与会|参会]><a:[人数|共]><r:{people}>，[缺席|请假]{people}
+<s:{dept}与{dept}><t:{deadline}><a:[对接|确认|核对]><r:{topic}>
+<s:[问题|缺陷|投诉|隐患]><a:[累计|共]><r:{count:项 起 个 条}，[已关闭|已整改]{pct}>
 <t:{recent}>，<s:{dept}><a:[召开|组织|主持]><r:{topic}[会议|讨论会|评审会]，[{people}参加|历时{hour}]>
 <s:会议><a:[决定|同意|通过|批准][了|]><r:{topic}，[预算|金额|经费]{money}>
 <s:会议><a:[决定|要求]><t:{deadline}><r:[完成|提交|落实]{topic}>
@@ -53,6 +58,10 @@ NOTICE_OPEN = """
 关于{place}{work}的[通知|公告]。
 """
 NOTICE_FACTS = """
+<s:{place}><a:[开放时间|营业时间]><t:自{date}起>[调整|改]为<r:{hour_range}>
+<s:[办理人员|申请人|住户]><a:须[携带|提交|出示]><r:[身份证|登记表|缴费凭证]>，[数量|一式]{count:份}
+<t:{date}前><s:[未缴费|未登记|未领取]的[住户|员工|学员]><a:[请|须]到><r:{place}[办理|登记|领取]>
+<s:[本次|今年]{work}><a:[由|委托]><r:{org}[承担|负责]>，[费用|合同金额]{money}
 !<s:{place}>[拟|将]<t:于{date}><a:[开展|接受]><r:{work}，[为期|约需]{hour}>
 因[设备|线路|管道|系统][检修|老化|改造]，<t:{period_from}>，<s:{place}><a:[暂停|停止]><r:[使用|开放|服务]>
 <t:{date}>[8时至17时|{hour_range}|]，<s:{place}><a:[进行|实施|安排]><r:{work}，[预计|历时]{hour}>

@@ -5,6 +5,11 @@ from market_zh import lines
 from voices_zh import mood_of, several
 
 MARKET_FACTS = """
+<s:[operating profit|order intake|the dividend]> <a:[came in at|was]> <r:{money}, [helped|hurt] by {driver}>
+<s:two large {segment} customers> <a:[had moved|moved]> <r:{pct} of their orders into {period}>
+<s:analysts> <a:[expect|had forecast]> <r:{money} <t:for {period}>>
+<s:{segment}> <a:[rose|fell|grew]> <r:{pct}, from {money} to {money}>
+<t:{recent}>, <s:the shares> <a:[closed|ended]> <r:[up|down] {pct} at {price}>
 <s:{metric} in {region}> <a:[rose|grew|climbed|fell|dropped|declined]> <r:{pct} to {count}> <t:in {period}>
 <t:in {period}>, <s:{org}> <a:[reported|posted|recorded]> <r:{metric} of {money}, [up|down] {pct} from a year earlier>
 <s:{org}> <a:[reported|posted]> <r:[revenue|profit|sales] of {money}> <t:for {period}>
@@ -68,6 +73,10 @@ COMPLAINT_OPEN = """
 [Thank you for your patience with me|I have been a customer for years|I rarely write letters like this].
 """
 COMPLAINT_FACTS = """
+<s:your [agent|technician|driver]> <a:promised> <r:[a call|a visit|an answer] within {hours}>
+<s:the same fault> <a:has come back> <r:{times}>
+<s:the refund> <a:was> <r:{price} short>
+<t:{recent}> <s:the courier> <a:[left|dropped]> <r:the parcel [in the rain|at the wrong door]>
 <s:I> <a:[ordered|bought]> <r:a {item} for {price}> <t:{recent}>
 <t:{recent}> <s:I> <a:[ordered|bought|paid for]> <r:a {item}, order {code}>
 the page promised delivery within {hours}, but <s:the parcel> <a:arrived> <t:{recent}>
@@ -126,6 +135,9 @@ Interview notes, {dept}, {date}.
 Dear all, a few words about how things are going.
 """
 STAFF_FACTS = """
+<s:we> <a:are now> <r:{people} doing the work of {people}>
+<s:my manager> <a:[promised|said]> <r:that help would come> <t:{deadline}>
+<s:the new rota> <a:adds> <r:{hours} a month>
 <s:the weekly report> <a:has grown> <r:from {pages} to {pages}>
 <s:we> <a:spend> <r:{hours} a week on [paperwork|meetings|reports]>
 <s:the [payment gateway|new site|billing module]> <a:went live> <r:on schedule> <t:{recent}>
@@ -206,7 +218,7 @@ def join(w, clauses):
         segments.append(capital(clause) if start else clause)
         last = i + 1 == len(clauses)
         start = last or w.chance(0.75) or clause.text.count(",") > 1
-        segments.append(core.Segment("" if last else ". " if start else w.pick([", and ", "; ", ", while "])))
+        segments.append(core.Segment("" if last else ". " if start else w.pick([", and ", "; ", ", while ", ", yet ", ", but "])))
     segments[-1] = core.Segment(".")
     return segments
 

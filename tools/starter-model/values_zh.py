@@ -171,7 +171,8 @@ class ValuesZh(core.Writer, general_zh.General, opinions.OpinionsZh, voices_zh.V
         return self.fig(f"{r}元" if self.chance(0.85) else f"{r}.{self.rng.randint(1, 9)}元")
 
     def slot_count(self, units="台 件 套 单 份 万件 万套 万单 批"):
-        return self.fig(self.number() + self.pick(units.split()))
+        unit = self.pick(units.split())
+        return self.fig((self.number() if unit[0] == "万" else str(self.rng.choice([self.rng.randint(2, 60), self.rng.randint(60, 9999)]))) + unit)
 
     def slot_people(self):
         if self.chance(0.25):
@@ -206,14 +207,17 @@ class ValuesZh(core.Writer, general_zh.General, opinions.OpinionsZh, voices_zh.V
     def slot_period(self):
         y, q, m = self.year, self.rng.randint(1, 4), self.rng.randint(1, 12)
         zq = "一二三四"[q - 1]
+        month = self.pick("一月 二月 三月 四月 五月 六月 七月 八月 九月 十月 十一月 十二月".split())
         return self.pick([f"{y}年Q{q}", f"{y}年第{zq}季度", f"{y}年{zq}季度", f"{y}年{m}月", f"今年{zq}季度", f"{zq}季度", f"{m}月", f"{m}月份",
                           f"{y}年", f"{y}年上半年", "今年上半年", f"今年前{self.pick('三四五六七八九')}个月", "去年", "本月", "上个月", "报告期内", "本季度",
                           f"截至{m}月末", f"{y}年底", f"{m}月上旬", f"{y}财年", f"{y}年前三季度", "去年同期", "近三年", f"截至{y}年{m}月底",
-                          f"{y}年{m}月第{self.pick('一二三四')}周", f"{y}Q{q}", f"第{zq}季度"])
+                          f"{y}年{m}月第{self.pick('一二三四')}周", f"{y}Q{q}", f"第{zq}季度", month, month + "份", month + "底", f"{y}年末", "今年以来", "过去一年",
+                          f"{y - 1}至{y}年", "上季度", f"{m}月末", "眼下"])
 
     def slot_recent(self):
         return self.pick([self.slot_date(), self.slot_date(), "昨天", "上周五", "本周三", "上周", "昨天下午", "前天", "周一上午", "今天早上", "上个月", "周末",
-                          "昨晚", "上周二下午", "月初", f"{self.rng.randint(1, 12)}月初"])
+                          "昨晚", "上周二下午", "月初", f"{self.rng.randint(1, 12)}月初", "九月", "六月底", "三天前",
+                          "十一月", "前几天", "今天"])
 
     def slot_deadline(self):
         m = self.rng.randint(1, 12)

@@ -31,6 +31,15 @@ COMPLAINT_BUY = """
 <t:{recent}><s:我们单位>向贵司<a:[采购了|订了]><r:{count:台 件 套}{item}，[总价|合计]{money}>
 """
 COMPLAINT_FACTS = """
+<t:{recent}><s:[包裹|快递|货]><a:[到了|送来了|签收]>，[外箱|包装]已经[破损|变形|打湿]
+<s:[{staff}|客服]><t:{recent}><a:[答应|承诺|保证]><r:{day}内[上门|退款|补发|给结果]>
+<s:[实际到账|退款金额|赔付]><a:[只有|少了|比说好的少]><r:{yuan}>
+<s:{item}的{part}><t:{recent}><a:[开裂|脱落|失灵|发热|生锈了]>
+<s:[同一个问题|这个故障]>[已经|]<a:[维修过|反映过|出现了]><r:{times}>
+<s:[我家老人|孩子|我爱人]>因此<a:[耽误了|白跑了|多花了]><r:[{times}|{yuan}|{day}]>
+[合同|订单|宣传页][里|上]<s:[写明|标注]><a:[质保|保修]><r:{months}>
+<s:[系统|页面|物流信息]><t:{recent}>就<a:[显示|提示]><r:[已签收|已完成|处理中]>，[我根本没收到|实际没人来]
+<s:[小区|楼里]><t:{period_from}>[已经|]<a:[停了|停过]><r:{times}[水|电|电梯]>
 ![谁知|可是|但是|没想到]<s:我>等了[足足|将近|]{day}，<t:{recent}><a:才[收到|等到|拿到]><r:[取件码|货|发货通知|包裹|回复]>
 页面[写着|承诺]“{hour}内[送达|出库|到货]”，[结果|实际上]<t:{recent}><s:[商家|仓库|店铺]><a:才[发出|寄出|处理]>
 打开[箱子|包装]，<s:{item}的{part}><a:是><r:[歪的|坏的|变形的|裂的|旧的|湿的|别人用过的]>
@@ -68,6 +77,10 @@ COMPLAINT_VIEWS = """
 COMPLAINT_TONES = [("礼貌克制", "强烈不满，耐心耗尽"), ("客气有礼", "客气之下压着愤怒"), ("直接强硬", "愤怒，要求追责"), ("平静陈述", "失望和不信任")]
 
 REVIEW_FACTS = """
+<s:{attribute}><a:比[旧款|上一台|宣传的][高了|低了|少了|多了]><r:[{pct}|{hour}|{db}]>
+<s:[保修|质保|试用期]><a:[是|有|写的是]><r:{months}>
+<t:{recent}><s:[价格|同款]>[又|]<a:[降了|涨了|便宜了]><r:{yuan}>
+<s:[滤芯|耗材|配件]>[每|一般]{months}<a:要换><r:一次，[单价|一个]{yuan}>
 <s:[这款|这台|这个|]{item}><t:{recent}><a:[到手|下单|入手|买的]>，<r:[活动价|到手价|花了|价格]{yuan}>
 <t:{recent}><s:我><a:[买了|入手|下单]><r:[一个|一台|两个]{item}，[比平时便宜|实付|券后]{yuan}>
 <s:[快递|物流|配送]><a:[用了|只用了|走了]><r:{day}>
@@ -112,6 +125,13 @@ INTERVIEW_OPEN = """
 QUESTIONS = ["问：{policy}[推行|施行]{months}了，[感觉怎样|怎么看]？答：", "问：[接下来|明年][有什么想法|希望改变什么]？答：", "问：最近工作怎么样？答：", "问：有什么困难吗？答：", "问：还有要补充的吗？答：",
              "问：怎么看{policy}？答："]
 STAFF_FACTS = """
+<s:[项目组|我们部门|班组]>[现在|目前]<a:[只剩|一共|还有]><r:{people}>，[活|任务]是[去年|以前]的{count:倍}
+<s:我><a:[入职|在这里|干了]><r:{months}>，[换过|换了]{times}[主管|岗位]
+<s:[年终奖|绩效|加班费|餐补]><t:{period}><a:[降了|少了|涨了|拖欠了]><r:{yuan}>
+<s:[考评表|检查|验收|述职]>[每|一个]月<a:[要填|要过|要做]><r:{times}
+<t:{period}><s:[班组|产线|门店]><a:[完成了|交付了|接待了]><r:{count:件 单 台 人次}，[合格率|好评率]{pct}>
+<s:{deliverable}><t:{recent}><a:[出过|发生了]><r:{times}[事故|回滚|告警]>
+<s:[领导|主管|经理]><t:{recent}><a:[说|答应|提到]><r:[会补人|调休可以累积|流程要简化]>，[之后没有消息|还没兑现|大家将信将疑]
 !<s:[报销|盖章|领料]>[现在|]<a:要走><r:{times}审批，[来回|前后]{day}>
 [不过|只是|]<s:[日报|审批表|方案|台账|总结]>[从|由]{page}<a:[增加到|涨到|变为]><r:{page}>
 <s:[我们组|组里|我们班]>{people}，[每周|每月|每天][差不多|]<a:要[搭进去|耗掉]><r:{hour}[整理台账|开会|填表|对数据]>
@@ -164,6 +184,9 @@ class Voices:
     def slot_deliverable(self): return self.noun(DELIVERABLES)
 
 
+LINKS = ["而且", "但", "可", "后来", "另外", "同时", "然后", "再加上"]
+
+
 def sentences(w, clauses):
     """Joins clauses with commas and full stops at random."""
     segments = []
@@ -172,7 +195,8 @@ def sentences(w, clauses):
         if clause.text.endswith(("。", "：", "！", "？", "答：")):
             continue
         last = i + 1 == len(clauses)
-        segments.append(core.Segment("。" if last or w.chance(0.65) else "，"))
+        link = w.pick(LINKS) if not last and clauses[i + 1].fact and w.chance(0.12) else ""
+        segments.append(core.Segment("。" if last else w.pick("。。。，") + link))
     return segments
 
 
