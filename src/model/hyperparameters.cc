@@ -34,9 +34,14 @@ class KeyReader {
     return file_.find(key(name)) != nullptr;
   }
 
+  // A model without a key it needs is a broken file, not a missing thing.
+  Status require(std::string_view name) {
+    return has(name) ? Status::ok() : Status(ErrorCode::kCorruptData, "key \"" + key(name) + "\" is missing");
+  }
+
   // A whole number in [minimum, maximum].
   Result<int32_t> count(std::string_view name, int64_t minimum, int64_t maximum) {
-    known_.emplace_back(name);
+    DA_RETURN_IF_ERROR(require(name));
     DA_ASSIGN_OR_RETURN(const uint64_t value, file_.get_uint(key(name)));
     if (value < static_cast<uint64_t>(minimum) || value > static_cast<uint64_t>(maximum)) {
       return bad_value(key(name), std::to_string(value), std::to_string(minimum) + " to " + std::to_string(maximum));
@@ -48,7 +53,7 @@ class KeyReader {
   }
   // A finite number in [minimum, maximum].
   Result<float> real(std::string_view name, double minimum, double maximum) {
-    known_.emplace_back(name);
+    DA_RETURN_IF_ERROR(require(name));
     DA_ASSIGN_OR_RETURN(const double value, file_.get_float(key(name)));
     if (!(value >= minimum && value <= maximum)) {
       return bad_value(key(name), number(value), number(minimum) + " to " + number(maximum));

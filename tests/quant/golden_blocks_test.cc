@@ -1,0 +1,52 @@
+// Every code and scale bit of the block formats against the reference's values.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "quant/quant.h"
+#include "support/golden.h"
+
+namespace da::quant {
+namespace {
+
+using gguf::TensorType;
+using nlohmann::json;
+
+TEST(GoldenBlocks, DequantizeAsTheReference) {
+  const json index = json::parse(test::golden_bytes("blocks/index.json"));
+  int n_known = 0;
+  for (const json& entry : index["types"]) {
+    const auto type = static_cast<TensorType>(entry["type_id"].get<uint32_t>());
+    const std::string data = test::golden_bytes(entry["data"].get<std::string>());
+    const std::vector<float> expected = test::golden_floats(entry["dequantized"].get<std::string>());
+    std::vector<float> values(expected.size());
+    const Status status = dequantize(type, reinterpret_cast<const std::byte*>(data.data()), values.data(), values.size());
+    ASSERT_EQ(status.is_ok(), can_dequantize(type)) << entry["type"];
+    if (!status.is_ok()) {
+      EXPECT_EQ(status.code(), ErrorCode::kUnsupported);
+      EXPECT_NE(status.message().find(entry["type"].get<std::string>()), std::string::npos) << status.message();
+      continue;
+    }
+    ++n_known;
+    const size_t block = entry["values_per_block"].get<size_t>();
+    const bool exact = type == TensorType::kF16 || type == TensorType::kBF16;
+    for (size_t begin = 0; begin < values.size(); begin += block) {
+      float largest = 0;
+      for (size_t i = begin; i < begin + block; ++i) largest = std::max(largest, std::fabs(expected[i]));
+      for (size_t i = begin; i < begin + block; ++i) {
+        ASSERT_NEAR(values[i], expected[i], exact ? 0.0F : 1e-6F * largest) << entry["type"] << " value " << i;
+      }
+    }
+    // Blocks at an odd address.
+    std::string shifted = "x" + data;
+    std::vector<float> again(values.size());
+    ASSERT_TRUE(dequantize(type, reinterpret_cast<const std::byte*>(shifted.data() + 1), again.data(), again.size()).is_ok());
+    EXPECT_EQ(values, again) << entry["type"];
+  }
+  EXPECT_GE(n_known, 12) << "F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K";
+}
+
+}  // namespace
+}  // namespace da::quant
