@@ -74,7 +74,8 @@ static inline float page_softmax(float* scores, float softcap, int first_visible
   const float page_maximum = reduce_max(largest);
   const float before = *maximum;
   const float now = page_maximum > before ? page_maximum : before;
-  if (now == kNever && last_visible < first_visible) {
+  const bool none_visible = first_visible >= kPage || last_visible < first_visible;
+  if (now == kNever && none_visible) {
     for (int t = 0; t < kPage; ++t) scores[t] = 0;
     return 1.0F;
   }

@@ -1,0 +1,174 @@
+// Products of every packed format on every instruction set, at ragged sizes, against double arithmetic.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "backend/cpu/packing.h"
+#include "backend/support.h"
+
+namespace da::backend::cpu {
+namespace {
+
+using gguf::TensorType;
+
+constexpr TensorType kTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16, TensorType::kQ4_0, TensorType::kQ4_1,
+                                 TensorType::kQ5_0, TensorType::kQ5_1, TensorType::kQ8_0, TensorType::kQ2_K, TensorType::kQ3_K,
+                                 TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K, TensorType::kF64};
+
+struct Case {
+  TensorType type;
+  int64_t n_out, n_in;
+  int32_t n_rows;
+  bool bias, accumulate;
+};
+
+int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+
+// One product through pack_weight and the table, with the first and last groups in separate calls.
+std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeight& weight, const std::vector<float>& input,
+                       const std::vector<float>& bias, const std::vector<float>& before, int32_t first_row, int32_t n_rows) {
+  const int64_t out_stride = round_up(c.n_out, 16), quantized_stride = c.n_in / 32 + 1;
+  std::vector<QuantBlock> quantized(static_cast<size_t>(n_rows * quantized_stride));
+  if (weight.wants_quantized()) {
+    for (int32_t r = 0; r < n_rows; ++r) {
+      table.quantize(input.data() + (first_row + r) * c.n_in, c.n_in, quantized.data() + r * quantized_stride);
+    }
+  }
+  std::vector<float> out(before.begin() + first_row * out_stride, before.begin() + (first_row + n_rows) * out_stride);
+  const LinearJob job{.codes = weight.memory.data(),
+                      .scales = weight.memory.data() + weight.scales_offset_bytes,
+                      .codes_stride_bytes = weight.codes_stride_bytes,
+                      .scales_stride_bytes = weight.scales_stride_bytes,
+                      .n_in = c.n_in,
+                      .n_out = c.n_out,
+                      .input = input.data() + first_row * c.n_in,
+                      .input_stride = c.n_in,
+                      .quantized = quantized.data(),
+                      .quantized_stride = quantized_stride,
+                      .n_rows = n_rows,
+                      .out = out.data(),
+                      .out_stride = out_stride,
+                      .bias = c.bias ? bias.data() : nullptr,
+                      .accumulate = c.accumulate};
+  const auto product = table.linear[static_cast<size_t>(weight.format)];
+  product(job, 0, 1);
+  product(job, 1, weight.n_groups());
+  return out;
+}
+
+void check(const KernelTable& table, const Case& c) {
+  SCOPED_TRACE(std::string(table.name) + " " + std::string(gguf::tensor_type_info(c.type).name) + " " + std::to_string(c.n_out) + "x" +
+               std::to_string(c.n_in) + " rows " + std::to_string(c.n_rows));
+  ThreadPool pool(1);
+  std::vector<std::byte> rows;
+  if (c.type == TensorType::kF64) {
+    rows.resize(static_cast<size_t>(c.n_out * c.n_in) * 8);
+    for (int64_t i = 0; i < c.n_out * c.n_in; ++i) {
+      const double value = std::sin(static_cast<double>(i));
+      std::memcpy(rows.data() + i * 8, &value, 8);
+    }
+  } else {
+    rows = test::random_rows(c.type, c.n_out * c.n_in, 7);
+  }
+  rows.insert(rows.begin(), std::byte{0});  // an odd address
+  gguf::Tensor tensor{.name = "w", .type = c.type, .n_dims = 2, .dims = {static_cast<uint64_t>(c.n_in), static_cast<uint64_t>(c.n_out), 1, 1}};
+  tensor.size_bytes = rows.size() - 1;
+  tensor.data = std::span(rows).subspan(1);
+  auto packed = pack_weight(tensor, {}, table, pool);
+  ASSERT_TRUE(packed.is_ok()) << packed.status().message();
+  const PackedWeight& weight = **packed;
+
+  const int64_t out_stride = round_up(c.n_out, 16);
+  const auto input = test::random_floats(static_cast<size_t>(c.n_rows * c.n_in), 3, 2.0F);
+  const auto bias = test::random_floats(static_cast<size_t>(out_stride), 4);
+  const auto before = test::random_floats(static_cast<size_t>(c.n_rows * out_stride), 5);
+  const auto out = run(table, c, weight, input, bias, before, 0, c.n_rows);
+
+  std::vector<float> values(static_cast<size_t>(c.n_out * c.n_in));
+  ASSERT_TRUE(quant::dequantize(c.type, tensor.data.data(), values.data(), values.size()).is_ok());
+  for (int32_t r = 0; r < c.n_rows; ++r) {
+    // What the kernel was to multiply with: the row itself, or its 8-bit form computed here by definition.
+    std::vector<double> x(static_cast<size_t>(c.n_in));
+    for (int64_t begin = 0; begin < c.n_in; begin += 32) {
+      const int64_t end = std::min(begin + 32, c.n_in);
+      float largest = 0;
+      for (int64_t k = begin; k < end; ++k) largest = std::max(largest, std::fabs(input[static_cast<size_t>(r * c.n_in + k)]));
+      const float scale = largest / 127.0F, inverse = 1.0F / scale;
+      for (int64_t k = begin; k < end; ++k) {
+        const float value = input[static_cast<size_t>(r * c.n_in + k)];
+        x[static_cast<size_t>(k)] = weight.wants_quantized() ? static_cast<double>(scale) * std::nearbyint(value * inverse) : value;
+      }
+    }
+    for (int64_t o = 0; o < c.n_out; ++o) {
+      double expected = 0, magnitude = 0;
+      for (int64_t k = 0; k < c.n_in; ++k) {
+        const double term = static_cast<double>(values[static_cast<size_t>(o * c.n_in + k)]) * x[static_cast<size_t>(k)];
+        expected += term;
+        magnitude += std::fabs(term);
+      }
+      if (c.bias) expected += bias[static_cast<size_t>(o)];
+      if (c.accumulate) expected += before[static_cast<size_t>(r * out_stride + o)];
+      // Each float32 addition errs by half a unit of the sum so far. A format with a minimum sums two products that may
+      // cancel, of up to 63 steps each.
+      const bool has_min = c.type == TensorType::kQ2_K || c.type == TensorType::kQ4_K || c.type == TensorType::kQ5_K;
+      const double steps = weight.wants_quantized() ? static_cast<double>(c.n_in) / 16 + 8 : static_cast<double>(c.n_in);
+      const double tolerance = (magnitude * (has_min ? 8 : 1) + 10) * steps * 0x1p-24;
+      ASSERT_NEAR(out[static_cast<size_t>(r * out_stride + o)], expected, tolerance) << "row " << r << " output " << o;
+    }
+    // Bit for bit what the row gets alone.
+    const auto alone = run(table, c, weight, input, bias, before, r, 1);
+    ASSERT_EQ(std::memcmp(alone.data(), out.data() + r * out_stride, static_cast<size_t>(c.n_out) * sizeof(float)), 0) << "row " << r;
+  }
+}
+
+TEST(Linear, EveryFormatAndTargetAtRaggedSizes) {
+  for (const KernelTable* table : test::tables()) {
+    for (const TensorType type : kTypes) {
+      const auto block = static_cast<int64_t>(gguf::tensor_type_info(type).values_per_block);
+      check(*table, {.type = type, .n_out = 37, .n_in = block == 1 ? 45 : block, .n_rows = 1, .bias = false, .accumulate = false});
+      check(*table, {.type = type, .n_out = 83, .n_in = block == 1 ? 131 : 3 * block, .n_rows = 15, .bias = true, .accumulate = false});
+      check(*table, {.type = type, .n_out = 17, .n_in = 2 * std::max<int64_t>(block, 32), .n_rows = 6, .bias = true, .accumulate = true});
+    }
+  }
+}
+
+TEST(Linear, RowsBeyondTheCacheBlock) {
+  for (const KernelTable* table : test::tables()) {
+    check(*table, {.type = TensorType::kQ8_0, .n_out = 17, .n_in = 4096, .n_rows = 141, .bias = false, .accumulate = false});
+  }
+}
+
+TEST(Linear, ExtremeCodesDoNotOverflow) {
+  // Codes of -128 and activations of 127: the largest sums an 8-bit product can make.
+  for (const KernelTable* table : test::tables()) {
+    ThreadPool pool(1);
+    std::vector<std::byte> rows(static_cast<size_t>(32 * 34), std::byte{0x80});
+    const uint16_t one = quant::float_to_half(1.0F);
+    for (size_t r = 0; r < 32; ++r) std::memcpy(rows.data() + r * 34, &one, 2);
+    gguf::Tensor tensor{.name = "w", .type = TensorType::kQ8_0, .n_dims = 2, .dims = {32, 32, 1, 1}};
+    tensor.size_bytes = rows.size();
+    tensor.data = rows;
+    const auto weight = pack_weight(tensor, {}, *table, pool);
+    ASSERT_TRUE(weight.is_ok());
+    const Case c{.type = TensorType::kQ8_0, .n_out = 32, .n_in = 32, .n_rows = 1, .bias = false, .accumulate = false};
+    for (const float sign : {1.0F, -1.0F}) {
+      const std::vector<float> input(32, sign * 127.0F);
+      const auto out = run(*table, c, **weight, input, {}, std::vector<float>(32), 0, 1);
+      for (const float value : out) EXPECT_EQ(value, sign * -128.0F * 127.0F * 32.0F) << table->name;
+    }
+  }
+}
+
+TEST(Linear, TypesWithoutAProductAreNamed) {
+  ThreadPool pool(1);
+  const std::vector<std::byte> data(66);
+  gguf::Tensor tensor{.name = "w", .type = TensorType::kIQ2_XXS, .n_dims = 2, .dims = {256, 1, 1, 1}};
+  tensor.size_bytes = data.size();
+  tensor.data = data;
+  const auto weight = pack_weight(tensor, {}, *test::tables()[0], pool);
+  EXPECT_EQ(weight.code(), ErrorCode::kUnsupported);
+  EXPECT_NE(weight.status().message().find("IQ2_XXS"), std::string::npos) << weight.status().message();
+}
+
+}  // namespace
+}  // namespace da::backend::cpu
