@@ -31,12 +31,6 @@ const ByteAlphabet& alphabet() {
   return instance;
 }
 
-constexpr uint64_t kFree = ~uint64_t{0};
-
-uint64_t pair_key(TokenId left, TokenId right) { return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right); }
-
-uint64_t hash_pair(uint64_t pair) { return pair * 0x9E3779B97F4A7C15 >> 24; }
-
 // The bytes a token's text stands for; the text itself if it has characters outside the alphabet (added tokens do).
 std::string bytes_of_text(std::string_view text) {
   std::string bytes;
@@ -89,8 +83,7 @@ Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& 
   const auto corrupt = [](size_t rank, const std::string& what) {
     return Status(ErrorCode::kCorruptData, "key \"tokenizer.ggml.merges\": merge " + std::to_string(rank) + " " + what);
   };
-  merge_filter_.assign(std::bit_ceil(vocabulary.merges.size() * 8 + 64) / 64, 0);
-  merges_.assign(std::bit_ceil(vocabulary.merges.size() * 2 + 2), Merge{});
+  merges_.reserve(vocabulary.merges.size());
   std::string joined;
   for (size_t rank = 0; rank < vocabulary.merges.size(); ++rank) {
     const std::string_view text = vocabulary.merges[rank];
@@ -103,7 +96,7 @@ Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& 
     joined.assign(text.substr(0, space)).append(text.substr(space + 1));
     const TokenId merged = written.find(joined);
     if (merged < 0) return corrupt(rank, "makes a token that the vocabulary lacks");
-    add_merge(left, right, {static_cast<uint32_t>(rank), merged});
+    merges_.add(left, right, {static_cast<uint32_t>(rank), merged});
   }
   fill_byte_merges();
   return Status::ok();
@@ -114,31 +107,9 @@ void BpeTokenizer::fill_byte_merges() {
   for (int left = 0; left < 256; ++left) {
     for (int right = 0; right < 256; ++right) {
       if (byte_tokens_[left] < 0 || byte_tokens_[right] < 0) continue;
-      byte_merges_[static_cast<size_t>(left * 256 + right)] = find_merge(byte_tokens_[left], byte_tokens_[right]);
+      byte_merges_[static_cast<size_t>(left * 256 + right)] = merges_.find(byte_tokens_[left], byte_tokens_[right]);
     }
   }
-}
-
-// Of a merge listed twice the first, better one counts.
-void BpeTokenizer::add_merge(TokenId left, TokenId right, PairMerge merge) {
-  const uint64_t pair = pair_key(left, right), hash = hash_pair(pair);
-  const size_t mask = merges_.size() - 1;
-  size_t i = hash & mask;
-  while (merges_[i].pair != kFree && merges_[i].pair != pair) i = (i + 1) & mask;
-  if (merges_[i].pair != pair) merges_[i] = {pair, merge};
-  merge_filter_[(hash >> 6) & (merge_filter_.size() - 1)] |= uint64_t{1} << (hash & 63);
-}
-
-PairMerge BpeTokenizer::find_merge(TokenId left, TokenId right) const {
-  const uint64_t pair = pair_key(left, right), hash = hash_pair(pair);
-  if ((merge_filter_[(hash >> 6) & (merge_filter_.size() - 1)] >> (hash & 63) & 1) == 0) return {};
-  const size_t mask = merges_.size() - 1;
-  size_t i = hash & mask;
-  while (merges_[i].pair != pair) {
-    if (merges_[i].pair == kFree) return {};
-    i = (i + 1) & mask;
-  }
-  return merges_[i].result;
 }
 
 PairMerge BpeTokenizer::Rules::pair(TokenId left, TokenId right, std::string_view both) const {
@@ -146,7 +117,7 @@ PairMerge BpeTokenizer::Rules::pair(TokenId left, TokenId right, std::string_vie
     const auto byte = [&](size_t at) { return static_cast<size_t>(static_cast<unsigned char>(both[at])); };
     return tokenizer.byte_merges_[byte(0) * 256 + byte(1)];
   }
-  return tokenizer.find_merge(left, right);
+  return tokenizer.merges_.find(left, right);
 }
 
 std::vector<TokenId> BpeTokenizer::encode(std::string_view text, EncodeOptions options) const {

@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "tokenizer/merge.h"
+#include "tokenizer/merge_table.h"
 #include "tokenizer/pretokenizer.h"
 #include "tokenizer/special_tokens.h"
 #include "tokenizer/text_index.h"
@@ -23,8 +24,6 @@ class BpeTokenizer final : public Tokenizer {
  private:
   BpeTokenizer(const Vocabulary& vocabulary, PreTokenizer pre_tokenizer);
   Status load_merges(const Vocabulary& vocabulary, const TextIndex& written);
-  void add_merge(TokenId left, TokenId right, PairMerge merge);
-  PairMerge find_merge(TokenId left, TokenId right) const;
   void fill_byte_merges();
 
   struct Rules {
@@ -35,19 +34,12 @@ class BpeTokenizer final : public Tokenizer {
   };
   void encode_word(std::string_view word, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
 
-  struct Merge {
-    uint64_t pair = ~uint64_t{0};  // left id, right id; all ones: free
-    PairMerge result;
-  };
-
   PreTokenizer pre_tokenizer_;
   SpecialTokens special_tokens_;
-  TokenId byte_tokens_[256];              // -1: none
-  std::vector<PairMerge> byte_merges_;    // [256][256] the first merges of every word, without hashing
-  std::vector<Merge> merges_;             // open addressing, at most half full
-  // Bloom filter over the pairs that merge: most look-ups are for pairs that do not, and this fits a near cache.
-  std::vector<uint64_t> merge_filter_;
-  TextIndex words_;                       // tokens by their bytes; filled if the pre-tokenizer ignores merges
+  TokenId byte_tokens_[256];            // -1: none
+  std::vector<PairMerge> byte_merges_;  // [256][256] the first merges of every word, without hashing
+  MergeTable merges_;
+  TextIndex words_;                     // tokens by their bytes; filled if the pre-tokenizer ignores merges
   TokenId unknown_ = -1;
 };
 

@@ -37,6 +37,16 @@ std::string with_spaces(std::string_view text) {
   return out += text;
 }
 
+// Rank 0 for the best score. Equal scores share a rank: among them the leftmost pair merges first.
+void rank_by_score(const std::vector<float>& scores, std::vector<uint32_t>& ranks) {
+  std::vector<uint32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
+  for (size_t i = 1; i < order.size(); ++i) {
+    ranks[order[i]] = ranks[order[i - 1]] + (scores[order[i]] < scores[order[i - 1]] ? 1 : 0);
+  }
+}
+
 bool can_merge_into(TokenKind kind) {
   // Control tokens must not come out of plain text, nor byte tokens out of their own spelling.
   return kind == TokenKind::kNormal || kind == TokenKind::kUserDefined || kind == TokenKind::kUnused;
@@ -89,14 +99,33 @@ SpmTokenizer::SpmTokenizer(const Vocabulary& vocabulary) : special_tokens_(vocab
     if (byte_tokens_[byte] < 0) byte_tokens_[byte] = index_.find({&text, 1});
   }
 
-  // Equal scores share a rank: among them the leftmost pair merges first.
   ranks_.resize(n, 0);
-  if (vocabulary.scores.empty()) return;
-  std::vector<uint32_t> order(n);
-  std::iota(order.begin(), order.end(), 0U);
-  const auto& scores = vocabulary.scores;
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
-  for (size_t i = 1; i < n; ++i) ranks_[order[i]] = ranks_[order[i - 1]] + (scores[order[i]] < scores[order[i - 1]] ? 1 : 0);
+  if (!vocabulary.scores.empty()) rank_by_score(vocabulary.scores, ranks_);
+  fill_merges();
+}
+
+void SpmTokenizer::fill_merges() {
+  struct Split {
+    TokenId left, right, merged;
+  };
+  std::vector<Split> splits;
+  index_.for_each([&](std::string_view text, TokenId merged) {
+    if (text.size() > kMaxTabledBytes) return;
+    for (size_t at = char_length(text[0]); at < text.size(); at += char_length(text[at])) {
+      const TokenId left = index_.find(text.substr(0, at));
+      const TokenId right = left < 0 ? -1 : index_.find(text.substr(at));
+      if (right >= 0) splits.push_back({left, right, merged});
+    }
+  });
+  merges_.reserve(splits.size());
+  for (const Split& split : splits) merges_.add(split.left, split.right, {ranks_[static_cast<size_t>(split.merged)], split.merged});
+}
+
+// Any two neighbours merge whose text is a token; the table knows those that are tokens themselves.
+PairMerge SpmTokenizer::Rules::pair(TokenId left, TokenId right, std::string_view both) const {
+  if (left >= 0 && right >= 0 && both.size() <= kMaxTabledBytes) return tokenizer.merges_.find(left, right);
+  const TokenId merged = tokenizer.index_.find(both);
+  return merged < 0 ? PairMerge{} : PairMerge{tokenizer.ranks_[static_cast<size_t>(merged)], merged};
 }
 
 void SpmTokenizer::note_pairs(std::string_view text) {

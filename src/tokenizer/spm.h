@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "tokenizer/merge.h"
+#include "tokenizer/merge_table.h"
 #include "tokenizer/special_tokens.h"
 #include "tokenizer/text_index.h"
 #include "tokenizer/tokenizer.h"
@@ -21,25 +22,26 @@ class SpmTokenizer final : public Tokenizer {
   std::vector<TokenId> encode(std::string_view text, EncodeOptions options) const override;
 
  private:
+  static constexpr size_t kMaxTabledBytes = 192;
+
   explicit SpmTokenizer(const Vocabulary& vocabulary);
 
   struct Rules {
     const SpmTokenizer& tokenizer;
     size_t symbol_bytes(std::string_view rest) const { return char_length(rest[0]); }
     TokenId symbol_id(std::string_view symbol) const { return tokenizer.index_.find(symbol); }
-    PairMerge pair(TokenId, TokenId, std::string_view both) const {
-      const TokenId merged = tokenizer.index_.find(both);
-      return merged < 0 ? PairMerge{} : PairMerge{tokenizer.ranks_[static_cast<size_t>(merged)], merged};
-    }
+    PairMerge pair(TokenId left, TokenId right, std::string_view both) const;
   };
   void encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
   void encode_chunk(std::string_view chunk, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
   void note_pairs(std::string_view text);
+  void fill_merges();
   bool may_join(std::string_view left, std::string_view right) const;
 
   SpecialTokens special_tokens_;
   TextIndex index_;               // texts that merging may make, as in the file ("▁" for a space)
   std::vector<uint32_t> ranks_;   // [n_tokens] 0 for the best score
+  MergeTable merges_;             // all ways to put a token of at most kMaxTabledBytes together from two
   TokenId byte_tokens_[256];      // -1: none
   TokenId unknown_ = -1;
   bool add_space_prefix_ = true;

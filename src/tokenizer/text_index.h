@@ -58,7 +58,13 @@ class TextIndex {
   }
   // -1 if absent.
   TokenId find(std::string_view text) const { return text.size() > max_text_bytes_ ? -1 : slots_[find_slot(text)].id; }
-  size_t max_text_bytes() const { return max_text_bytes_; }
+  // Calls body(std::string_view text, TokenId id) for every text.
+  template <class Body>
+  void for_each(const Body& body) const {
+    for (const Slot& slot : slots_) {
+      if (slot.id >= 0) body(std::string_view(pool_).substr(slot.offset, slot.length), slot.id);
+    }
+  }
 
  private:
   struct Slot {
