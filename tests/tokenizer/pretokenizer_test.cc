@@ -1,0 +1,114 @@
+#include "tokenizer/pretokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/utf8.h"
+#include "tokenizer/unicode.h"
+
+namespace da::tokenizer {
+namespace {
+
+using Words = std::vector<std::string>;
+
+Words words(const std::string& name, const std::string& text) {
+  const auto pre_tokenizer = PreTokenizer::from_name(name);
+  EXPECT_TRUE(pre_tokenizer.is_ok()) << name;
+  Words out;
+  std::string storage;
+  pre_tokenizer->for_each_word(made_well_formed(text, storage), [&](std::string_view word) { out.emplace_back(word); });
+  return out;
+}
+
+const std::vector<std::string> kNames = {"default", "llama-bpe", "qwen2",    "qwen35",       "gpt-2",          "starcoder",  "falcon",
+                                         "gpt-4o",  "tekken",    "deepseek-llm", "deepseek-coder", "deepseek-v3"};
+
+TEST(PreTokenizer, UnknownNamesListTheKnown) {
+  const auto result = PreTokenizer::from_name("no-such");
+  EXPECT_EQ(result.code(), ErrorCode::kUnsupported);
+  for (const char* part : {"no-such", "llama-bpe", "qwen2", "gpt-2", "deepseek-llm"}) {
+    EXPECT_NE(result.status().message().find(part), std::string::npos) << part;
+  }
+}
+
+TEST(PreTokenizer, Llama3) {
+  EXPECT_EQ(words("llama-bpe", "I'LL pay 12345 dollars"), (Words{"I", "'LL", " pay", " ", "123", "45", " dollars"}));
+  EXPECT_EQ(words("llama-bpe", "a  b\n\n  c \n"), (Words{"a", " ", " b", "\n\n", " ", " c", " \n"}));
+  EXPECT_EQ(words("llama-bpe", "\t中文，好。\r\n"), (Words{"\t中文", "，好", "。\r\n"}));
+}
+
+TEST(PreTokenizer, Qwen2) {
+  EXPECT_EQ(words("qwen2", "2025年 ok"), (Words{"2", "0", "2", "5", "年", " ok"}));
+}
+
+TEST(PreTokenizer, Gpt2) {
+  EXPECT_EQ(words("gpt-2", "I'll I'LL  x 42!?\n"), (Words{"I", "'ll", " I", "'", "LL", " ", " x", " 42", "!?", "\n"}));
+}
+
+TEST(PreTokenizer, StarcoderSeparatesDigits) {
+  EXPECT_EQ(words("starcoder", "a 12b"), (Words{"a", " ", "1", "2", "b"}));
+}
+
+TEST(PreTokenizer, Gpt4oEndsWordsAtCapitals) {
+  EXPECT_EQ(words("gpt-4o", "helloWorld HTMLParser's ABC"), (Words{"hello", "World", " HTMLParser's", " ABC"}));
+  EXPECT_EQ(words("gpt-4o", "中文ABC中文"), (Words{"中文ABC中文"}));
+  EXPECT_EQ(words("gpt-4o", "中文ABC"), (Words{"中文", "ABC"}));
+  EXPECT_EQ(words("gpt-4o", "path/to//\nx 1234"), (Words{"path", "/to", "//\n", "x", " ", "123", "4"}));
+}
+
+TEST(PreTokenizer, TekkenKeepsDigitsApart) {
+  EXPECT_EQ(words("tekken", "aB's 12"), (Words{"a", "B", "'s", " ", "1", "2"}));
+}
+
+TEST(PreTokenizer, DeepseekV3) {
+  EXPECT_EQ(words("deepseek-v3", "Hi, 世界12345!ok"), (Words{"Hi", ",", " ", "世界", "123", "45", "!ok"}));
+}
+
+// For every rule and any text: nothing lost, nothing added, no empty word.
+TEST(PreTokenizer, WordsAreTheText) {
+  const std::vector<std::string> parts = {"a", "B", "é", "中", "。", "１", "7", " ", "  ", "\n", "\r\n", "\t", "'s", "'", "!", "/",
+                                          "\u3000", "\u0301", "\u200d", "😀", "\xff", "\xe4\xbd", "\xed\xa0\x80", "\x01", "$", "ⅷ", "\U0001E900"};
+  std::mt19937 random(11);
+  for (int round = 0; round < 2000; ++round) {
+    std::string text;
+    const auto n = random() % 30;
+    for (unsigned i = 0; i < n; ++i) text += parts[random() % parts.size()];
+    std::string storage;
+    const std::string well_formed(made_well_formed(text, storage));
+    for (const std::string& name : kNames) {
+      std::string joined;
+      for (const std::string& word : words(name, text)) {
+        ASSERT_FALSE(word.empty()) << name;
+        joined += word;
+      }
+      ASSERT_EQ(joined, well_formed) << name;
+    }
+  }
+}
+
+TEST(Unicode, BrokenBytesBecomeReplacementCharacters) {
+  std::string storage;
+  EXPECT_EQ(made_well_formed("plain 中文", storage), "plain 中文");
+  EXPECT_EQ(made_well_formed("\xe4\xbd", storage), "\uFFFD\uFFFD");
+  EXPECT_EQ(made_well_formed("a\xff z", storage), "a\uFFFD z");
+  EXPECT_EQ(made_well_formed("\xed\xa0\x80", storage), "\xed\xa0\x80");
+  EXPECT_EQ(made_well_formed("\xc0\xaf", storage), "\uFFFD\uFFFD");
+  EXPECT_EQ(made_well_formed("\xf5\x80\x80\x80", storage), "\uFFFD\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(made_well_formed("\xf4\x90\x80\x80", storage), "\uFFFD\uFFFD\uFFFD\uFFFD");
+  // Against the strict decoder, surrogates apart: what is valid there stays, what is not does not.
+  std::mt19937 random(2);
+  for (int round = 0; round < 20000; ++round) {
+    std::string text;
+    for (unsigned i = 0; i < 12; ++i) text += static_cast<char>(random() % 3 == 0 ? random() % 128 : 128 + random() % 128);
+    const bool unchanged = made_well_formed(text, storage) == text;
+    if (text.find('\xED') == std::string::npos) {
+      EXPECT_EQ(unchanged, utf8::is_valid(text));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace da::tokenizer
