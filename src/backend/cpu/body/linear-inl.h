@@ -63,10 +63,14 @@ static void float_rows(const LinearJob& job, int64_t group_begin, int64_t group_
 template <class Codes>
 static void linear_float(const LinearJob& job, int64_t group_begin, int64_t group_end) {
   constexpr int kRows = kRegisters == 32 ? 8 : 4;
-  int64_t row = 0;
-  for (; row + kRows <= job.n_rows; row += kRows) float_rows<Codes, kRows>(job, group_begin, group_end, row);
-  for (; row + 2 <= job.n_rows; row += 2) float_rows<Codes, 2>(job, group_begin, group_end, row);
-  for (; row < job.n_rows; ++row) float_rows<Codes, 1>(job, group_begin, group_end, row);
+  // A few groups stay in the second-level cache while all rows pass over them.
+  for (int64_t begin = group_begin; begin < group_end; begin += 4) {
+    const int64_t end = begin + 4 < group_end ? begin + 4 : group_end;
+    int64_t row = 0;
+    for (; row + kRows <= job.n_rows; row += kRows) float_rows<Codes, kRows>(job, begin, end, row);
+    for (; row + 2 <= job.n_rows; row += 2) float_rows<Codes, 2>(job, begin, end, row);
+    for (; row < job.n_rows; ++row) float_rows<Codes, 1>(job, begin, end, row);
+  }
 }
 
 // --- integer weights -----------------------------------------------------------------------------------------------
