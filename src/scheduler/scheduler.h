@@ -47,15 +47,22 @@ class Scheduler {
   using LoadProgress = std::function<void(uint64_t bytes_done, uint64_t bytes_total)>;
   using Ready = std::function<void(Result<std::unique_ptr<Lease>>)>;
   using Ticket = uint64_t;
-  static std::unique_ptr<Scheduler> create(Options options, Logger log);
-  virtual ~Scheduler() = default;   // unloads everything, waits for the processes
+  // Starts a runner; runner::Client::start but for tests.
+  using Start = std::function<Result<std::shared_ptr<runner::Client>>(const runner::Spec&, Logger, runner::Client::Handler on_load)>;
+  static std::unique_ptr<Scheduler> create(Options options, Logger log, Start start = {});
+  // Waiters get kCancelled; everything is unloaded, the processes are waited for. A lease that is still out keeps its
+  // process until it is returned, and may outlive the scheduler.
+  virtual ~Scheduler() = default;
 
-  // `ready` is called exactly once, from any thread, perhaps before this returns. One load serves all who wait for it.
-  // `keep_alive`: nullopt keeps what the model has. A dead runner is replaced.
+  // `ready` is called exactly once, from any thread, perhaps before this returns; it and `progress` must not block. One
+  // load serves all who wait for it. `keep_alive`: nullopt keeps what the model has, 0 unloads it when idle, negative
+  // keeps it for ever. A dead runner is replaced; a model whose runner died twice in a row while loading rests before
+  // the next try (kUnavailable). Errors: those of loading, kResourceExhausted (queue full), kCancelled.
   virtual Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive,
                          LoadProgress progress, Ready ready) = 0;
   virtual void cancel(Ticket ticket) = 0;    // a waiter that left: `ready` gets kCancelled
-  virtual bool unload(const std::string& model_name) = 0;   // after running requests; false if it was not loaded
+  // After running requests; false if it was not loaded. `model_name`: ModelInfo::name, or the path of the weights.
+  virtual bool unload(const std::string& model_name) = 0;
   virtual std::vector<LoadedModel> loaded() const = 0;
 };
 

@@ -1,0 +1,416 @@
+#include "scheduler/scheduler.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "scheduler/core.h"
+
+namespace da::scheduler {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+
+ErrorCode code_of(const std::string& name) {
+  for (int number = 0; number <= static_cast<int>(ErrorCode::kInternal); ++number) {
+    if (error_code_name(static_cast<ErrorCode>(number)) == name) return static_cast<ErrorCode>(number);
+  }
+  return ErrorCode::kInternal;
+}
+
+// Jobs done one after another on a thread of their own; the rest is done before the destructor returns.
+class Worker {
+ public:
+  Worker() : thread_([this] { work(); }) {}
+  ~Worker() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  void post(std::function<void()> job) {
+    {
+      const std::lock_guard lock(mutex_);
+      jobs_.push_back(std::move(job));
+    }
+    changed_.notify_all();
+  }
+
+ private:
+  void work() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+      if (jobs_.empty()) return;
+      {
+        const std::function<void()> job = std::move(jobs_.front());
+        jobs_.pop_front();
+        lock.unlock();
+        job();
+      }
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> jobs_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+// The core, the clients it decides about, and who waits. Shared with leases and load handlers, which may outlive the
+// scheduler.
+class Shared : public std::enable_shared_from_this<Shared> {
+ public:
+  Shared(Options options, Logger log, Scheduler::Start start)
+      : options_(options),
+        log_(std::move(log)),
+        start_(std::move(start)),
+        core_({options.keep_alive, options.max_loaded_models, options.max_queue}) {}
+
+  Scheduler::Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive,
+                            Scheduler::LoadProgress progress, Scheduler::Ready ready) {
+    Deferred deferred;
+    Scheduler::Ticket ticket = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      note_deaths(deferred);
+      ticket = ++last_ticket_;
+      waiters_[ticket] = {model, std::move(progress), std::move(ready)};
+      apply(core_.acquire(ticket, model.gguf_path, keep_alive, Clock::now()), deferred);
+    }
+    run(deferred);
+    return ticket;
+  }
+
+  void cancel(Scheduler::Ticket ticket) {
+    happen([&](Core& core) { return core.cancel(ticket, Clock::now()); });
+  }
+
+  bool unload(const std::string& name) {
+    bool found = false;
+    happen([&](Core& core) {
+      Core::Actions actions;
+      for (const auto& [id, entry] : entries_) {
+        if ((entry.model.name != name && entry.model.gguf_path != name) || !core.is_loaded_or_loading(entry.model.gguf_path)) continue;
+        found = true;
+        actions = core.unload(entry.model.gguf_path, Clock::now());
+        break;
+      }
+      return actions;
+    });
+    return found;
+  }
+
+  std::vector<LoadedModel> loaded() {
+    happen([](Core&) { return Core::Actions(); });   // notes deaths
+    const std::lock_guard lock(mutex_);
+    const auto now = Clock::now();
+    std::vector<LoadedModel> result;
+    for (const Core::Loaded& instance : core_.loaded(now)) {
+      const Entry& entry = entries_.at(instance.instance);
+      LoadedModel model;
+      model.model = entry.model;
+      model.context_tokens = entry.ready.value("context_tokens", int64_t{0});
+      model.size_bytes = entry.ready.value("memory_bytes", uint64_t{0});
+      model.runner_pid = entry.client ? entry.client->pid() : 0;
+      if (instance.expires_at) {
+        model.expires_at = std::chrono::system_clock::now() +
+                           std::chrono::duration_cast<std::chrono::system_clock::duration>(*instance.expires_at - now);
+      }
+      result.push_back(std::move(model));
+    }
+    return result;
+  }
+
+  void released(Core::InstanceId instance) {
+    happen([&](Core& core) { return core.released(instance, Clock::now()); });
+  }
+
+  // The timer's thread, until shut_down.
+  void watch() {
+    std::unique_lock lock(mutex_);
+    while (!shut_down_) {
+      if (const auto deadline = core_.next_deadline()) {
+        timer_.wait_until(lock, *deadline);
+      } else {
+        timer_.wait(lock);
+      }
+      if (shut_down_) return;
+      Deferred deferred;
+      apply(core_.tick(Clock::now()), deferred);
+      lock.unlock();
+      run(deferred);
+      lock.lock();
+    }
+  }
+
+  void shut_down() {
+    Deferred deferred;
+    {
+      std::unique_lock lock(mutex_);
+      shut_down_ = true;
+      apply(core_.shut_down(Clock::now()), deferred);
+    }
+    timer_.notify_all();
+    run(deferred);
+  }
+
+  // Set before, reset after use by the scheduler; posts to one that is gone are dropped.
+  void attach(Worker* starter, Worker* stopper) {
+    const std::lock_guard lock(mutex_);
+    starter_ = starter;
+    stopper_ = stopper;
+  }
+
+ private:
+  struct Waiter {
+    store::ModelInfo model;
+    Scheduler::LoadProgress progress;
+    Scheduler::Ready ready;
+  };
+  struct Entry {
+    store::ModelInfo model;
+    std::shared_ptr<runner::Client> client;
+    json ready;
+  };
+  // What is done after the lock is let go: callbacks into other rooms.
+  using Deferred = std::vector<std::function<void()>>;
+
+  static void run(const Deferred& deferred) {
+    for (const auto& job : deferred) job();
+  }
+
+  template <class Event>
+  void happen(const Event& event) {
+    Deferred deferred;
+    {
+      const std::lock_guard lock(mutex_);
+      note_deaths(deferred);
+      apply(event(core_), deferred);
+    }
+    run(deferred);
+  }
+
+  void note_deaths(Deferred& deferred) {
+    std::vector<Core::InstanceId> dead;
+    for (const auto& [id, entry] : entries_) {
+      if (entry.client && !entry.client->alive()) dead.push_back(id);
+    }
+    for (const Core::InstanceId id : dead) apply(core_.died(id, Clock::now()), deferred);
+  }
+
+  void apply(Core::Actions actions, Deferred& deferred);
+  void start(Core::InstanceId instance);
+  void on_load_message(Core::InstanceId instance, const json& message);
+  void load_failed(Core::InstanceId instance, const Status& status, bool crashed);
+  runner::Spec spec_of(const store::ModelInfo& model) const;
+
+  const Options options_;
+  const Logger log_;
+  const Scheduler::Start start_;
+  std::mutex mutex_;
+  std::condition_variable timer_;
+  Core core_;
+  std::map<Scheduler::Ticket, Waiter> waiters_;
+  std::map<Core::InstanceId, Entry> entries_;
+  Scheduler::Ticket last_ticket_ = 0;
+  bool shut_down_ = false;
+  Worker* starter_ = nullptr;
+  Worker* stopper_ = nullptr;
+};
+
+class LeaseImpl final : public Lease {
+ public:
+  LeaseImpl(std::shared_ptr<Shared> shared, Core::InstanceId instance, std::shared_ptr<runner::Client> client,
+            store::ModelInfo model, json ready)
+      : shared_(std::move(shared)), instance_(instance), client_(std::move(client)), model_(std::move(model)), ready_(std::move(ready)) {}
+  ~LeaseImpl() override {
+    client_.reset();
+    shared_->released(instance_);
+  }
+  runner::Client& client() override { return *client_; }
+  const store::ModelInfo& model() const override { return model_; }
+  const json& ready() const override { return ready_; }
+
+ private:
+  std::shared_ptr<Shared> shared_;
+  Core::InstanceId instance_;
+  std::shared_ptr<runner::Client> client_;
+  store::ModelInfo model_;
+  json ready_;
+};
+
+runner::Spec Shared::spec_of(const store::ModelInfo& model) const {
+  runner::Spec spec;
+  spec.name = model.name;
+  spec.model_path = model.gguf_path;
+  spec.options["num_parallel"] = options_.n_parallel;
+  spec.options["num_ctx"] = options_.context_tokens;
+  for (const char* key : {"num_ctx", "num_thread"}) {
+    const auto found = model.parameters.find(key);
+    if (found != model.parameters.end() && found->is_number()) spec.options[key] = *found;
+  }
+  return spec;
+}
+
+// Under the lock.
+void Shared::apply(Core::Actions actions, Deferred& deferred) {
+  for (Core::Action& action : actions) {
+    switch (action.kind) {
+      case Core::Action::Kind::kStart: {
+        // The first waiter for these weights gives its name to the load.
+        for (const auto& [ticket, waiter] : waiters_) {
+          if (waiter.model.gguf_path != action.key) continue;
+          entries_[action.instance].model = waiter.model;
+          break;
+        }
+        if (starter_ != nullptr) {
+          starter_->post([self = shared_from_this(), instance = action.instance] { self->start(instance); });
+        }
+        break;
+      }
+      case Core::Action::Kind::kStop: {
+        std::shared_ptr<runner::Client> client = std::move(entries_[action.instance].client);
+        log_.info("model unloaded", {{"model", entries_[action.instance].model.name}});
+        entries_.erase(action.instance);
+        if (stopper_ == nullptr) break;
+        stopper_->post([self = shared_from_this(), instance = action.instance, client = std::move(client)]() mutable {
+          client.reset();   // waits for the process
+          self->happen([&](Core& core) { return core.stopped(instance, Clock::now()); });
+        });
+        break;
+      }
+      case Core::Action::Kind::kGrant: {
+        auto waiter = waiters_.extract(action.ticket);
+        const Entry& entry = entries_.at(action.instance);
+        deferred.push_back([ready = std::move(waiter.mapped().ready),
+                            lease = std::make_shared<std::unique_ptr<Lease>>(std::make_unique<LeaseImpl>(
+                                shared_from_this(), action.instance, entry.client, std::move(waiter.mapped().model), entry.ready))] {
+          ready(std::move(*lease));
+        });
+        break;
+      }
+      case Core::Action::Kind::kFail: {
+        auto waiter = waiters_.extract(action.ticket);
+        deferred.push_back([ready = std::move(waiter.mapped().ready), status = std::move(action.status)] { ready(status); });
+        break;
+      }
+    }
+  }
+  timer_.notify_all();
+}
+
+// On the starter's thread.
+void Shared::start(Core::InstanceId instance) {
+  runner::Spec spec;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto entry = entries_.find(instance);
+    if (entry == entries_.end()) return;   // abandoned meanwhile
+    spec = spec_of(entry->second.model);
+  }
+  log_.info("loading model", {{"model", spec.name}});
+  auto client = start_(spec, log_, [weak = weak_from_this(), instance](const json& message) {
+    if (const auto self = weak.lock()) self->on_load_message(instance, message);
+  });
+  if (!client.is_ok()) {
+    load_failed(instance, client.status(), false);
+    return;
+  }
+  std::shared_ptr<runner::Client> unwanted = std::move(*client);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto entry = entries_.find(instance);
+    if (entry != entries_.end()) entry->second.client = std::move(unwanted);
+  }
+  if (unwanted) return;   // abandoned while it started; the end of this scope ends the process
+  // The ready message may have come before the client was in its place.
+  happen([&](Core& core) {
+    const auto entry = entries_.find(instance);
+    return entry != entries_.end() && !entry->second.ready.is_null() ? core.load_done(instance, Clock::now()) : Core::Actions();
+  });
+}
+
+void Shared::on_load_message(Core::InstanceId instance, const json& message) {
+  const std::string type = message.value("type", "");
+  if (type == "loading") {
+    std::vector<Scheduler::LoadProgress> progress;
+    {
+      const std::lock_guard lock(mutex_);
+      (void)core_.load_progress(instance, Clock::now());
+      const auto entry = entries_.find(instance);
+      if (entry == entries_.end()) return;
+      for (const auto& [ticket, waiter] : waiters_) {
+        if (waiter.model.gguf_path == entry->second.model.gguf_path && waiter.progress) progress.push_back(waiter.progress);
+      }
+    }
+    for (const auto& report : progress) report(message.value("bytes_done", uint64_t{0}), message.value("bytes_total", uint64_t{0}));
+  } else if (type == "ready") {
+    happen([&](Core& core) {
+      const auto entry = entries_.find(instance);
+      if (entry == entries_.end()) return Core::Actions();
+      entry->second.ready = message;
+      return entry->second.client ? core.load_done(instance, Clock::now()) : Core::Actions();
+    });
+  } else if (type == "error") {
+    const ErrorCode code = code_of(message.value("code", ""));
+    load_failed(instance, {code, message.value("message", "loading failed")}, code == ErrorCode::kUnavailable);
+  }
+}
+
+void Shared::load_failed(Core::InstanceId instance, const Status& status, bool crashed) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto entry = entries_.find(instance);
+    if (entry == entries_.end()) return;
+    log_.error("model load failed", {{"model", entry->second.model.name}, {"code", error_code_name(status.code())}, {"reason", status.message()}});
+  }
+  happen([&](Core& core) { return core.load_failed(instance, status, crashed, Clock::now()); });
+}
+
+class SchedulerImpl final : public Scheduler {
+ public:
+  SchedulerImpl(Options options, Logger log, Start start)
+      : shared_(std::make_shared<Shared>(options, std::move(log), std::move(start))) {
+    shared_->attach(&starter_, &stopper_);
+    timer_ = std::thread([shared = shared_] { shared->watch(); });
+  }
+  ~SchedulerImpl() override {
+    shared_->shut_down();
+    timer_.join();
+    // Detached first: what is posted from now on would have nobody to do it. The workers finish what they have.
+    shared_->attach(nullptr, nullptr);
+  }
+
+  Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive, LoadProgress progress,
+                 Ready ready) override {
+    return shared_->acquire(model, keep_alive, std::move(progress), std::move(ready));
+  }
+  void cancel(Ticket ticket) override { shared_->cancel(ticket); }
+  bool unload(const std::string& model_name) override { return shared_->unload(model_name); }
+  std::vector<LoadedModel> loaded() const override { return shared_->loaded(); }
+
+ private:
+  const std::shared_ptr<Shared> shared_;
+  std::thread timer_;
+  Worker stopper_;   // before starter_: a start that was abandoned posts nothing, but may still run
+  Worker starter_;
+};
+
+}  // namespace
+
+std::unique_ptr<Scheduler> Scheduler::create(Options options, Logger log, Start start) {
+  if (!start) start = runner::Client::start;
+  return std::make_unique<SchedulerImpl>(options, std::move(log), std::move(start));
+}
+
+}  // namespace da::scheduler

@@ -1,0 +1,344 @@
+#include "scheduler/core.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+
+namespace da::scheduler {
+namespace {
+
+using namespace std::chrono_literals;
+using Kind = Core::Action::Kind;
+
+// Drives a core and writes down what it wants: "start a#1", "grant 7 a#1", "stop a#1", "fail 8 cancelled".
+class CoreTest : public ::testing::Test {
+ protected:
+  std::string say(const Core::Actions& actions) {
+    std::string text;
+    for (const Core::Action& action : actions) {
+      if (!text.empty()) text += ", ";
+      const std::string instance = action.key + "#" + std::to_string(action.instance);
+      switch (action.kind) {
+        case Kind::kStart: text += "start " + instance; break;
+        case Kind::kStop: text += "stop " + instance; break;
+        case Kind::kGrant: text += "grant " + std::to_string(action.ticket) + " " + instance; break;
+        case Kind::kFail: text += "fail " + std::to_string(action.ticket) + " " + std::string(error_code_name(action.status.code())); break;
+      }
+    }
+    EXPECT_TRUE(core_.check_integrity()) << text;
+    return text;
+  }
+  std::string acquire(Core::Ticket ticket, const std::string& key, std::optional<Core::Duration> keep_alive = std::nullopt) {
+    return say(core_.acquire(ticket, key, keep_alive, now_));
+  }
+  std::string load_done(Core::InstanceId id) { return say(core_.load_done(id, now_)); }
+  std::string released(Core::InstanceId id) { return say(core_.released(id, now_)); }
+  std::string stopped(Core::InstanceId id) { return say(core_.stopped(id, now_)); }
+  std::string tick() { return say(core_.tick(now_)); }
+  std::string crash(Core::InstanceId id) {
+    const std::string text = say(core_.load_failed(id, {ErrorCode::kUnavailable, "crashed"}, true, now_));
+    return text + " | " + stopped(id);
+  }
+
+  Core core_{{.keep_alive = 10s, .max_loaded_models = 2, .max_queue = 4, .load_timeout = 60s}};
+  Core::TimePoint now_{1000s};
+};
+
+TEST_F(CoreTest, OneLoadServesAllWaiters) {
+  EXPECT_EQ(acquire(1, "a"), "start a#1");
+  EXPECT_EQ(acquire(2, "a"), "");
+  EXPECT_EQ(acquire(3, "a"), "");
+  EXPECT_EQ(load_done(1), "grant 1 a#1, grant 2 a#1, grant 3 a#1");
+  EXPECT_EQ(acquire(4, "a"), "grant 4 a#1");
+  EXPECT_EQ(core_.loaded(now_)[0].n_leases, 4);
+}
+
+TEST_F(CoreTest, KeepAlive) {
+  acquire(1, "a");
+  load_done(1);
+  EXPECT_EQ(core_.next_deadline(), std::nullopt);
+  EXPECT_EQ(core_.loaded(now_)[0].expires_at, now_ + 10s);
+  EXPECT_EQ(released(1), "");
+  EXPECT_EQ(core_.next_deadline(), now_ + 10s);
+  now_ += 9s;
+  EXPECT_EQ(tick(), "");
+  EXPECT_EQ(acquire(2, "a"), "grant 2 a#1");   // stops the clock
+  now_ += 9s;
+  EXPECT_EQ(tick(), "");
+  EXPECT_EQ(released(1), "");
+  now_ += 10s;
+  EXPECT_EQ(tick(), "stop a#1");
+  EXPECT_EQ(tick(), "");
+  EXPECT_FALSE(core_.is_loaded_or_loading("a"));
+  EXPECT_EQ(stopped(1), "");
+}
+
+TEST_F(CoreTest, KeepAliveOfARequestStays) {
+  acquire(1, "a", 3s);
+  load_done(1);
+  released(1);
+  EXPECT_EQ(core_.next_deadline(), now_ + 3s);
+  acquire(2, "a");
+  released(1);
+  EXPECT_EQ(core_.next_deadline(), now_ + 3s);
+  acquire(3, "a", -1s);   // for ever
+  EXPECT_EQ(core_.loaded(now_)[0].expires_at, std::nullopt);
+  released(1);
+  EXPECT_EQ(core_.next_deadline(), std::nullopt);
+  now_ += 1000h;
+  EXPECT_EQ(tick(), "");
+  acquire(4, "a", 0s);
+  acquire(5, "a");
+  EXPECT_EQ(released(1), "");
+  EXPECT_EQ(released(1), "stop a#1");
+}
+
+TEST_F(CoreTest, UnloadWaitsForUsers) {
+  EXPECT_EQ(say(core_.unload("a", now_)), "");
+  acquire(1, "a");
+  load_done(1);
+  EXPECT_EQ(say(core_.unload("a", now_)), "");
+  EXPECT_EQ(released(1), "stop a#1");
+  // While it goes, a new one is loaded beside it.
+  EXPECT_EQ(acquire(2, "a"), "start a#2");
+  EXPECT_EQ(stopped(1), "");
+  load_done(2);
+  released(2);
+  EXPECT_EQ(say(core_.unload("a", now_)), "stop a#2");
+}
+
+TEST_F(CoreTest, TheIdleModelUnusedForLongestMakesRoom) {
+  acquire(1, "a");
+  load_done(1);
+  released(1);
+  now_ += 1s;
+  acquire(2, "b");
+  load_done(2);
+  released(2);
+  now_ += 1s;
+  acquire(3, "a");
+  released(1);   // now b is the older
+  EXPECT_EQ(acquire(4, "c"), "stop b#2");
+  EXPECT_EQ(acquire(5, "d"), "");   // one at a time: c's room is coming
+  EXPECT_EQ(stopped(2), "start c#3, stop a#1");
+  EXPECT_EQ(stopped(1), "start d#4");
+}
+
+TEST_F(CoreTest, BusyModelsAreWaitedFor) {
+  acquire(1, "a");
+  load_done(1);
+  now_ += 1s;
+  acquire(2, "b");
+  load_done(2);
+  EXPECT_EQ(acquire(3, "c"), "");   // a gets no new work from now on
+  EXPECT_EQ(acquire(4, "a"), "");
+  EXPECT_EQ(acquire(5, "b"), "grant 5 b#2");
+  EXPECT_EQ(released(1), "stop a#1");
+  EXPECT_EQ(stopped(1), "start c#3");   // and ticket 4 drains b in turn
+  EXPECT_EQ(load_done(3), "grant 3 c#3");
+  EXPECT_EQ(released(2), "");
+  EXPECT_EQ(released(2), "stop b#2");
+  EXPECT_EQ(stopped(2), "start a#4");
+  EXPECT_EQ(load_done(4), "grant 4 a#4");
+}
+
+TEST_F(CoreTest, AModelThatNeedNotGoAfterAllServesItsWaiters) {
+  acquire(1, "a");
+  load_done(1);
+  now_ += 1s;
+  acquire(2, "b");
+  load_done(2);
+  EXPECT_EQ(acquire(3, "c"), "");
+  EXPECT_EQ(acquire(4, "a"), "");
+  EXPECT_EQ(say(core_.cancel(3, now_)), "fail 3 cancelled, grant 4 a#1");
+}
+
+TEST_F(CoreTest, CancelledWaiters) {
+  acquire(1, "a");
+  acquire(2, "a");
+  EXPECT_EQ(say(core_.cancel(1, now_)), "fail 1 cancelled");
+  EXPECT_EQ(say(core_.cancel(1, now_)), "");
+  EXPECT_EQ(say(core_.cancel(99, now_)), "");
+  EXPECT_EQ(say(core_.cancel(2, now_)), "fail 2 cancelled, stop a#1");   // nobody waits: the load is given up
+  EXPECT_EQ(load_done(1), "");                                          // came too late
+  EXPECT_EQ(acquire(3, "a"), "start a#2");
+  EXPECT_EQ(stopped(1), "");
+  EXPECT_EQ(load_done(2), "grant 3 a#2");
+  EXPECT_EQ(say(core_.cancel(3, now_)), "");   // has it already
+}
+
+TEST_F(CoreTest, TheQueueIsBounded) {
+  for (Core::Ticket ticket = 1; ticket <= 4; ++ticket) acquire(ticket, "a");
+  EXPECT_EQ(acquire(5, "a"), "fail 5 resource_exhausted");
+  EXPECT_EQ(acquire(6, "b"), "fail 6 resource_exhausted");
+  load_done(1);
+  EXPECT_EQ(acquire(7, "a"), "grant 7 a#1");   // no limit on what needs no load
+}
+
+TEST_F(CoreTest, FailedLoads) {
+  acquire(1, "a");
+  acquire(2, "a");
+  EXPECT_EQ(say(core_.load_failed(1, {ErrorCode::kCorruptData, "bad"}, false, now_)), "stop a#1, fail 1 corrupt_data, fail 2 corrupt_data");
+  EXPECT_EQ(acquire(3, "a"), "start a#2");   // the file may have been mended
+  EXPECT_EQ(stopped(1), "");
+}
+
+TEST_F(CoreTest, CrashesAtLoadAreBackedOff) {
+  acquire(1, "a");
+  EXPECT_EQ(crash(1), "stop a#1, fail 1 unavailable | ");
+  EXPECT_EQ(acquire(2, "a"), "start a#2");   // once may be chance
+  EXPECT_EQ(crash(2), "stop a#2, fail 2 unavailable | ");
+  EXPECT_EQ(acquire(3, "a"), "fail 3 unavailable");
+  EXPECT_EQ(acquire(4, "b"), "start b#3");   // others are served
+  now_ += 2s;
+  EXPECT_EQ(acquire(5, "a"), "start a#4");
+  EXPECT_EQ(crash(4), "stop a#4, fail 5 unavailable | ");
+  now_ += 3s;
+  EXPECT_EQ(acquire(6, "a"), "fail 6 unavailable");
+  now_ += 1s;
+  EXPECT_EQ(acquire(7, "a"), "start a#5");
+  EXPECT_EQ(load_done(5), "grant 7 a#5");   // and all is forgiven
+  say(core_.died(5, now_));
+  stopped(5);
+  EXPECT_EQ(acquire(8, "a"), "start a#6");
+}
+
+TEST_F(CoreTest, DeadRunnersAreReplaced) {
+  acquire(1, "a");
+  load_done(1);
+  EXPECT_EQ(say(core_.died(1, now_)), "stop a#1");
+  EXPECT_EQ(acquire(2, "a"), "start a#2");
+  EXPECT_EQ(stopped(1), "");
+  EXPECT_EQ(released(1), "");   // the lease of the dead one
+  EXPECT_EQ(load_done(2), "grant 2 a#2");
+}
+
+TEST_F(CoreTest, ALoadWithoutProgressTimesOut) {
+  acquire(1, "a");
+  now_ += 59s;
+  EXPECT_EQ(say(core_.load_progress(1, now_)), "");
+  now_ += 59s;
+  EXPECT_EQ(tick(), "");
+  EXPECT_EQ(core_.next_deadline(), now_ + 1s);
+  now_ += 1s;
+  EXPECT_EQ(tick(), "stop a#1, fail 1 unavailable");
+}
+
+TEST_F(CoreTest, ShutDown) {
+  acquire(1, "a");
+  load_done(1);
+  acquire(2, "b");
+  EXPECT_EQ(say(core_.shut_down(now_)), "fail 2 cancelled, stop a#1, stop b#2");
+  EXPECT_EQ(acquire(3, "a"), "fail 3 cancelled");
+  EXPECT_EQ(released(1), "");
+  EXPECT_EQ(stopped(1), "");
+  EXPECT_EQ(stopped(2), "");
+}
+
+// Any order of events: counts agree, every ticket ends exactly once, and nobody waits for ever.
+TEST(CoreRandom, EveryTicketEndsOnceWhateverHappens) {
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    std::mt19937 random(seed);
+    const auto pick = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
+    const int max_loaded = 1 + static_cast<int>(pick(3));
+    Core core({.keep_alive = 5s, .max_loaded_models = max_loaded, .max_queue = 6, .load_timeout = 60s});
+    Core::TimePoint now{1000s};
+    std::map<Core::InstanceId, std::string> loading;
+    std::set<Core::InstanceId> ready, stopping;
+    std::multimap<Core::InstanceId, Core::Ticket> leases;
+    std::map<Core::Ticket, int> ends;
+    Core::Ticket last = 0;
+    const auto apply = [&](const Core::Actions& actions) {
+      for (const Core::Action& action : actions) {
+        switch (action.kind) {
+          case Kind::kStart: loading[action.instance] = action.key; break;
+          case Kind::kStop:
+            loading.erase(action.instance);
+            ready.erase(action.instance);
+            EXPECT_TRUE(stopping.insert(action.instance).second);
+            break;
+          case Kind::kGrant:
+            EXPECT_TRUE(ready.contains(action.instance) || loading.contains(action.instance)) << seed;
+            leases.emplace(action.instance, action.ticket);
+            ++ends[action.ticket];
+            break;
+          case Kind::kFail: ++ends[action.ticket]; break;
+        }
+      }
+      ASSERT_TRUE(core.check_integrity()) << seed;
+      ASSERT_LE(loading.size() + ready.size() + stopping.size(), static_cast<size_t>(max_loaded)) << seed;
+    };
+    const auto finish_load = [&](Core::InstanceId id) {
+      loading.erase(id);
+      ready.insert(id);
+      apply(core.load_done(id, now));
+    };
+    for (int step = 0; step < 400; ++step) {
+      now += std::chrono::milliseconds(pick(2000));
+      switch (pick(9)) {
+        case 0:
+        case 1:
+        case 2: {
+          const std::optional<Core::Duration> keep[] = {std::nullopt, 0s, -1s, 2s};
+          ends[++last] = 0;
+          apply(core.acquire(last, std::string(1, static_cast<char>('a' + pick(5))), keep[pick(4)], now));
+          break;
+        }
+        case 3:
+          if (last > 0) apply(core.cancel(1 + pick(static_cast<uint32_t>(last)), now));
+          break;
+        case 4:
+          if (!loading.empty()) finish_load(std::next(loading.begin(), pick(static_cast<uint32_t>(loading.size())))->first);
+          break;
+        case 5:
+          if (!leases.empty()) {
+            const auto lease = std::next(leases.begin(), pick(static_cast<uint32_t>(leases.size())));
+            const Core::InstanceId id = lease->first;
+            leases.erase(lease);
+            apply(core.released(id, now));
+          }
+          break;
+        case 6:
+          if (!stopping.empty()) {
+            const Core::InstanceId id = *stopping.begin();
+            stopping.erase(id);
+            apply(core.stopped(id, now));
+          }
+          break;
+        case 7:
+          if (!ready.empty() && pick(4) == 0) {
+            apply(core.died(*std::next(ready.begin(), pick(static_cast<uint32_t>(ready.size()))), now));
+          } else if (!loading.empty() && pick(4) == 0) {
+            apply(core.load_failed(loading.begin()->first, {ErrorCode::kUnavailable, "x"}, pick(2) == 0, now));
+          } else {
+            apply(core.unload(std::string(1, static_cast<char>('a' + pick(5))), now));
+          }
+          break;
+        case 8: apply(core.tick(now)); break;
+      }
+    }
+    // Everything comes to rest: loads finish, leases return, processes end.
+    for (int round = 0; round < 1000 && (core.n_waiting() > 0 || !leases.empty() || !loading.empty() || !stopping.empty()); ++round) {
+      if (!loading.empty()) finish_load(loading.begin()->first);
+      if (!leases.empty()) {
+        const Core::InstanceId id = leases.begin()->first;
+        leases.erase(leases.begin());
+        apply(core.released(id, now));
+      }
+      if (!stopping.empty()) {
+        const Core::InstanceId id = *stopping.begin();
+        stopping.erase(id);
+        apply(core.stopped(id, now));
+      }
+    }
+    ASSERT_EQ(core.n_waiting(), 0U) << seed;
+    for (const auto& [ticket, n] : ends) ASSERT_EQ(n, 1) << "seed " << seed << " ticket " << ticket;
+  }
+}
+
+}  // namespace
+}  // namespace da::scheduler

@@ -1,0 +1,324 @@
+#include "scheduler/scheduler.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+
+#include "store/temp_dir.h"
+
+namespace da::scheduler {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+// A client without a process, told by the test what to do.
+class FakeClient final : public runner::Client {
+ public:
+  FakeClient(std::atomic<int>& n_alive, Handler on_load) : n_alive_(n_alive), on_load_(std::move(on_load)) { ++n_alive_; }
+  ~FakeClient() override { --n_alive_; }
+  RequestId send(json, Handler) override { return 0; }
+  void cancel(RequestId) override {}
+  bool alive() const override { return alive_; }
+  pid_t pid() const override { return 4711; }
+  void say(const json& message) { on_load_(message); }
+  void die() { alive_ = false; }
+
+ private:
+  std::atomic<int>& n_alive_;
+  Handler on_load_;
+  std::atomic<bool> alive_{true};
+};
+
+// Starts fake clients and keeps hold of them weakly.
+class FakeRunners {
+ public:
+  Scheduler::Start start() {
+    return [this](const runner::Spec& spec, const Logger&, runner::Client::Handler on_load) -> Result<std::shared_ptr<runner::Client>> {
+      auto client = std::make_shared<FakeClient>(n_alive, std::move(on_load));
+      const std::lock_guard lock(mutex_);
+      specs_.push_back(spec);
+      clients_.push_back(client);
+      changed_.notify_all();
+      return std::shared_ptr<runner::Client>(client);
+    };
+  }
+  // The n-th client that was started.
+  std::shared_ptr<FakeClient> client(size_t n) {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, 10s, [&] { return clients_.size() > n; }));
+    return clients_[n].lock();
+  }
+  void finish(size_t n) {
+    if (const auto started = client(n)) started->say({{"id", 1}, {"type", "ready"}, {"context_tokens", 77}, {"memory_bytes", 5}});
+  }
+  size_t n_started() {
+    const std::lock_guard lock(mutex_);
+    return clients_.size();
+  }
+  runner::Spec spec(size_t n) {
+    const std::lock_guard lock(mutex_);
+    return specs_[n];
+  }
+  std::atomic<int> n_alive{0};
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::weak_ptr<FakeClient>> clients_;
+  std::vector<runner::Spec> specs_;
+};
+
+// What came of one acquire.
+class Outcome {
+ public:
+  Scheduler::Ready ready() {
+    return [this](Result<std::unique_ptr<Lease>> result) {
+      const std::lock_guard lock(mutex_);
+      ++n_calls_;
+      if (result.is_ok()) {
+        lease_ = std::move(*result);
+      } else {
+        status_ = result.status();
+      }
+      changed_.notify_all();
+    };
+  }
+  bool wait() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 10s, [&] { return n_calls_ > 0; });
+  }
+  ErrorCode code() { return wait() ? status_.code() : ErrorCode::kInternal; }
+  Lease* lease() { return wait() ? lease_.get() : nullptr; }
+  void release() { lease_.reset(); }
+  int n_calls() {
+    const std::lock_guard lock(mutex_);
+    return n_calls_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int n_calls_ = 0;
+  std::unique_ptr<Lease> lease_;
+  Status status_;
+};
+
+store::ModelInfo model(const std::string& name, const std::string& path = "") {
+  store::ModelInfo info;
+  info.name = name;
+  info.gguf_path = path.empty() ? "/models/" + name : path;
+  return info;
+}
+
+bool eventually(const std::function<bool()>& condition) {
+  for (int i = 0; i < 5000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(2ms);
+  }
+  return false;
+}
+
+class SchedulerTest : public ::testing::Test {
+ protected:
+  void make(Options options) { scheduler_ = Scheduler::create(options, Logger(), runners_.start()); }
+  FakeRunners runners_;
+  std::unique_ptr<Scheduler> scheduler_;
+};
+
+TEST_F(SchedulerTest, LoadsOnceAndReports) {
+  make({.keep_alive = 1h, .n_parallel = 3, .context_tokens = 1000});
+  Outcome a, b;
+  std::atomic<uint64_t> progress{0};
+  store::ModelInfo info = model("m");
+  info.parameters["num_ctx"] = 2000;
+  scheduler_->acquire(info, std::nullopt, [&](uint64_t done, uint64_t) { progress = done; }, a.ready());
+  scheduler_->acquire(model("other-tag", "/models/m"), std::nullopt, {}, b.ready());
+  const auto client = runners_.client(0);
+  EXPECT_EQ(runners_.spec(0).model_path, "/models/m");
+  EXPECT_EQ(runners_.spec(0).options, json({{"num_ctx", 2000}, {"num_parallel", 3}}));
+  client->say({{"id", 1}, {"type", "loading"}, {"bytes_done", 42}, {"bytes_total", 100}});
+  EXPECT_EQ(progress, 42U);
+  EXPECT_TRUE(scheduler_->loaded().empty());
+  runners_.finish(0);
+  ASSERT_NE(a.lease(), nullptr);
+  ASSERT_NE(b.lease(), nullptr);
+  EXPECT_EQ(b.lease()->model().name, "other-tag");
+  EXPECT_EQ(a.lease()->ready()["context_tokens"], 77);
+  EXPECT_EQ(a.lease()->client().pid(), 4711);
+  const auto loaded = scheduler_->loaded();
+  ASSERT_EQ(loaded.size(), 1U);
+  EXPECT_EQ(loaded[0].model.name, "m");
+  EXPECT_EQ(loaded[0].context_tokens, 77);
+  EXPECT_EQ(loaded[0].size_bytes, 5U);
+  ASSERT_TRUE(loaded[0].expires_at.has_value());
+  EXPECT_GT(*loaded[0].expires_at, std::chrono::system_clock::now() + 59min);
+  EXPECT_EQ(runners_.n_started(), 1U);
+}
+
+TEST_F(SchedulerTest, UnloadsAfterKeepAliveAndOnRequest) {
+  make({.keep_alive = 30ms});
+  Outcome a;
+  scheduler_->acquire(model("m"), std::nullopt, {}, a.ready());
+  runners_.finish(0);
+  ASSERT_NE(a.lease(), nullptr);
+  std::this_thread::sleep_for(60ms);
+  EXPECT_EQ(runners_.n_alive, 1);   // in use
+  a.release();
+  EXPECT_TRUE(eventually([&] { return runners_.n_alive == 0; }));
+  EXPECT_FALSE(scheduler_->unload("m"));
+  Outcome b;
+  scheduler_->acquire(model("m"), -1ms, {}, b.ready());
+  runners_.finish(1);
+  ASSERT_NE(b.lease(), nullptr);
+  EXPECT_TRUE(scheduler_->unload("m"));
+  EXPECT_EQ(runners_.n_alive, 1);
+  b.release();
+  EXPECT_TRUE(eventually([&] { return runners_.n_alive == 0; }));
+  EXPECT_TRUE(scheduler_->loaded().empty());
+}
+
+TEST_F(SchedulerTest, CancelAbandonsTheLoad) {
+  make({});
+  Outcome a;
+  const auto ticket = scheduler_->acquire(model("m"), std::nullopt, {}, a.ready());
+  runners_.client(0);
+  scheduler_->cancel(ticket);
+  scheduler_->cancel(ticket);
+  EXPECT_EQ(a.code(), ErrorCode::kCancelled);
+  EXPECT_TRUE(eventually([&] { return runners_.n_alive == 0; }));
+  EXPECT_EQ(a.n_calls(), 1);
+}
+
+TEST_F(SchedulerTest, DeadRunnersAreReplaced) {
+  make({});
+  Outcome a, b;
+  scheduler_->acquire(model("m"), std::nullopt, {}, a.ready());
+  runners_.finish(0);
+  ASSERT_NE(a.lease(), nullptr);
+  runners_.client(0)->die();
+  scheduler_->acquire(model("m"), std::nullopt, {}, b.ready());
+  runners_.finish(1);
+  ASSERT_NE(b.lease(), nullptr);
+  EXPECT_NE(&a.lease()->client(), &b.lease()->client());
+  EXPECT_EQ(scheduler_->loaded().size(), 1U);
+}
+
+TEST_F(SchedulerTest, FailuresReachEveryWaiter) {
+  make({});
+  Outcome a, b;
+  scheduler_->acquire(model("m"), std::nullopt, {}, a.ready());
+  scheduler_->acquire(model("m"), std::nullopt, {}, b.ready());
+  runners_.client(0)->say({{"id", 1}, {"type", "error"}, {"code", "unsupported"}, {"message", "no such architecture"}});
+  EXPECT_EQ(a.code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(b.code(), ErrorCode::kUnsupported);
+  EXPECT_TRUE(eventually([&] { return runners_.n_alive == 0; }));
+  scheduler_ = Scheduler::create({}, Logger(), [](const auto&, const auto&, const auto&) -> Result<std::shared_ptr<runner::Client>> {
+    return {ErrorCode::kNotFound, "no file"};
+  });
+  Outcome c;
+  scheduler_->acquire(model("m"), std::nullopt, {}, c.ready());
+  EXPECT_EQ(c.code(), ErrorCode::kNotFound);
+}
+
+TEST_F(SchedulerTest, DestructionEndsEverything) {
+  make({});
+  Outcome a, b;
+  scheduler_->acquire(model("m"), std::nullopt, {}, a.ready());
+  runners_.finish(0);
+  ASSERT_NE(a.lease(), nullptr);
+  scheduler_->acquire(model("n"), std::nullopt, {}, b.ready());
+  runners_.client(1);
+  scheduler_.reset();
+  EXPECT_EQ(b.code(), ErrorCode::kCancelled);
+  EXPECT_EQ(runners_.n_alive, 1);   // the one whose lease is out
+  a.release();
+  EXPECT_EQ(runners_.n_alive, 0);
+}
+
+TEST_F(SchedulerTest, ManyThreads) {
+  make({.keep_alive = 1ms, .max_loaded_models = 2});
+  std::atomic<bool> stop{false};
+  std::thread loader([&] {
+    for (size_t n = 0; !stop;) {
+      if (runners_.n_started() > n) {
+        runners_.finish(n++);
+      } else {
+        std::this_thread::sleep_for(100us);
+      }
+    }
+  });
+  std::vector<std::thread> users;
+  std::atomic<int> n_ended{0};
+  for (int user = 0; user < 4; ++user) {
+    users.emplace_back([&, user] {
+      for (int round = 0; round < 50; ++round) {
+        Outcome outcome;
+        const auto ticket = scheduler_->acquire(model(std::string("m").append(std::to_string((user + round) % 3))), std::nullopt, {}, outcome.ready());
+        if (round % 5 == 0) scheduler_->cancel(ticket);
+        EXPECT_TRUE(outcome.wait());
+        if (outcome.lease() != nullptr) outcome.lease()->client().alive();
+        outcome.release();
+        ++n_ended;
+      }
+    });
+  }
+  for (auto& user : users) user.join();
+  EXPECT_EQ(n_ended, 200);
+  scheduler_.reset();
+  stop = true;
+  loader.join();
+  EXPECT_EQ(runners_.n_alive, 0);
+}
+
+// With real processes: a runner killed in the middle of an answer costs that answer, and the next use loads anew.
+TEST(SchedulerProcess, ARunnerKilledMidwayIsReplaced) {
+  setenv("DEEPANALYZE_BINARY", RUNNER_FIXTURE, 1);
+  const test::TempDir dir;
+  test::write_file(dir / "m.gguf", "slow");
+  const auto scheduler = Scheduler::create({}, Logger());
+  Outcome a;
+  scheduler->acquire(model("m", dir / "m.gguf"), std::nullopt, {}, a.ready());
+  ASSERT_NE(a.lease(), nullptr);
+  std::atomic<bool> texted{false};
+  std::atomic<bool> failed{false};
+  a.lease()->client().send({{"op", "generate"}, {"prompt", std::string(1000, 'x')}, {"raw", true}}, [&](const json& message) {
+    if (message["type"] == "text") texted = true;
+    if (message["type"] == "error" && message["code"] == "unavailable") failed = true;
+  });
+  ASSERT_TRUE(eventually([&] { return texted.load(); }));
+  const pid_t first = scheduler->loaded().at(0).runner_pid;
+  kill(first, SIGKILL);
+  ASSERT_TRUE(eventually([&] { return failed.load(); }));
+  Outcome b;
+  scheduler->acquire(model("m", dir / "m.gguf"), std::nullopt, {}, b.ready());
+  ASSERT_NE(b.lease(), nullptr);
+  EXPECT_NE(scheduler->loaded().at(0).runner_pid, first);
+  std::atomic<bool> done{false};
+  b.lease()->client().send({{"op", "generate"}, {"prompt", "x"}, {"raw", true}}, [&](const json& message) { done = done || message["type"] == "done"; });
+  EXPECT_TRUE(eventually([&] { return done.load(); }));
+}
+
+TEST(SchedulerProcess, CrashingLoadsAreReportedAndBackedOff) {
+  setenv("DEEPANALYZE_BINARY", RUNNER_FIXTURE, 1);
+  const test::TempDir dir;
+  test::write_file(dir / "m.gguf", "crash");
+  const auto scheduler = Scheduler::create({}, Logger());
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    Outcome outcome;
+    scheduler->acquire(model("m", dir / "m.gguf"), std::nullopt, {}, outcome.ready());
+    EXPECT_EQ(outcome.code(), ErrorCode::kUnavailable);
+  }
+  test::write_file(dir / "good.gguf", "echo");
+  Outcome good;
+  scheduler->acquire(model("good", dir / "good.gguf"), std::nullopt, {}, good.ready());
+  EXPECT_NE(good.lease(), nullptr);
+}
+
+}  // namespace
+}  // namespace da::scheduler
