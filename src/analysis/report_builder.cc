@@ -135,9 +135,7 @@ struct ReportBuilder::Impl {
 
   void resolve_copy(const Value& value) {
     if (!value.is(Kind::kString) || !value.complete || value.text.empty() || copies.contains(&value)) return;
-    const bool found = source.contains(value.text);
-    rejected += found ? 0 : 1;
-    copies.emplace(&value, found);
+    copies.emplace(&value, source.contains(value.text));
   }
 
   // The first place not yet cited; the first of all if every one is.

@@ -31,12 +31,16 @@ class TokenTrie {
 class Grammar {
  public:
   // From a JSON Schema (text). White space between tokens is not produced. Keys are written in the order of
-  // `properties`; `required` missing keys are optional. The keyword `"x-source": true` on a string makes its value a
-  // substring of `source` (code points, JSON-escaped as needed), non-empty unless `"x-allow-empty": true`;
-  // `"maxLength"` bounds it. Errors: kInvalidArgument (not JSON; JSON pointer to the fault), kUnsupported (JSON pointer
-  // to the keyword that cannot be enforced), kResourceExhausted (states, depth).
+  // `properties`, or that of `x-property-order` (a list of names, for JSON libraries that sort members); keys that are not
+  // `required` are optional. Other keys are only written where `additionalProperties` asks for them or nothing is said
+  // of properties at all. Objects and arrays nest at most 64 deep.
+  // The keyword `"x-source": true` on a string makes its value a substring of `source` (UTF-8, at most 16 Mi code
+  // points; each character in its canonical JSON form), not empty unless `"x-allow-empty": true`, and neither starting
+  // nor ending with white space; `minLength` and `maxLength` hold too. Errors: kInvalidArgument (not JSON; a fault, or a
+  // place no value can fill, by JSON pointer), kUnsupported (JSON pointer to the keyword that cannot be enforced),
+  // kResourceExhausted (size, values, members, depth; schema_reader.h).
   static Result<std::shared_ptr<const Grammar>> from_json_schema(std::string_view schema, std::string_view source = {});
-  // Any JSON object (Ollama's format "json").
+  // Any JSON object (Ollama's format "json"); one space may follow ':' and ','.
   static Result<std::shared_ptr<const Grammar>> any_json_object();
   ~Grammar();
 
