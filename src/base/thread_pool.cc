@@ -18,6 +18,9 @@ void pause_cpu() {
 // step, short enough that an idle server uses no CPU.
 constexpr auto kSpin = std::chrono::microseconds(50);
 
+constexpr int kGenerationShift = 16;
+constexpr uint64_t kClosed = uint64_t{1} << 15, kEntered = kClosed - 1;
+
 template <class Condition>
 bool spin_until(const Condition& condition) {
   const auto deadline = std::chrono::steady_clock::now() + kSpin;
@@ -46,20 +49,49 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
+void ThreadPool::open(const std::function<void(int)>& job) {
+  {
+    const std::lock_guard lock(mutex_);
+    job_ = &job;
+    left_.store(0, std::memory_order_relaxed);
+    const uint64_t generation = generation_.load(std::memory_order_relaxed) + 1;
+    gate_.store(generation << kGenerationShift, std::memory_order_release);
+    generation_.store(generation, std::memory_order_release);
+  }
+  wake_.notify_all();
+}
+
+void ThreadPool::wait_for(int n_left) const {
+  while (!spin_until([&] { return left_.load(std::memory_order_acquire) == n_left; })) std::this_thread::yield();
+}
+
 void ThreadPool::run(const std::function<void(int)>& job) {
   if (workers_.empty()) {
     job(0);
     return;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    job_ = &job;
-    running_ = static_cast<int>(workers_.size());
-    ++generation_;
-  }
-  wake_.notify_all();
+  open(job);
   job(0);
-  while (!spin_until([&] { return running_.load(std::memory_order_acquire) == 0; })) std::this_thread::yield();
+  wait_for(static_cast<int>(workers_.size()));
+}
+
+void ThreadPool::run_available(const std::function<void(int)>& job) {
+  if (workers_.empty()) {
+    job(0);
+    return;
+  }
+  open(job);
+  job(0);
+  const uint64_t gate = gate_.fetch_or(kClosed, std::memory_order_acq_rel);
+  wait_for(static_cast<int>(gate & kEntered));
+}
+
+bool ThreadPool::enter(uint64_t generation) {
+  uint64_t gate = gate_.load(std::memory_order_acquire);
+  do {
+    if (gate >> kGenerationShift != generation || (gate & kClosed) != 0) return false;
+  } while (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel));
+  return true;
 }
 
 void ThreadPool::parallel_for(int64_t n_items, int64_t chunk, const std::function<void(int64_t, int64_t)>& body) {
@@ -69,7 +101,7 @@ void ThreadPool::parallel_for(int64_t n_items, int64_t chunk, const std::functio
     return;
   }
   std::atomic<int64_t> next{0};
-  run([&](int) {
+  run_available([&](int) {
     for (int64_t begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < n_items;) {
       body(begin, std::min(begin + chunk, n_items));
     }
@@ -85,8 +117,9 @@ void ThreadPool::work(int thread_idx) {
     }
     seen = generation_.load(std::memory_order_acquire);
     if (stopping_) return;
+    if (!enter(seen)) continue;
     (*job_)(thread_idx);
-    running_.fetch_sub(1, std::memory_order_release);
+    left_.fetch_add(1, std::memory_order_release);
   }
 }
 

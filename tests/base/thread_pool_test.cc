@@ -33,6 +33,23 @@ TEST(ThreadPool, ParallelForCoversTheRangeOnce) {
   }
 }
 
+TEST(ThreadPool, DoesNotWaitForThoseWhoComeLate) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 20000; ++round) {
+    std::atomic<int> inside{0}, calls{0};
+    pool.run_available([&](int) {
+      ++inside;
+      ++calls;
+      --inside;
+    });
+    // Whoever entered has left, and nobody enters any more: `inside` goes out of scope here.
+    ASSERT_EQ(inside.load(), 0);
+    ASSERT_GE(calls.load(), 1);
+    ASSERT_LE(calls.load(), 4);
+    if (round % 100 == 0) pool.run([](int) {});
+  }
+}
+
 TEST(ThreadPool, SleepsWhenIdle) {
   ThreadPool pool(2);
   pool.run([](int) {});

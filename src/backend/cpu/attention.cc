@@ -61,12 +61,12 @@ void CpuBackend::attention(const AttentionSpec& spec, int32_t layer_idx, const A
       kernels_.attention(job);
     }
   };
-  // About the work that two microseconds do.
-  constexpr int64_t kWorthThreads = 64 * 1024;
+  // Multiplications that take about ten microseconds; a worker comes after one or two.
+  constexpr int64_t kWorthThreads = 512 * 1024;
   if (work * (key_dim + value_dim) < kWorthThreads) {
     take_jobs(0);
   } else {
-    pool_.run(take_jobs);
+    pool_.run_available(take_jobs);
   }
   if (to.quantized_stride > 0) {
     for_rows(out.n_rows, out.width, [&](int32_t row) { quantize_row(to, row); });

@@ -113,8 +113,8 @@ void CpuBackend::linear(const Activation& in, std::span<const LinearSpec> produc
       }
     }
   };
-  // Waking the team takes about a microsecond; this much is read in a few.
-  constexpr uint64_t kWorthThreads = 48 * 1024;
+  // Waking the team takes a microsecond or two; this much is read in about ten.
+  constexpr uint64_t kWorthThreads = 256 * 1024;
   if (weight_bytes * static_cast<uint64_t>(in.n_rows) < kWorthThreads) {
     run(0, n_groups);
   } else {
