@@ -186,8 +186,14 @@ Value Interpreter::slice(const Value& value, const Value& start, const Value& st
   if (!step(items.size() / 8)) {
     return {};
   }
-  SeqType type = value.seq()->type == SeqType::kTuple ? SeqType::kTuple : SeqType::kList;
-  return list(std::move(items), type);
+  const Seq& source = *value.seq();
+  Value part = list(std::move(items), source.type);
+  if (ok() && source.type == SeqType::kRange) {
+    part.seq()->range[0] = source.range[0] + from * source.range[2];
+    part.seq()->range[1] = source.range[0] + to * source.range[2];
+    part.seq()->range[2] = source.range[2] * stride;
+  }
+  return part;
 }
 
 }  // namespace da::chat::jinja

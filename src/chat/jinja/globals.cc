@@ -99,6 +99,12 @@ Value global_raise(NativeCall& call) {
   return call.in.fail(std::string(call.in.str(call.arg(0))), ErrorCode::kInvalidArgument);
 }
 
+// ISO 8601 year and week: a week belongs to the year of its Thursday.
+std::pair<int, int> iso_week(const CivilTime& time) {
+  CivilTime thursday = time.plus_days(3 - (time.weekday() + 6) % 7);
+  return {thursday.year, thursday.day_of_year() / 7 + 1};
+}
+
 // strftime of the C locale.
 std::string format_time(const CivilTime& time, std::string_view format) {
   static constexpr std::array<const char*, 7> kDays = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
@@ -153,6 +159,8 @@ std::string format_time(const CivilTime& time, std::string_view format) {
       case 'u': piece = std::to_string(monday_first + 1); break;
       case 'U': piece = number("%02d", (day_index + 7 - time.weekday()) / 7); break;
       case 'W': piece = number("%02d", (day_index + 7 - monday_first) / 7); break;
+      case 'V': piece = number("%02d", iso_week(time).second); break;
+      case 'G': piece = std::to_string(iso_week(time).first); break;
       case 'D':
       case 'x': piece = format_time(time, "%m/%d/%y"); break;
       case 'F': piece = format_time(time, "%Y-%m-%d"); break;

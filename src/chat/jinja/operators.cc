@@ -49,11 +49,11 @@ bool is_list_or_tuple(const Value& value) {
 }  // namespace
 
 Value Interpreter::binary(Binary operation, const Value& left, const Value& right) {
-  if (left.is_undefined() || right.is_undefined()) {
-    return fail_undefined(left.is_undefined() ? left : right);
-  }
   if (operation == Binary::kModulo && left.is_string()) {
     return format_percent(left, right);
+  }
+  if (left.is_undefined() || right.is_undefined()) {
+    return fail_undefined(left.is_undefined() ? left : right);
   }
   if (left.is_number() && right.is_number()) {
     return arithmetic(operation, left, right);
