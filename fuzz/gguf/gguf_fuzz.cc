@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   unsigned sum = 0;
   for (const da::gguf::Tensor& tensor : (*file)->tensors()) {
     if (tensor.data.size() != tensor.size_bytes || (*file)->find_tensor(tensor.name) != &tensor) std::abort();
-    if (!tensor.data.empty()) sum += static_cast<unsigned>(tensor.data.front()) + static_cast<unsigned>(tensor.data.back());
+    if (!tensor.data.empty())
+      sum += static_cast<unsigned>(tensor.data.front()) + static_cast<unsigned>(tensor.data.back());
   }
   for (const da::gguf::KeyValue& entry : (*file)->metadata()) {
     if ((*file)->find(entry.key) != &entry.value) std::abort();

@@ -12,18 +12,22 @@ Status absent(const File& file, std::string_view key) {
 }
 
 Status wrong_type(const File& file, std::string_view key, std::string_view expected, const Value& value) {
-  return {ErrorCode::kCorruptData, "read " + file.name() + ": key " + quote_for_message(key) + ": expected " + std::string(expected) +
-                                       ", found type " + std::to_string(static_cast<uint32_t>(value.type))};
+  return {ErrorCode::kCorruptData, "read " + file.name() + ": key " + quote_for_message(key) + ": expected " +
+                                       std::string(expected) + ", found type " +
+                                       std::to_string(static_cast<uint32_t>(value.type))};
 }
 
 }  // namespace
 
 size_t Array::size() const {
   switch (element_type) {
-    case ValueType::kString: return strings.size();
-    case ValueType::kArray: return arrays.size();
+    case ValueType::kString:
+      return strings.size();
+    case ValueType::kArray:
+      return arrays.size();
     case ValueType::kFloat32:
-    case ValueType::kFloat64: return floats.size();
+    case ValueType::kFloat64:
+      return floats.size();
     case ValueType::kUint8:
     case ValueType::kInt8:
     case ValueType::kUint16:
@@ -32,7 +36,8 @@ size_t Array::size() const {
     case ValueType::kInt32:
     case ValueType::kBool:
     case ValueType::kUint64:
-    case ValueType::kInt64: return integers.size();
+    case ValueType::kInt64:
+      return integers.size();
   }
   return 0;
 }
@@ -101,7 +106,8 @@ Result<std::string_view> File::get_string(std::string_view key) const {
 Result<const Array*> File::get_array(std::string_view key) const {
   const Value* value = find(key);
   if (value == nullptr) return absent(*this, key);
-  if (const auto* array = std::get_if<std::shared_ptr<Array>>(&value->data)) return static_cast<const Array*>(array->get());
+  if (const auto* array = std::get_if<std::shared_ptr<Array>>(&value->data))
+    return static_cast<const Array*>(array->get());
   return wrong_type(*this, key, "an array", *value);
 }
 

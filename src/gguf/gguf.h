@@ -19,8 +19,19 @@ namespace da::gguf {
 
 // Metadata value types by their number in the file.
 enum class ValueType : uint32_t {
-  kUint8 = 0, kInt8 = 1, kUint16 = 2, kInt16 = 3, kUint32 = 4, kInt32 = 5, kFloat32 = 6, kBool = 7,
-  kString = 8, kArray = 9, kUint64 = 10, kInt64 = 11, kFloat64 = 12,
+  kUint8 = 0,
+  kInt8 = 1,
+  kUint16 = 2,
+  kInt16 = 3,
+  kUint32 = 4,
+  kInt32 = 5,
+  kFloat32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kUint64 = 10,
+  kInt64 = 11,
+  kFloat64 = 12,
 };
 
 struct Array;
@@ -34,8 +45,8 @@ struct Value {
 struct Array {
   ValueType element_type = ValueType::kUint32;
   std::vector<std::string_view> strings;
-  std::vector<double> floats;      // float32/float64 elements
-  std::vector<int64_t> integers;   // integer and bool elements (uint64 above int64's range is refused)
+  std::vector<double> floats;     // float32/float64 elements
+  std::vector<int64_t> integers;  // integer and bool elements (uint64 above int64's range is refused)
   std::vector<std::shared_ptr<Array>> arrays;
   size_t size() const;
 };
@@ -76,8 +87,8 @@ class File {
   const std::vector<KeyValue>& metadata() const { return metadata_; }
   const Value* find(std::string_view key) const;
   // Typed look-ups: kNotFound if the key is absent, kCorruptData if it has another type (both name the key).
-  Result<uint64_t> get_uint(std::string_view key) const;   // any non-negative integer type
-  Result<double> get_float(std::string_view key) const;    // any number
+  Result<uint64_t> get_uint(std::string_view key) const;  // any non-negative integer type
+  Result<double> get_float(std::string_view key) const;   // any number
   Result<bool> get_bool(std::string_view key) const;
   Result<std::string_view> get_string(std::string_view key) const;
   Result<const Array*> get_array(std::string_view key) const;
@@ -94,7 +105,7 @@ class File {
   friend class Parser;
   File() = default;
 
-  MappedFile mapping_;                  // empty for parse()
+  MappedFile mapping_;  // empty for parse()
   std::span<const std::byte> bytes_;
   std::string name_;
   std::string_view architecture_;

@@ -15,7 +15,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "values are read as they lie in the file");
 
-constexpr uint64_t kMinKeyValueBytes = 8 + 1 + 4 + 1;           // key of one byte, type, the smallest value
+constexpr uint64_t kMinKeyValueBytes = 8 + 1 + 4 + 1;            // key of one byte, type, the smallest value
 constexpr uint64_t kMinTensorInfoBytes = 8 + 1 + 4 + 8 + 4 + 8;  // name of one byte, one dimension
 
 bool multiply_overflows(uint64_t a, uint64_t b, uint64_t& product) { return __builtin_mul_overflow(a, b, &product); }
@@ -26,17 +26,22 @@ uint64_t min_element_bytes(uint32_t type_id) {
   switch (static_cast<ValueType>(type_id)) {
     case ValueType::kUint8:
     case ValueType::kInt8:
-    case ValueType::kBool: return 1;
+    case ValueType::kBool:
+      return 1;
     case ValueType::kUint16:
-    case ValueType::kInt16: return 2;
+    case ValueType::kInt16:
+      return 2;
     case ValueType::kUint32:
     case ValueType::kInt32:
-    case ValueType::kFloat32: return 4;
+    case ValueType::kFloat32:
+      return 4;
     case ValueType::kString:
     case ValueType::kUint64:
     case ValueType::kInt64:
-    case ValueType::kFloat64: return 8;
-    case ValueType::kArray: return 12;
+    case ValueType::kFloat64:
+      return 8;
+    case ValueType::kArray:
+      return 12;
   }
   return 0;
 }
@@ -82,7 +87,8 @@ std::string quote_for_message(std::string_view text) {
   return out + (cut ? "…\"" : "\"");
 }
 
-Result<std::unique_ptr<File>> Parser::parse(MappedFile mapping, std::span<const std::byte> bytes, const std::string& name) {
+Result<std::unique_ptr<File>> Parser::parse(MappedFile mapping, std::span<const std::byte> bytes,
+                                            const std::string& name) {
   std::unique_ptr<File> file(new File());
   file->mapping_ = std::move(mapping);
   file->bytes_ = bytes;
@@ -99,7 +105,9 @@ Status Parser::run() {
   return place_tensors();
 }
 
-Status Parser::error(const std::string& what) const { return {ErrorCode::kCorruptData, "read " + file_.name_ + ": " + what}; }
+Status Parser::error(const std::string& what) const {
+  return {ErrorCode::kCorruptData, "read " + file_.name_ + ": " + what};
+}
 
 Status Parser::truncated(const std::string& what, uint64_t wanted_bytes) const {
   uint64_t expected = 0;
@@ -147,7 +155,8 @@ Status Parser::read_header() {
   DA_ASSIGN_OR_RETURN(file_.version_, read<uint32_t>(what));
   const uint32_t version = file_.version_;
   const auto unsupported = [&](const std::string& found) {
-    return Status(ErrorCode::kUnsupported, "read " + file_.name_ + ": " + found + " (supported: little-endian versions 2 and 3)");
+    return Status(ErrorCode::kUnsupported,
+                  "read " + file_.name_ + ": " + found + " (supported: little-endian versions 2 and 3)");
   };
   if (version != 0 && (version & 0xFFFF) == 0) return unsupported("big-endian GGUF file");
   if (version < 2 || version > 3) return unsupported("GGUF version " + std::to_string(version));
@@ -156,7 +165,8 @@ Status Parser::read_header() {
   if (n_tensors_ > kMaxTensors) {
     return error("file claims " + std::to_string(n_tensors_) + " tensors, limit " + std::to_string(kMaxTensors));
   }
-  if (n_keys_ > kMaxKeys) return error("file claims " + std::to_string(n_keys_) + " keys, limit " + std::to_string(kMaxKeys));
+  if (n_keys_ > kMaxKeys)
+    return error("file claims " + std::to_string(n_keys_) + " keys, limit " + std::to_string(kMaxKeys));
   const uint64_t needed = n_keys_ * kMinKeyValueBytes + n_tensors_ * kMinTensorInfoBytes;
   if (needed > left()) return truncated("the list of keys and tensors", needed);
   return Status::ok();
@@ -199,14 +209,30 @@ Result<Value> Parser::read_value(uint32_t type_id, const std::string& key) {
     return Status::ok();
   };
   switch (value.type) {
-    case ValueType::kUint8: DA_RETURN_IF_ERROR(integer(uint8_t{})); break;
-    case ValueType::kInt8: DA_RETURN_IF_ERROR(integer(int8_t{})); break;
-    case ValueType::kUint16: DA_RETURN_IF_ERROR(integer(uint16_t{})); break;
-    case ValueType::kInt16: DA_RETURN_IF_ERROR(integer(int16_t{})); break;
-    case ValueType::kUint32: DA_RETURN_IF_ERROR(integer(uint32_t{})); break;
-    case ValueType::kInt32: DA_RETURN_IF_ERROR(integer(int32_t{})); break;
-    case ValueType::kUint64: DA_RETURN_IF_ERROR(integer(uint64_t{})); break;
-    case ValueType::kInt64: DA_RETURN_IF_ERROR(integer(int64_t{})); break;
+    case ValueType::kUint8:
+      DA_RETURN_IF_ERROR(integer(uint8_t{}));
+      break;
+    case ValueType::kInt8:
+      DA_RETURN_IF_ERROR(integer(int8_t{}));
+      break;
+    case ValueType::kUint16:
+      DA_RETURN_IF_ERROR(integer(uint16_t{}));
+      break;
+    case ValueType::kInt16:
+      DA_RETURN_IF_ERROR(integer(int16_t{}));
+      break;
+    case ValueType::kUint32:
+      DA_RETURN_IF_ERROR(integer(uint32_t{}));
+      break;
+    case ValueType::kInt32:
+      DA_RETURN_IF_ERROR(integer(int32_t{}));
+      break;
+    case ValueType::kUint64:
+      DA_RETURN_IF_ERROR(integer(uint64_t{}));
+      break;
+    case ValueType::kInt64:
+      DA_RETURN_IF_ERROR(integer(int64_t{}));
+      break;
     case ValueType::kFloat32: {
       DA_ASSIGN_OR_RETURN(const float number, read<float>(key));
       value.data = static_cast<double>(number);
@@ -260,15 +286,33 @@ Result<std::shared_ptr<Array>> Parser::read_array(const std::string& key, int de
 Status Parser::read_elements(Array& array, uint64_t count, const std::string& key, int depth) {
   const std::byte* address = bytes_.data() + position_;
   switch (array.element_type) {
-    case ValueType::kUint8: decode_numbers<uint8_t>(address, count, array.integers); break;
-    case ValueType::kInt8: decode_numbers<int8_t>(address, count, array.integers); break;
-    case ValueType::kUint16: decode_numbers<uint16_t>(address, count, array.integers); break;
-    case ValueType::kInt16: decode_numbers<int16_t>(address, count, array.integers); break;
-    case ValueType::kUint32: decode_numbers<uint32_t>(address, count, array.integers); break;
-    case ValueType::kInt32: decode_numbers<int32_t>(address, count, array.integers); break;
-    case ValueType::kInt64: decode_numbers<int64_t>(address, count, array.integers); break;
-    case ValueType::kFloat32: decode_numbers<float>(address, count, array.floats); break;
-    case ValueType::kFloat64: decode_numbers<double>(address, count, array.floats); break;
+    case ValueType::kUint8:
+      decode_numbers<uint8_t>(address, count, array.integers);
+      break;
+    case ValueType::kInt8:
+      decode_numbers<int8_t>(address, count, array.integers);
+      break;
+    case ValueType::kUint16:
+      decode_numbers<uint16_t>(address, count, array.integers);
+      break;
+    case ValueType::kInt16:
+      decode_numbers<int16_t>(address, count, array.integers);
+      break;
+    case ValueType::kUint32:
+      decode_numbers<uint32_t>(address, count, array.integers);
+      break;
+    case ValueType::kInt32:
+      decode_numbers<int32_t>(address, count, array.integers);
+      break;
+    case ValueType::kInt64:
+      decode_numbers<int64_t>(address, count, array.integers);
+      break;
+    case ValueType::kFloat32:
+      decode_numbers<float>(address, count, array.floats);
+      break;
+    case ValueType::kFloat64:
+      decode_numbers<double>(address, count, array.floats);
+      break;
     case ValueType::kBool:
     case ValueType::kUint64: {
       const bool is_bool = array.element_type == ValueType::kBool;
@@ -306,8 +350,8 @@ Status Parser::read_elements(Array& array, uint64_t count, const std::string& ke
 Status Parser::read_alignment() {
   DA_ASSIGN_OR_RETURN(const uint64_t alignment, file_.get_uint_or("general.alignment", 32));
   if (!std::has_single_bit(alignment) || alignment < kMinAlignment) {
-    return error("key \"general.alignment\": expected a power of two, at least " + std::to_string(kMinAlignment) + ", found " +
-                 std::to_string(alignment));
+    return error("key \"general.alignment\": expected a power of two, at least " + std::to_string(kMinAlignment) +
+                 ", found " + std::to_string(alignment));
   }
   file_.alignment_ = alignment;
   return Status::ok();
@@ -331,10 +375,12 @@ Result<Tensor> Parser::read_tensor_info(uint64_t tensor_idx, uint64_t& offset) {
   for (uint32_t dim_idx = 0; dim_idx < tensor.n_dims; ++dim_idx) {
     DA_ASSIGN_OR_RETURN(const uint64_t extent, read<uint64_t>(label));
     if (extent == 0 || extent > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-      return error(label + ": dimension " + std::to_string(dim_idx) + " is " + std::to_string(extent) + ", expected 1 to 2^63 - 1");
+      return error(label + ": dimension " + std::to_string(dim_idx) + " is " + std::to_string(extent) +
+                   ", expected 1 to 2^63 - 1");
     }
     tensor.dims[dim_idx] = extent;
-    if (multiply_overflows(n_values, extent, n_values) || n_values > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+    if (multiply_overflows(n_values, extent, n_values) ||
+        n_values > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
       return error(label + ": the product of its dimensions is not below 2^63");
     }
   }
@@ -388,13 +434,15 @@ Status Parser::place_tensors() {
     Tensor& tensor = file_.tensors_[order[i]];
     const uint64_t offset = offsets_[order[i]];
     const std::string label = "tensor " + quote_for_message(tensor.name);
-    if (offset < previous_end) return error(label + " overlaps tensor " + quote_for_message(file_.tensors_[order[i - 1]].name));
+    if (offset < previous_end)
+      return error(label + " overlaps tensor " + quote_for_message(file_.tensors_[order[i - 1]].name));
     if (add_overflows(offset, tensor.size_bytes, previous_end) || add_overflows(previous_end, data_start, file_end)) {
       return error(label + ": offset plus size is not below 2^64");
     }
   }
   if (file_end > bytes_.size()) {
-    return error("file is truncated: expected " + std::to_string(file_end) + " bytes, found " + std::to_string(bytes_.size()));
+    return error("file is truncated: expected " + std::to_string(file_end) + " bytes, found " +
+                 std::to_string(bytes_.size()));
   }
   // Writers pad the data to the alignment; more than that is not ours (two files glued together, a bad download).
   if (bytes_.size() - file_end >= file_.alignment_) {

@@ -25,7 +25,8 @@ inline constexpr uint64_t kMinAlignment = 8;  // the format's rule; keeps 8-byte
 // Reads one file front to back; every read is checked against the bytes that are left.
 class Parser {
  public:
-  static Result<std::unique_ptr<File>> parse(MappedFile mapping, std::span<const std::byte> bytes, const std::string& name);
+  static Result<std::unique_ptr<File>> parse(MappedFile mapping, std::span<const std::byte> bytes,
+                                             const std::string& name);
 
  private:
   explicit Parser(File& file) : file_(file), bytes_(file.bytes_) {}

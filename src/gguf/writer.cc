@@ -148,15 +148,27 @@ void Writer::put_value(const Value& value) {
   switch (value.type) {
     case ValueType::kUint8:
     case ValueType::kInt8:
-    case ValueType::kBool: put(static_cast<uint8_t>(number())); break;
+    case ValueType::kBool:
+      put(static_cast<uint8_t>(number()));
+      break;
     case ValueType::kUint16:
-    case ValueType::kInt16: put(static_cast<uint16_t>(number())); break;
+    case ValueType::kInt16:
+      put(static_cast<uint16_t>(number()));
+      break;
     case ValueType::kUint32:
-    case ValueType::kInt32: put(static_cast<uint32_t>(number())); break;
+    case ValueType::kInt32:
+      put(static_cast<uint32_t>(number()));
+      break;
     case ValueType::kUint64:
-    case ValueType::kInt64: put(number()); break;
-    case ValueType::kFloat32: put(static_cast<float>(real())); break;
-    case ValueType::kFloat64: put(real()); break;
+    case ValueType::kInt64:
+      put(number());
+      break;
+    case ValueType::kFloat32:
+      put(static_cast<float>(real()));
+      break;
+    case ValueType::kFloat64:
+      put(real());
+      break;
     case ValueType::kString:
       if (const auto* text = std::get_if<std::string_view>(&value.data)) {
         put_string(*text);
@@ -184,24 +196,30 @@ void Writer::put_array(const Array& array) {
   for (const int64_t number : array.integers) put_value({array.element_type, number});
 }
 
-void Writer::add_tensor(std::string_view name, TensorType type, std::span<const uint64_t> dims, std::span<const std::byte> data) {
+void Writer::add_tensor(std::string_view name, TensorType type, std::span<const uint64_t> dims,
+                        std::span<const std::byte> data) {
   const TensorTypeInfo& info = tensor_type_info(type);
   if (name.empty()) fail("a tensor's name is empty");
-  if (dims.empty() || dims.size() > 4) return fail("tensor " + quote_for_message(name) + ": expected 1 to 4 dimensions, found " + std::to_string(dims.size()));
+  if (dims.empty() || dims.size() > 4)
+    return fail("tensor " + quote_for_message(name) + ": expected 1 to 4 dimensions, found " +
+                std::to_string(dims.size()));
   uint64_t expected_bytes = info.bytes_per_block;
   bool sound = dims[0] % info.values_per_block == 0;
   for (size_t i = 0; i < dims.size() && sound; ++i) {
     const uint64_t extent = i == 0 ? dims[0] / info.values_per_block : dims[i];
     sound = extent > 0 && !__builtin_mul_overflow(expected_bytes, extent, &expected_bytes);
   }
-  if (!sound) return fail("tensor " + quote_for_message(name) + ": its dimensions do not fit type " + std::string(info.name));
+  if (!sound)
+    return fail("tensor " + quote_for_message(name) + ": its dimensions do not fit type " + std::string(info.name));
   if (data.size() != expected_bytes) {
-    return fail("tensor " + quote_for_message(name) + ": expected " + std::to_string(expected_bytes) + " bytes, found " + std::to_string(data.size()));
+    return fail("tensor " + quote_for_message(name) + ": expected " + std::to_string(expected_bytes) +
+                " bytes, found " + std::to_string(data.size()));
   }
   tensors_.push_back({std::string(name), type, {dims.begin(), dims.end()}, data});
 }
 
-void Writer::add_tensor_f32(std::string_view name, std::initializer_list<uint64_t> dims, std::span<const float> values) {
+void Writer::add_tensor_f32(std::string_view name, std::initializer_list<uint64_t> dims,
+                            std::span<const float> values) {
   const std::vector<float>& copy = copies_.emplace_back(values.begin(), values.end());
   add_tensor(name, TensorType::kF32, dims, std::as_bytes(std::span(copy)));
 }
@@ -232,7 +250,8 @@ Status check_distinct(const std::vector<std::string>& names, const char* kind) {
   std::unordered_set<std::string_view> seen;
   for (const std::string& name : names) {
     if (!seen.insert(name).second) {
-      return {ErrorCode::kInvalidArgument, "write GGUF: " + std::string(kind) + " " + quote_for_message(name) + " was added twice"};
+      return {ErrorCode::kInvalidArgument,
+              "write GGUF: " + std::string(kind) + " " + quote_for_message(name) + " was added twice"};
     }
   }
   return Status::ok();

@@ -14,8 +14,8 @@
 
 namespace da::gguf {
 
-// Builds a GGUF file, version 3: keys and tensors in the order they were added. The first mistake (a key or tensor twice,
-// a shape that does not fit the bytes) is kept and returned by serialize() and write(). Not thread-safe.
+// Builds a GGUF file, version 3: keys and tensors in the order they were added. The first mistake (a key or tensor
+// twice, a shape that does not fit the bytes) is kept and returned by serialize() and write(). Not thread-safe.
 class Writer {
  public:
   // `alignment_bytes`: a power of two from 8 on; other than 32 it is written as general.alignment.
@@ -35,8 +35,10 @@ class Writer {
   void add(std::string_view key, const Value& value);
 
   // `dims` fastest first, 1 to 4 of them. `data` must outlive the last serialize() or write().
-  void add_tensor(std::string_view name, TensorType type, std::span<const uint64_t> dims, std::span<const std::byte> data);
-  void add_tensor(std::string_view name, TensorType type, std::initializer_list<uint64_t> dims, std::span<const std::byte> data) {
+  void add_tensor(std::string_view name, TensorType type, std::span<const uint64_t> dims,
+                  std::span<const std::byte> data);
+  void add_tensor(std::string_view name, TensorType type, std::initializer_list<uint64_t> dims,
+                  std::span<const std::byte> data) {
     add_tensor(name, type, std::span(dims.begin(), dims.size()), data);
   }
   // A float32 tensor of which the writer keeps a copy.
@@ -44,7 +46,8 @@ class Writer {
 
   // The whole file in memory. Errors: kInvalidArgument.
   Result<std::string> serialize() const;
-  // Writes beside `path`, syncs, and renames: `path` is the old file or the whole new one. Errors: kInvalidArgument, kIo.
+  // Writes beside `path`, syncs, and renames: `path` is the old file or the whole new one. Errors: kInvalidArgument,
+  // kIo.
   Status write(const std::string& path) const;
 
  private:

@@ -88,7 +88,8 @@ Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& 
   for (size_t rank = 0; rank < vocabulary.merges.size(); ++rank) {
     const std::string_view text = vocabulary.merges[rank];
     const size_t space = text.size() < 3 ? std::string_view::npos : text.find(' ', 1);
-    if (space == std::string_view::npos || space + 1 >= text.size()) return corrupt(rank, "is not two tokens with a space between");
+    if (space == std::string_view::npos || space + 1 >= text.size())
+      return corrupt(rank, "is not two tokens with a space between");
     const TokenId left = written.find(text.substr(0, space));
     if (left < 0) return corrupt(rank, "names a left token that the vocabulary lacks");
     const TokenId right = written.find(text.substr(space + 1));
@@ -139,7 +140,8 @@ std::vector<TokenId> BpeTokenizer::encode(std::string_view text, EncodeOptions o
   return out;
 }
 
-void BpeTokenizer::encode_word(std::string_view word, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const {
+void BpeTokenizer::encode_word(std::string_view word, WordCache& cache, Merger<Rules>& merger,
+                               std::vector<TokenId>& out) const {
   if (cache.append(word, out)) return;
   const size_t n_before = out.size();
   const TokenId whole = pre_tokenizer_.ignores_merges() ? words_.find(word) : -1;

@@ -15,7 +15,8 @@
 
 namespace da::tokenizer {
 
-// Byte-level BPE (model "gpt2"): the pre-tokenizer cuts the text into words, each word's bytes merge by the list of merges.
+// Byte-level BPE (model "gpt2"): the pre-tokenizer cuts the text into words, each word's bytes merge by the list of
+// merges.
 class BpeTokenizer final : public Tokenizer {
  public:
   static Result<std::unique_ptr<Tokenizer>> make(const Vocabulary& vocabulary);
@@ -29,7 +30,9 @@ class BpeTokenizer final : public Tokenizer {
   struct Rules {
     const BpeTokenizer& tokenizer;
     size_t symbol_bytes(std::string_view) const { return 1; }
-    TokenId symbol_id(std::string_view symbol) const { return tokenizer.byte_tokens_[static_cast<unsigned char>(symbol[0])]; }
+    TokenId symbol_id(std::string_view symbol) const {
+      return tokenizer.byte_tokens_[static_cast<unsigned char>(symbol[0])];
+    }
     PairMerge pair(TokenId left, TokenId right, std::string_view both) const;
   };
   void encode_word(std::string_view word, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
@@ -39,7 +42,7 @@ class BpeTokenizer final : public Tokenizer {
   TokenId byte_tokens_[256];            // -1: none
   std::vector<PairMerge> byte_merges_;  // [256][256] the first merges of every word, without hashing
   MergeTable merges_;
-  TextIndex words_;                     // tokens by their bytes; filled if the pre-tokenizer ignores merges
+  TextIndex words_;  // tokens by their bytes; filled if the pre-tokenizer ignores merges
   TokenId unknown_ = -1;
 };
 

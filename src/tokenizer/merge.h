@@ -25,15 +25,16 @@ struct Piece {
   TokenId id;
 };
 
-// Merging as both kinds of BPE define it: always the best pair of neighbours in the text, until no pair may merge. `Rules`:
+// Merging as both kinds of BPE define it: always the best pair of neighbours in the text, until no pair may merge.
+// `Rules`:
 //   size_t symbol_bytes(std::string_view rest) const    length of the first symbol
 //   TokenId symbol_id(std::string_view symbol) const    -1 if it is no token
 //   PairMerge pair(TokenId left, TokenId right, std::string_view both) const
 template <class Rules>
 class WindowMerger {
  public:
-  // Merges symbols from the front of `text`, all of them or the first that make up `max_bytes`. The pieces are valid until
-  // the next call.
+  // Merges symbols from the front of `text`, all of them or the first that make up `max_bytes`. The pieces are valid
+  // until the next call.
   const std::vector<Piece>& run(const Rules& rules, std::string_view text, size_t max_bytes) {
     begins_.clear();
     ids_.clear();
@@ -90,8 +91,8 @@ class WindowMerger {
     for (size_t i = 0; i < n; ++i) pieces_.push_back({begins[i], begins[i + 1], ids[i]});
   }
 
-  // More symbols: a linked list of them, and a tournament of their pairs. Its matches are played without branches, which makes
-  // it twice as fast as a heap here.
+  // More symbols: a linked list of them, and a tournament of their pairs. Its matches are played without branches,
+  // which makes it twice as fast as a heap here.
   void run_by_tournament(const Rules& rules, std::string_view text) {
     const auto n = static_cast<uint32_t>(ids_.size());
     merged_.resize(n);
@@ -102,7 +103,8 @@ class WindowMerger {
     const auto entry = [&](uint32_t i) {
       const uint32_t right = next_[i];
       if (right >= n) return kNobody;
-      const PairMerge pair = rules.pair(ids_[i], ids_[right], text.substr(begins_[i], begins_[next_[right]] - begins_[i]));
+      const PairMerge pair =
+          rules.pair(ids_[i], ids_[right], text.substr(begins_[i], begins_[next_[right]] - begins_[i]));
       merged_[i] = pair.merged;
       return pair.rank == kNoMerge ? kNobody : uint64_t{pair.rank} << 32 | i;
     };
@@ -111,7 +113,8 @@ class WindowMerger {
       previous_[i] = i - 1;
       winners_[n_leaves_ + i] = entry(i);
     }
-    for (size_t match = n_leaves_ - 1; match > 0; --match) winners_[match] = std::min(winners_[2 * match], winners_[2 * match + 1]);
+    for (size_t match = n_leaves_ - 1; match > 0; --match)
+      winners_[match] = std::min(winners_[2 * match], winners_[2 * match + 1]);
     while (winners_[1] != kNobody) {
       const auto left = static_cast<uint32_t>(winners_[1]);
       const uint32_t right = next_[left], after = next_[right];
@@ -136,7 +139,7 @@ class WindowMerger {
   std::vector<uint32_t> begins_;  // [n + 1]
   std::vector<TokenId> ids_;      // [n]
   std::vector<uint32_t> previous_, next_;
-  std::vector<TokenId> merged_;   // [n] what a symbol and its next one become
+  std::vector<TokenId> merged_;    // [n] what a symbol and its next one become
   std::vector<uint64_t> winners_;  // [2 * n_leaves_] best (rank, symbol) below each match; the leaves are the pairs
   size_t n_leaves_ = 1;
   std::vector<Piece> pieces_;
@@ -144,12 +147,12 @@ class WindowMerger {
 
 // Merges words of any length in linear time and bounded memory, with the result of merging them whole.
 //
-// Why windows may be joined: a list of tokens is the merging of its text exactly if each two neighbours, merged alone, stay as
-// they are. (Take the first merge that would cross a border between two of the tokens. Restricted to these two, the merges so
-// far are those of the two alone, so the crossing one would be the best there, too.) So a front part that is final, a
-// window merged after it, and one look at the two tokens on either side of the border make a longer final part. The last
-// tokens of a window may change with what follows and are merged again in the next one. If the look fails, the
-// window begins earlier.
+// Why windows may be joined: a list of tokens is the merging of its text exactly if each two neighbours, merged alone,
+// stay as they are. (Take the first merge that would cross a border between two of the tokens. Restricted to these two,
+// the merges so far are those of the two alone, so the crossing one would be the best there, too.) So a front part that
+// is final, a window merged after it, and one look at the two tokens on either side of the border make a longer final
+// part. The last tokens of a window may change with what follows and are merged again in the next one. If the look
+// fails, the window begins earlier.
 template <class Rules>
 class Merger {
  public:
@@ -157,7 +160,8 @@ class Merger {
   template <class Emit>
   void run(const Rules& rules, std::string_view word, const Emit& emit) {
     if (word.size() <= kWindowBytes) {
-      for (const Piece& piece : window_.run(rules, word, word.size())) emit(piece.id, word.substr(piece.begin, piece.end - piece.begin));
+      for (const Piece& piece : window_.run(rules, word, word.size()))
+        emit(piece.id, word.substr(piece.begin, piece.end - piece.begin));
       return;
     }
     final_.clear();

@@ -39,7 +39,9 @@ class MergeTable {
     uint64_t pair = kFree;
     PairMerge result;
   };
-  static uint64_t key(TokenId left, TokenId right) { return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right); }
+  static uint64_t key(TokenId left, TokenId right) {
+    return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
+  }
   static uint64_t hash_of(uint64_t pair) { return pair * 0x9E3779B97F4A7C15 >> 24; }
 
   std::vector<Slot> slots_{2};  // open addressing, at most half full

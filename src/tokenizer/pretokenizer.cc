@@ -18,7 +18,8 @@ constexpr ScanStage kDefault[] = {isolate_punctuation, scan_gpt2, isolate_number
 constexpr ScanStage kFalcon[] = {isolate_punctuation, scan_gpt2, isolate_ascii_triples};
 constexpr ScanStage kDeepseekLlm[] = {isolate_newline,        isolate_cased_letters, isolate_fullwidth_punctuation,
                                       isolate_trailing_space, isolate_cjk,           isolate_numbers};
-constexpr ScanStage kDeepseekCoder[] = {isolate_newline, isolate_letters, isolate_punctuation_after_space, isolate_cjk, isolate_number};
+constexpr ScanStage kDeepseekCoder[] = {isolate_newline, isolate_letters, isolate_punctuation_after_space, isolate_cjk,
+                                        isolate_number};
 constexpr ScanStage kDeepseek3[] = {isolate_number_triples, isolate_cjk_kana, scan_deepseek3};
 
 struct Entry {
@@ -88,8 +89,8 @@ Result<PreTokenizer> PreTokenizer::from_name(std::string_view name) {
     }
     if (!entry.name.empty()) (known += known.empty() ? "" : ", ") += entry.name;
   }
-  return Status(ErrorCode::kUnsupported,
-                "unknown pre-tokenizer \"" + std::string(name.substr(0, 64)) + "\" (tokenizer.ggml.pre); known: " + known);
+  return Status(ErrorCode::kUnsupported, "unknown pre-tokenizer \"" + std::string(name.substr(0, 64)) +
+                                             "\" (tokenizer.ggml.pre); known: " + known);
 }
 
 }  // namespace da::tokenizer

@@ -10,8 +10,8 @@
 
 namespace da::tokenizer {
 
-// One cut of the text: the end of the piece that begins at `begin`, looking no further than `end`. The published rules are
-// regular expressions; each is a loop here, so that no text can overflow a stack, and a piece costs its own length.
+// One cut of the text: the end of the piece that begins at `begin`, looking no further than `end`. The published rules
+// are regular expressions; each is a loop here, so that no text can overflow a stack, and a piece costs its own length.
 using ScanStage = size_t (*)(const char* text, size_t begin, size_t end);
 
 // How byte-level BPE vocabularies cut text into words before merging.
@@ -20,7 +20,8 @@ class PreTokenizer {
   // By the name in `tokenizer.ggml.pre`. Errors: kUnsupported, lists the known names.
   static Result<PreTokenizer> from_name(std::string_view name);
 
-  // Calls word(std::string_view) for the pieces in order; together they are the text. `text` has passed made_well_formed().
+  // Calls word(std::string_view) for the pieces in order; together they are the text. `text` has passed
+  // made_well_formed().
   template <class Word>
   void for_each_word(std::string_view text, const Word& word) const {
     // Each stage cuts the pieces of the one before; ends[k] is the end of stage k's current piece.

@@ -122,13 +122,16 @@ size_t scan_o200k(const char* text, size_t begin, size_t end) {
   Cursor cursor(text, begin, end);
   const Seen first = cursor.seen();
   const auto is_wordlike = [](const Seen& seen) { return seen.is(kLetter | kMark); };
-  const auto contraction_end = [&](size_t at) { return kContractions ? at + contraction_length(text, at, end, true) : at; };
+  const auto contraction_end = [&](size_t at) {
+    return kContractions ? at + contraction_length(text, at, end, true) : at;
+  };
   const bool prefixed = !first.is_newline() && !first.is(kLetter | kNumber) && is_wordlike(cursor.peek());
   if (prefixed || is_wordlike(first)) {
     // A mark may serve as the optional first character or as part of the word: the piece is the same.
     if (!is_wordlike(first)) cursor.advance();
-    // [capital or caseless]*[small or caseless]+. If no small letter follows, the greedy first part gives back characters
-    // until the second finds one: the word ends after the last caseless one, or, without any, where the capitals end.
+    // [capital or caseless]*[small or caseless]+. If no small letter follows, the greedy first part gives back
+    // characters until the second finds one: the word ends after the last caseless one, or, without any, where the
+    // capitals end.
     size_t after_caseless = 0;
     while (cursor.seen().is(kUpper) || is_caseless(cursor.seen())) {
       const bool caseless = is_caseless(cursor.seen());
@@ -154,7 +157,9 @@ size_t scan_o200k(const char* text, size_t begin, size_t end) {
 }
 
 bool is_ascii_letter(char32_t c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
-bool is_ascii_punctuation(char32_t c) { return (c >= '!' && c <= '/') || (c >= ':' && c <= '~' && !is_ascii_letter(c)); }
+bool is_ascii_punctuation(char32_t c) {
+  return (c >= '!' && c <= '/') || (c >= ':' && c <= '~' && !is_ascii_letter(c));
+}
 
 // The class the published rule of deepseek-llm spells out: letters with case, as far as its authors knew them.
 bool is_cased_letter(char32_t c) {
@@ -162,20 +167,23 @@ bool is_cased_letter(char32_t c) {
     char32_t first, last;
   };
   static constexpr Range kRanges[] = {
-      {0x41, 0x5A},       {0x61, 0x7A},       {0xB5, 0xB5},       {0xC0, 0xD6},       {0xD8, 0xF6},       {0xF8, 0x1BA},
-      {0x1BC, 0x1BF},     {0x1C4, 0x293},     {0x295, 0x2AF},     {0x370, 0x373},     {0x376, 0x377},     {0x37B, 0x37D},
-      {0x37F, 0x37F},     {0x386, 0x386},     {0x388, 0x38A},     {0x38C, 0x38C},     {0x38E, 0x3A1},     {0x3A3, 0x3F5},
-      {0x3F7, 0x481},     {0x48A, 0x52F},     {0x531, 0x556},     {0x10A0, 0x10C5},   {0x13A0, 0x13F5},   {0x13F8, 0x13FD},
-      {0x1C90, 0x1CBA},   {0x1CBD, 0x1CBF},   {0x1D00, 0x1D2B},   {0x1D6B, 0x1D77},   {0x1D79, 0x1D9A},   {0x1E00, 0x1F15},
-      {0x1F18, 0x1F1D},   {0x1F20, 0x1F45},   {0x1F48, 0x1F4D},   {0x1F50, 0x1F57},   {0x1F59, 0x1F59},   {0x1F5B, 0x1F5B},
-      {0x1F5D, 0x1F5D},   {0x1F5F, 0x1F7D},   {0x1F80, 0x1FB4},   {0x1FB6, 0x1FBC},   {0x1FBE, 0x1FBE},   {0x1FC2, 0x1FC4},
-      {0x1FC6, 0x1FCC},   {0x1FD0, 0x1FD3},   {0x1FD6, 0x1FDB},   {0x1FE0, 0x1FEC},   {0x1FF2, 0x1FF4},   {0x1FF6, 0x1FFC},
-      {0x2102, 0x2102},   {0x2107, 0x2107},   {0x210A, 0x2113},   {0x2115, 0x2115},   {0x2119, 0x211D},   {0x2124, 0x2124},
-      {0x2126, 0x2126},   {0x2128, 0x2128},   {0x212A, 0x212D},   {0x212F, 0x2134},   {0x2139, 0x2139},   {0x213C, 0x213F},
-      {0x2145, 0x2149},   {0x214E, 0x214E},   {0x2183, 0x2184},   {0x2C00, 0x2C7B},   {0x2C7E, 0x2CE4},   {0x2CEB, 0x2CEE},
-      {0x2CF2, 0x2CF3},   {0xA640, 0xA66D},   {0xA680, 0xA69B},   {0xA722, 0xA76F},   {0xA771, 0xA787},   {0xA78B, 0xA78E},
-      {0xAB70, 0xABBF},   {0xFB00, 0xFB06},   {0xFB13, 0xFB17},   {0xFF21, 0xFF3A},   {0xFF41, 0xFF5A},   {0x10400, 0x1044F},
-      {0x104B0, 0x104D3}, {0x104D8, 0x104FB}, {0x10C80, 0x10CB2}, {0x10CC0, 0x10CF2}, {0x118A0, 0x118DF}, {0x1E900, 0x1E943},
+      {0x41, 0x5A},       {0x61, 0x7A},       {0xB5, 0xB5},       {0xC0, 0xD6},       {0xD8, 0xF6},
+      {0xF8, 0x1BA},      {0x1BC, 0x1BF},     {0x1C4, 0x293},     {0x295, 0x2AF},     {0x370, 0x373},
+      {0x376, 0x377},     {0x37B, 0x37D},     {0x37F, 0x37F},     {0x386, 0x386},     {0x388, 0x38A},
+      {0x38C, 0x38C},     {0x38E, 0x3A1},     {0x3A3, 0x3F5},     {0x3F7, 0x481},     {0x48A, 0x52F},
+      {0x531, 0x556},     {0x10A0, 0x10C5},   {0x13A0, 0x13F5},   {0x13F8, 0x13FD},   {0x1C90, 0x1CBA},
+      {0x1CBD, 0x1CBF},   {0x1D00, 0x1D2B},   {0x1D6B, 0x1D77},   {0x1D79, 0x1D9A},   {0x1E00, 0x1F15},
+      {0x1F18, 0x1F1D},   {0x1F20, 0x1F45},   {0x1F48, 0x1F4D},   {0x1F50, 0x1F57},   {0x1F59, 0x1F59},
+      {0x1F5B, 0x1F5B},   {0x1F5D, 0x1F5D},   {0x1F5F, 0x1F7D},   {0x1F80, 0x1FB4},   {0x1FB6, 0x1FBC},
+      {0x1FBE, 0x1FBE},   {0x1FC2, 0x1FC4},   {0x1FC6, 0x1FCC},   {0x1FD0, 0x1FD3},   {0x1FD6, 0x1FDB},
+      {0x1FE0, 0x1FEC},   {0x1FF2, 0x1FF4},   {0x1FF6, 0x1FFC},   {0x2102, 0x2102},   {0x2107, 0x2107},
+      {0x210A, 0x2113},   {0x2115, 0x2115},   {0x2119, 0x211D},   {0x2124, 0x2124},   {0x2126, 0x2126},
+      {0x2128, 0x2128},   {0x212A, 0x212D},   {0x212F, 0x2134},   {0x2139, 0x2139},   {0x213C, 0x213F},
+      {0x2145, 0x2149},   {0x214E, 0x214E},   {0x2183, 0x2184},   {0x2C00, 0x2C7B},   {0x2C7E, 0x2CE4},
+      {0x2CEB, 0x2CEE},   {0x2CF2, 0x2CF3},   {0xA640, 0xA66D},   {0xA680, 0xA69B},   {0xA722, 0xA76F},
+      {0xA771, 0xA787},   {0xA78B, 0xA78E},   {0xAB70, 0xABBF},   {0xFB00, 0xFB06},   {0xFB13, 0xFB17},
+      {0xFF21, 0xFF3A},   {0xFF41, 0xFF5A},   {0x10400, 0x1044F}, {0x104B0, 0x104D3}, {0x104D8, 0x104FB},
+      {0x10C80, 0x10CB2}, {0x10CC0, 0x10CF2}, {0x118A0, 0x118DF}, {0x1E900, 0x1E943},
   };
   if (c < 0x80) return is_ascii_letter(c);
   const auto* range = std::lower_bound(std::begin(kRanges), std::end(kRanges), c,
@@ -296,8 +304,10 @@ size_t isolate_punctuation(const char* text, size_t begin, size_t end) {
       case '>':
       case '^':
       case '~':
-      case '|': return true;
-      default: return seen.is(kPunctuation);
+      case '|':
+        return true;
+      default:
+        return seen.is(kPunctuation);
     }
   });
 }
@@ -345,8 +355,8 @@ size_t isolate_fullwidth_punctuation(const char* text, size_t begin, size_t end)
   return isolate_runs_after_space(text, begin, end, [](const Seen& seen) {
     const char32_t c = seen.code_point;
     // U+3000 is in the published class too, but the reference has made it plain white space before it looks.
-    return (c >= '!' && c <= '/') || (c >= ':' && c <= '~') || (c >= 0xFF01 && c <= 0xFF0F) || (c >= 0xFF1A && c <= 0xFF5E) ||
-           (c >= 0x2018 && c <= 0x201F) || c == 0x3001 || c == 0x3002;
+    return (c >= '!' && c <= '/') || (c >= ':' && c <= '~') || (c >= 0xFF01 && c <= 0xFF0F) ||
+           (c >= 0xFF1A && c <= 0xFF5E) || (c >= 0x2018 && c <= 0x201F) || c == 0x3001 || c == 0x3002;
   });
 }
 
@@ -365,7 +375,8 @@ size_t isolate_trailing_space(const char* text, size_t begin, size_t end) {
 size_t isolate_cjk(const char* text, size_t begin, size_t end) {
   return isolate_runs(text, begin, end, [](const Seen& seen) {
     const char32_t c = seen.code_point;
-    return ((c >= 0x4E00 && c <= 0x9FA5) || (c >= 0x0800 && c <= 0x4E00) || (c >= 0xAC00 && c <= 0xD7FF)) && !seen.is(kSpace);
+    return ((c >= 0x4E00 && c <= 0x9FA5) || (c >= 0x0800 && c <= 0x4E00) || (c >= 0xAC00 && c <= 0xD7FF)) &&
+           !seen.is(kSpace);
   });
 }
 

@@ -23,18 +23,18 @@ size_t scan_tekken(const char* text, size_t begin, size_t end);
 size_t scan_deepseek3(const char* text, size_t begin, size_t end);
 
 // Matches of these are pieces of their own, and so is what lies between them.
-size_t isolate_punctuation(const char* text, size_t begin, size_t end);     // [\p{P}\$\+<=>\^~\|]+
-size_t isolate_numbers(const char* text, size_t begin, size_t end);         // \p{N}+
-size_t isolate_number(const char* text, size_t begin, size_t end);          // \p{N}
-size_t isolate_number_triples(const char* text, size_t begin, size_t end);  // \p{N}{1,3}
-size_t isolate_ascii_triples(const char* text, size_t begin, size_t end);   // [0-9][0-9][0-9]
-size_t isolate_newline(const char* text, size_t begin, size_t end);         // [\r\n]
-size_t isolate_cased_letters(const char* text, size_t begin, size_t end);   // \s?[A-Za-zµÀ-Ö…]+
-size_t isolate_letters(const char* text, size_t begin, size_t end);         // \s?\p{L}+
+size_t isolate_punctuation(const char* text, size_t begin, size_t end);              // [\p{P}\$\+<=>\^~\|]+
+size_t isolate_numbers(const char* text, size_t begin, size_t end);                  // \p{N}+
+size_t isolate_number(const char* text, size_t begin, size_t end);                   // \p{N}
+size_t isolate_number_triples(const char* text, size_t begin, size_t end);           // \p{N}{1,3}
+size_t isolate_ascii_triples(const char* text, size_t begin, size_t end);            // [0-9][0-9][0-9]
+size_t isolate_newline(const char* text, size_t begin, size_t end);                  // [\r\n]
+size_t isolate_cased_letters(const char* text, size_t begin, size_t end);            // \s?[A-Za-zµÀ-Ö…]+
+size_t isolate_letters(const char* text, size_t begin, size_t end);                  // \s?\p{L}+
 size_t isolate_punctuation_after_space(const char* text, size_t begin, size_t end);  // \s?\p{P}+
 size_t isolate_fullwidth_punctuation(const char* text, size_t begin, size_t end);  // \s?[!-/:-~！-／：-～‘-‟　-。]+
-size_t isolate_trailing_space(const char* text, size_t begin, size_t end);  // \s+$
-size_t isolate_cjk(const char* text, size_t begin, size_t end);             // [一-龥ࠀ-一가-퟿]+
-size_t isolate_cjk_kana(const char* text, size_t begin, size_t end);        // [一-龥぀-ゟ゠-ヿ]+
+size_t isolate_trailing_space(const char* text, size_t begin, size_t end);         // \s+$
+size_t isolate_cjk(const char* text, size_t begin, size_t end);                    // [一-龥ࠀ-一가-퟿]+
+size_t isolate_cjk_kana(const char* text, size_t begin, size_t end);               // [一-龥぀-ゟ゠-ヿ]+
 
 }  // namespace da::tokenizer

@@ -13,7 +13,8 @@ SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) {
   for (TokenId id = 0; id < vocabulary.n_tokens(); ++id) {
     const TokenKind kind = vocabulary.kinds[static_cast<size_t>(id)];
     const std::string_view text = vocabulary.texts[static_cast<size_t>(id)];
-    if (text.empty() || (kind != TokenKind::kControl && kind != TokenKind::kUserDefined && kind != TokenKind::kUnknown)) continue;
+    if (text.empty() || (kind != TokenKind::kControl && kind != TokenKind::kUserDefined && kind != TokenKind::kUnknown))
+      continue;
     // Phi-3's tokenizer strips white space after all added tokens but these three.
     const bool strip_right =
         vocabulary.special_tokens_strip_right && text != "<unk>" && text != "<s>" && text != "<|endoftext|>";

@@ -16,8 +16,8 @@ struct Fragment {
   TokenId token = -1;  // -1: text
 };
 
-// Finds the tokens that are taken out of a text before anything else: user-defined ones always, control and unknown ones on
-// demand. Longer tokens come first, wherever they stand; among equals the leftmost.
+// Finds the tokens that are taken out of a text before anything else: user-defined ones always, control and unknown
+// ones on demand. Longer tokens come first, wherever they stand; among equals the leftmost.
 class SpecialTokens {
  public:
   explicit SpecialTokens(const Vocabulary& vocabulary);

@@ -59,7 +59,8 @@ Result<std::unique_ptr<Tokenizer>> SpmTokenizer::make(const Vocabulary& vocabula
   const bool has_bytes = std::find(std::begin(tokenizer->byte_tokens_), std::end(tokenizer->byte_tokens_), -1) ==
                          std::end(tokenizer->byte_tokens_);
   if (!has_bytes && tokenizer->unknown_ < 0) {
-    return Status(ErrorCode::kCorruptData, "vocabulary has neither all 256 byte tokens nor an unknown token: some text could not be encoded");
+    return Status(ErrorCode::kCorruptData,
+                  "vocabulary has neither all 256 byte tokens nor an unknown token: some text could not be encoded");
   }
   return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
@@ -118,7 +119,8 @@ void SpmTokenizer::fill_merges() {
     }
   });
   merges_.reserve(splits.size());
-  for (const Split& split : splits) merges_.add(split.left, split.right, {ranks_[static_cast<size_t>(split.merged)], split.merged});
+  for (const Split& split : splits)
+    merges_.add(split.left, split.right, {ranks_[static_cast<size_t>(split.merged)], split.merged});
 }
 
 // Any two neighbours merge whose text is a token; the table knows those that are tokens themselves.
@@ -192,7 +194,8 @@ void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordCa
   encode_chunk(all.substr(begin), cache, merger, out);
 }
 
-void SpmTokenizer::encode_chunk(std::string_view chunk, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const {
+void SpmTokenizer::encode_chunk(std::string_view chunk, WordCache& cache, Merger<Rules>& merger,
+                                std::vector<TokenId>& out) const {
   if (cache.append(chunk, out)) return;
   const size_t n_before = out.size();
   merger.run(Rules{*this}, chunk, [&](TokenId id, std::string_view text) {

@@ -14,8 +14,8 @@
 
 namespace da::tokenizer {
 
-// SentencePiece-style BPE (model "llama"): neighbours whose text is a token merge, best score first; what is no token at
-// the end becomes byte tokens.
+// SentencePiece-style BPE (model "llama"): neighbours whose text is a token merge, best score first; what is no token
+// at the end becomes byte tokens.
 class SpmTokenizer final : public Tokenizer {
  public:
   static Result<std::unique_ptr<Tokenizer>> make(const Vocabulary& vocabulary);
@@ -32,17 +32,18 @@ class SpmTokenizer final : public Tokenizer {
     TokenId symbol_id(std::string_view symbol) const { return tokenizer.index_.find(symbol); }
     PairMerge pair(TokenId left, TokenId right, std::string_view both) const;
   };
-  void encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
+  void encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger<Rules>& merger,
+                       std::vector<TokenId>& out) const;
   void encode_chunk(std::string_view chunk, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
   void note_pairs(std::string_view text);
   void fill_merges();
   bool may_join(std::string_view left, std::string_view right) const;
 
   SpecialTokens special_tokens_;
-  TextIndex index_;               // texts that merging may make, as in the file ("▁" for a space)
-  std::vector<uint32_t> ranks_;   // [n_tokens] 0 for the best score
-  MergeTable merges_;             // all ways to put a token of at most kMaxTabledBytes together from two
-  TokenId byte_tokens_[256];      // -1: none
+  TextIndex index_;              // texts that merging may make, as in the file ("▁" for a space)
+  std::vector<uint32_t> ranks_;  // [n_tokens] 0 for the best score
+  MergeTable merges_;            // all ways to put a token of at most kMaxTabledBytes together from two
+  TokenId byte_tokens_[256];     // -1: none
   TokenId unknown_ = -1;
   bool add_space_prefix_ = true;
   // Bloom filter over the pairs of neighbouring characters in all tokens; where a pair is absent no merge can cross, so

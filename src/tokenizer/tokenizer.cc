@@ -8,10 +8,12 @@
 #include "tokenizer/wordpiece.h"
 
 // Invalid UTF-8 in encode(), after the reference engine:
-// - byte-level BPE and WordPiece: each byte that is part of no well-formed character counts as U+FFFD (which WordPiece drops);
-//   surrogates written as three bytes are kept as they are. Overlong forms and code points past U+10FFFF, which the reference
-//   cannot take, are such bytes.
-// - SentencePiece-style: a character is as long as its first byte says; what is no token becomes byte tokens, so that decode()
+// - byte-level BPE and WordPiece: each byte that is part of no well-formed character counts as U+FFFD (which WordPiece
+// drops);
+//   surrogates written as three bytes are kept as they are. Overlong forms and code points past U+10FFFF, which the
+//   reference cannot take, are such bytes.
+// - SentencePiece-style: a character is as long as its first byte says; what is no token becomes byte tokens, so that
+// decode()
 //   gives the same bytes back. Only a space inside a broken character comes back as U+2581.
 
 namespace da::tokenizer {
@@ -82,8 +84,9 @@ Result<std::string> Tokenizer::decode(std::span<const TokenId> ids, bool special
   for (size_t i = 0; i < ids.size(); ++i) {
     const TokenId id = ids[i];
     if (id < 0 || id >= n_tokens()) {
-      return Status(ErrorCode::kInvalidArgument, "decode: token id " + std::to_string(id) + " at position " + std::to_string(i) +
-                                                     " is not in 0 to " + std::to_string(n_tokens() - 1));
+      return Status(ErrorCode::kInvalidArgument, "decode: token id " + std::to_string(id) + " at position " +
+                                                     std::to_string(i) + " is not in 0 to " +
+                                                     std::to_string(n_tokens() - 1));
     }
     std::string_view piece = special ? written(id) : bytes(id);
     const bool is_text = special || !piece.empty();

@@ -45,8 +45,8 @@ class Tokenizer {
   // The bytes that `ids` stand for. `special`: control tokens are written out. Ids out of range: kInvalidArgument.
   // The leading space that a SentencePiece-style `encode` puts before the first word is taken off again.
   Result<std::string> decode(std::span<const TokenId> ids, bool special = false) const;
-  // The text as the reference engine's detokenizer gives it: special tokens written out, and for vocabularies that ask for
-  // it the spaces before ?!., and some contractions dropped. Not the inverse of `encode`; for comparing engines.
+  // The text as the reference engine's detokenizer gives it: special tokens written out, and for vocabularies that ask
+  // for it the spaces before ?!., and some contractions dropped. Not the inverse of `encode`; for comparing engines.
   Result<std::string> detokenize(std::span<const TokenId> ids) const;
 
   TokenId bos() const { return bos_; }  // -1: none
@@ -55,8 +55,8 @@ class Tokenizer {
   bool adds_eos() const { return add_eos_; }
   // True for tokens that end a turn: eos, eot, eom and the families' well-known end markers.
   bool is_end_of_generation(TokenId id) const { return end_of_generation_[static_cast<size_t>(id)]; }
-  std::string_view model() const { return model_; }          // "llama", "gpt2", "bert"
-  std::string_view pre() const { return pre_; }              // pre-tokenizer name, "" if none
+  std::string_view model() const { return model_; }  // "llama", "gpt2", "bert"
+  std::string_view pre() const { return pre_; }      // pre-tokenizer name, "" if none
 
  protected:
   // Takes over what all kinds of tokenizer share: texts, kinds, special ids.

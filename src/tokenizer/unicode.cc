@@ -11,40 +11,49 @@ namespace {
 constexpr char32_t kBasicPlaneEnd = 0x10000;
 
 bool is_white_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 uint16_t compute_class(char32_t code_point) {
   const uint16_t space = is_white_space(code_point) ? kSpace : 0;
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
     case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LT: return space | kLetter | kUpper;
-    case UTF8PROC_CATEGORY_LL: return space | kLetter | kLower;
+    case UTF8PROC_CATEGORY_LT:
+      return space | kLetter | kUpper;
+    case UTF8PROC_CATEGORY_LL:
+      return space | kLetter | kLower;
     case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO: return space | kLetter;
+    case UTF8PROC_CATEGORY_LO:
+      return space | kLetter;
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return space | kNumber;
+    case UTF8PROC_CATEGORY_NO:
+      return space | kNumber;
     case UTF8PROC_CATEGORY_PC:
     case UTF8PROC_CATEGORY_PD:
     case UTF8PROC_CATEGORY_PS:
     case UTF8PROC_CATEGORY_PE:
     case UTF8PROC_CATEGORY_PI:
     case UTF8PROC_CATEGORY_PF:
-    case UTF8PROC_CATEGORY_PO: return space | kPunctuation;
+    case UTF8PROC_CATEGORY_PO:
+      return space | kPunctuation;
     case UTF8PROC_CATEGORY_SM:
     case UTF8PROC_CATEGORY_SC:
     case UTF8PROC_CATEGORY_SK:
-    case UTF8PROC_CATEGORY_SO: return space | kSymbol;
+    case UTF8PROC_CATEGORY_SO:
+      return space | kSymbol;
     case UTF8PROC_CATEGORY_MN:
     case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME: return space | kMark;
+    case UTF8PROC_CATEGORY_ME:
+      return space | kMark;
     case UTF8PROC_CATEGORY_CC:
     case UTF8PROC_CATEGORY_CF:
     case UTF8PROC_CATEGORY_CS:
-    case UTF8PROC_CATEGORY_CO: return space | kControlLike;
-    default: return space;
+    case UTF8PROC_CATEGORY_CO:
+      return space | kControlLike;
+    default:
+      return space;
   }
 }
 
@@ -70,7 +79,8 @@ size_t well_formed_length(const unsigned char* at, size_t n_left) {
     if (n_left < 3 || !is_continuation(at[1]) || !is_continuation(at[2])) return 0;
     return first == 0xE0 && at[1] < 0xA0 ? 0 : 3;
   }
-  if (first > 0xF4 || n_left < 4 || !is_continuation(at[1]) || !is_continuation(at[2]) || !is_continuation(at[3])) return 0;
+  if (first > 0xF4 || n_left < 4 || !is_continuation(at[1]) || !is_continuation(at[2]) || !is_continuation(at[3]))
+    return 0;
   if (first == 0xF0 && at[1] < 0x90) return 0;
   return first == 0xF4 && at[1] >= 0x90 ? 0 : 4;
 }

@@ -22,17 +22,38 @@ Status corrupt(const gguf::File& file, std::string_view name, const std::string&
 // Tokens that end a turn, by the way the families write them. Only control tokens count: the same characters typed by a
 // user, or learnt as text, end nothing.
 constexpr auto kEndMarkers = std::to_array<std::string_view>({
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<end_of_turn>", "<turn|>", "<|endoftext|>", "<|end_of_text|>",
-    "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<eos>", "</s>", "<end_of_utterance>", "<|eot|>", "<|eom|>",
-    "<｜end▁of▁sentence｜>", "<|end▁of▁sentence|>", "<|END_OF_TURN_TOKEN|>",
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<end_of_turn>",
+    "<turn|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<eos>",
+    "</s>",
+    "<end_of_utterance>",
+    "<|eot|>",
+    "<|eom|>",
+    "<｜end▁of▁sentence｜>",
+    "<|end▁of▁sentence|>",
+    "<|END_OF_TURN_TOKEN|>",
 });
 
-Result<const gguf::Array*> array_of(const gguf::File& file, std::string_view name, gguf::ValueType type, std::string_view type_name,
-                                    size_t n_expected) {
+Result<const gguf::Array*> array_of(const gguf::File& file, std::string_view name, gguf::ValueType type,
+                                    std::string_view type_name, size_t n_expected) {
   DA_ASSIGN_OR_RETURN(const gguf::Array* array, file.get_array(key_of(name)));
   if (array->element_type != type) return corrupt(file, name, "expected an array of " + std::string(type_name));
   if (array->size() != n_expected) {
-    return corrupt(file, name, "expected " + std::to_string(n_expected) + " elements (one a token), found " + std::to_string(array->size()));
+    return corrupt(
+        file, name,
+        "expected " + std::to_string(n_expected) + " elements (one a token), found " + std::to_string(array->size()));
   }
   return array;
 }
@@ -41,12 +62,14 @@ Status load_texts(const gguf::File& file, Vocabulary& vocabulary) {
   DA_ASSIGN_OR_RETURN(const gguf::Array* tokens, file.get_array(key_of("tokens")));
   if (tokens->element_type != gguf::ValueType::kString) return corrupt(file, "tokens", "expected an array of strings");
   if (tokens->size() == 0 || tokens->size() > kMaxTokens) {
-    return corrupt(file, "tokens", "expected 1 to " + std::to_string(kMaxTokens) + " tokens, found " + std::to_string(tokens->size()));
+    return corrupt(file, "tokens",
+                   "expected 1 to " + std::to_string(kMaxTokens) + " tokens, found " + std::to_string(tokens->size()));
   }
   for (size_t i = 0; i < tokens->size(); ++i) {
     if (tokens->strings[i].size() > kMaxTokenBytes) {
-      return corrupt(file, "tokens", "token " + std::to_string(i) + " has " + std::to_string(tokens->strings[i].size()) +
-                                         " bytes, limit " + std::to_string(kMaxTokenBytes));
+      return corrupt(file, "tokens",
+                     "token " + std::to_string(i) + " has " + std::to_string(tokens->strings[i].size()) +
+                         " bytes, limit " + std::to_string(kMaxTokenBytes));
     }
   }
   vocabulary.texts = tokens->strings;
@@ -61,11 +84,13 @@ Status load_kinds(const gguf::File& file, Vocabulary& vocabulary) {
   for (size_t i = 0; i < n; ++i) {
     const int64_t type = types->integers[i];
     if (type < 0 || type > 6) {
-      return corrupt(file, "token_type", "token " + std::to_string(i) + " has type " + std::to_string(type) + ", expected 0 to 6");
+      return corrupt(file, "token_type",
+                     "token " + std::to_string(i) + " has type " + std::to_string(type) + ", expected 0 to 6");
     }
     if (type != 0) vocabulary.kinds[i] = static_cast<TokenKind>(type);  // 0, "undefined", is a plain token
     if (type == 6 && byte_of_token(vocabulary.texts[i]) < 0) {
-      return corrupt(file, "tokens", "token " + std::to_string(i) + " is a byte token, expected the form <0x00> to <0xFF>");
+      return corrupt(file, "tokens",
+                     "token " + std::to_string(i) + " is a byte token, expected the form <0x00> to <0xFF>");
     }
   }
   return Status::ok();
@@ -77,7 +102,8 @@ Status load_scores(const gguf::File& file, Vocabulary& vocabulary) {
   DA_ASSIGN_OR_RETURN(const gguf::Array* scores, array_of(file, "scores", gguf::ValueType::kFloat32, "float32", n));
   vocabulary.scores.resize(n);
   for (size_t i = 0; i < n; ++i) {
-    if (!std::isfinite(scores->floats[i])) return corrupt(file, "scores", "score of token " + std::to_string(i) + " is not finite");
+    if (!std::isfinite(scores->floats[i]))
+      return corrupt(file, "scores", "score of token " + std::to_string(i) + " is not finite");
     vocabulary.scores[i] = static_cast<float>(scores->floats[i]);
   }
   return Status::ok();
@@ -89,7 +115,9 @@ Result<TokenId> special_id(const gguf::File& file, const Vocabulary& vocabulary,
   DA_ASSIGN_OR_RETURN(const uint64_t id, file.get_uint(key_of(name)));
   if (id == std::numeric_limits<uint32_t>::max()) return TokenId{-1};
   if (id >= vocabulary.texts.size()) {
-    return corrupt(file, name, "token id " + std::to_string(id) + " is not below the vocabulary's size " + std::to_string(vocabulary.texts.size()));
+    return corrupt(file, name,
+                   "token id " + std::to_string(id) + " is not below the vocabulary's size " +
+                       std::to_string(vocabulary.texts.size()));
   }
   return static_cast<TokenId>(id);
 }
@@ -168,14 +196,17 @@ Result<Vocabulary> load_vocabulary(const gguf::File& file) {
   DA_RETURN_IF_ERROR(load_special_ids(file, vocabulary));
   if (file.find(key_of("merges")) != nullptr) {
     DA_ASSIGN_OR_RETURN(const gguf::Array* merges, file.get_array(key_of("merges")));
-    if (merges->element_type != gguf::ValueType::kString) return corrupt(file, "merges", "expected an array of strings");
+    if (merges->element_type != gguf::ValueType::kString)
+      return corrupt(file, "merges", "expected an array of strings");
     vocabulary.merges = merges->strings;
   }
   if (const gguf::Value* value = file.find("general.name"); value != nullptr) {
     if (const auto* text = std::get_if<std::string_view>(&value->data)) {
       std::string name(*text);
-      std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-      vocabulary.special_tokens_strip_right = name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
+      std::transform(name.begin(), name.end(), name.begin(),
+                     [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+      vocabulary.special_tokens_strip_right =
+          name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
     }
   }
   return vocabulary;

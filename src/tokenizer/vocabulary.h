@@ -16,9 +16,9 @@ namespace da::tokenizer {
 // What a file says about its vocabulary, checked; the kinds of tokenizer take from it what they need.
 struct Vocabulary {
   std::string model, pre;
-  std::vector<std::string_view> texts;  // [n_tokens] as in the file; view the file
-  std::vector<TokenKind> kinds;         // [n_tokens]
-  std::vector<float> scores;            // [n_tokens], or empty
+  std::vector<std::string_view> texts;   // [n_tokens] as in the file; view the file
+  std::vector<TokenKind> kinds;          // [n_tokens]
+  std::vector<float> scores;             // [n_tokens], or empty
   std::vector<std::string_view> merges;  // "left right", best first; view the file
   TokenId bos = -1, eos = -1, unknown = -1, separator = -1, cls = -1;
   // As the file says; where it is silent the model's kind decides.

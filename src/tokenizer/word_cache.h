@@ -11,8 +11,8 @@
 
 namespace da::tokenizer {
 
-// The tokens of words seen a moment ago, for the length of one encode() call. Text repeats its words; looking one up costs
-// a tenth of merging it again. Direct-mapped: a new word takes the place of another.
+// The tokens of words seen a moment ago, for the length of one encode() call. Text repeats its words; looking one up
+// costs a tenth of merging it again. Direct-mapped: a new word takes the place of another.
 class WordCache {
  public:
   // Short texts do without: filling the table would cost more than it saves.

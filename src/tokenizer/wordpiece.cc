@@ -20,15 +20,19 @@ bool is_chinese(char32_t c) {
 Result<std::unique_ptr<Tokenizer>> WordPieceTokenizer::make(const Vocabulary& vocabulary) {
   auto tokenizer = std::unique_ptr<WordPieceTokenizer>(new WordPieceTokenizer(vocabulary));
   if (tokenizer->unknown_ < 0) {
-    return Status(ErrorCode::kCorruptData, "key \"tokenizer.ggml.unknown_token_id\" is absent; a WordPiece vocabulary needs it");
+    return Status(ErrorCode::kCorruptData,
+                  "key \"tokenizer.ggml.unknown_token_id\" is absent; a WordPiece vocabulary needs it");
   }
   if ((tokenizer->add_bos_ && tokenizer->bos_ < 0) || (tokenizer->add_eos_ && tokenizer->eos_ < 0)) {
-    return Status(ErrorCode::kCorruptData, "a WordPiece vocabulary needs \"tokenizer.ggml.cls_token_id\" and \"tokenizer.ggml.seperator_token_id\"");
+    return Status(
+        ErrorCode::kCorruptData,
+        "a WordPiece vocabulary needs \"tokenizer.ggml.cls_token_id\" and \"tokenizer.ggml.seperator_token_id\"");
   }
   return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
 
-WordPieceTokenizer::WordPieceTokenizer(const Vocabulary& vocabulary) : special_tokens_(vocabulary), unknown_(vocabulary.unknown) {
+WordPieceTokenizer::WordPieceTokenizer(const Vocabulary& vocabulary)
+    : special_tokens_(vocabulary), unknown_(vocabulary.unknown) {
   adopt(vocabulary);
   // [CLS] and [SEP] stand where other models have bos and eos.
   if (vocabulary.cls >= 0) bos_ = vocabulary.cls;

@@ -10,8 +10,8 @@
 
 namespace da::tokenizer {
 
-// WordPiece (model "bert"): lower-cased words without accents, each cut greedily into the longest tokens; a word that does
-// not go into tokens without a rest is unknown as a whole.
+// WordPiece (model "bert"): lower-cased words without accents, each cut greedily into the longest tokens; a word that
+// does not go into tokens without a rest is unknown as a whole.
 class WordPieceTokenizer final : public Tokenizer {
  public:
   static Result<std::unique_ptr<Tokenizer>> make(const Vocabulary& vocabulary);

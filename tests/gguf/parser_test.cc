@@ -94,7 +94,8 @@ TEST(ParserG01, PaddingMayBeAbsentButGarbageMayNotFollow) {
   Writer writer;
   writer.add_tensor_f32("w", {3}, std::vector<float>(3));
   const std::string whole = *writer.serialize();  // 12 bytes of data, 20 of padding
-  for (size_t n_cut = 0; n_cut <= 20; ++n_cut) EXPECT_TRUE(parse(whole.substr(0, whole.size() - n_cut)).is_ok()) << n_cut;
+  for (size_t n_cut = 0; n_cut <= 20; ++n_cut)
+    EXPECT_TRUE(parse(whole.substr(0, whole.size() - n_cut)).is_ok()) << n_cut;
   EXPECT_FALSE(parse(whole.substr(0, whole.size() - 21)).is_ok());
   expect_refused({whole + std::string(12, 'x')}, "bytes too many");
   expect_refused({whole + whole}, "bytes too many");
@@ -174,12 +175,14 @@ TEST(ParserG05, DuplicatesEmptyKeysUnknownTypes) {
   expect_refused(Raw().header(0, 1).key("k", 7).put(uint8_t{2}), "expected a bool");
   expect_refused(Raw().header(0, 1).key("k", 9).put(uint32_t{7}).put(uint64_t{2}).put('\1').put('\3'), "element 1");
   expect_refused(Raw().header(0, 1).key("k", 9).put(uint32_t{10}).put(uint64_t{1}).put(uint64_t{1} << 63), "element 0");
-  expect_refused(Raw().header(2, 0).tensor("t", {8}, 0, 0).tensor("t", {8}, 0, 32).data(64), "tensor \"t\" occurs twice");
+  expect_refused(Raw().header(2, 0).tensor("t", {8}, 0, 0).tensor("t", {8}, 0, 32).data(64),
+                 "tensor \"t\" occurs twice");
   expect_refused(Raw().header(1, 0).tensor("", {8}, 0, 0).data(32), "tensor number 0 has an empty name");
   expect_refused(Raw().header(1, 0).tensor("\xC0", {8}, 0, 0).data(32), "not UTF-8");
   expect_refused(Raw().header(0, 1).key("general.architecture", 4).put(uint32_t{1}), "expected a string");
   for (const uint32_t type : {4u, 5u, 31u, 37u, 43u, 0xFFFFFFFFu}) {
-    expect_refused(Raw().header(1, 0).tensor("t", {8}, type, 0).data(32), "unknown tensor type " + std::to_string(type));
+    expect_refused(Raw().header(1, 0).tensor("t", {8}, type, 0).data(32),
+                   "unknown tensor type " + std::to_string(type));
   }
 }
 
@@ -220,7 +223,8 @@ TEST(ParserG06, ProductsNearPowersOfTwo) {
 // G07
 TEST(ParserG07, OffsetsAndAlignment) {
   expect_refused(Raw().header(1, 0).tensor("t", {8}, 0, 16).data(64), "not a multiple of the alignment 32");
-  expect_refused(Raw().header(2, 0).tensor("a", {16}, 0, 0).tensor("b", {8}, 0, 32).data(64), "tensor \"b\" overlaps tensor \"a\"");
+  expect_refused(Raw().header(2, 0).tensor("a", {16}, 0, 0).tensor("b", {8}, 0, 32).data(64),
+                 "tensor \"b\" overlaps tensor \"a\"");
   expect_refused(Raw().header(2, 0).tensor("a", {8}, 0, 0).tensor("b", {8}, 0, 0).data(32), "overlaps");
   expect_refused(Raw().header(1, 0).tensor("t", {8}, 0, 32).data(32), "truncated");
   expect_refused(Raw().header(1, 0).tensor("t", {8}, 0, ~uint64_t{31}).data(32), "not below 2^64");
@@ -232,7 +236,8 @@ TEST(ParserG07, OffsetsAndAlignment) {
   }
   expect_refused(Raw().header(0, 1).key("general.alignment", 5).put(int32_t{-32}), "non-negative");
   expect_refused(Raw().header(0, 1).key("general.alignment", 8).string("32"), "general.alignment");
-  const auto huge = Raw().header(1, 1).key("general.alignment", 10).put(uint64_t{1} << 63).tensor("t", {8}, 0, 0).data(32);
+  const auto huge =
+      Raw().header(1, 1).key("general.alignment", 10).put(uint64_t{1} << 63).tensor("t", {8}, 0, 0).data(32);
   expect_refused(huge, "truncated");
 }
 
@@ -265,7 +270,8 @@ TEST(ParserG07, RandomIntervalsAgreeWithABitmap) {
 TEST(Parser, DamagedFilesNeverCrash) {
   const std::string whole = small_file();
   std::mt19937 random(1);
-  constexpr uint64_t kNasty[] = {0, 1, 0x7F, 0xFF, 0x7FFFFFFF, 0xFFFFFFFF, uint64_t{1} << 60, uint64_t{1} << 63, ~uint64_t{0}};
+  constexpr uint64_t kNasty[] = {
+      0, 1, 0x7F, 0xFF, 0x7FFFFFFF, 0xFFFFFFFF, uint64_t{1} << 60, uint64_t{1} << 63, ~uint64_t{0}};
   for (size_t at = 0; at + 8 <= whole.size(); ++at) {
     for (const uint64_t nasty : kNasty) {
       for (const size_t width : {1, 4, 8}) {
@@ -285,7 +291,8 @@ TEST(Parser, DamagedFilesNeverCrash) {
 
 // G15
 TEST(ParserG15, OnlyRegularFilesAreOpened) {
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / ("gguf_parser_" + std::to_string(::getpid()));
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("gguf_parser_" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   EXPECT_EQ(File::open(folder / "absent").code(), ErrorCode::kNotFound);
   EXPECT_EQ(File::open(folder).code(), ErrorCode::kInvalidArgument);

@@ -90,7 +90,8 @@ TEST(Writer, MetadataCopiesUnchanged) {
 }
 
 TEST(Writer, WritesAtomically) {
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / ("gguf_writer_" + std::to_string(::getpid()));
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("gguf_writer_" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   const std::string path = folder / "model.gguf";
   std::ofstream(path) << "old";
@@ -120,12 +121,21 @@ TEST(Writer, RefusesMistakes) {
     return result.status().message();
   };
   EXPECT_NE(message_of([](Writer& w) { w.add_uint32("", 1); }).find("empty"), std::string::npos);
-  EXPECT_NE(message_of([](Writer& w) { w.add_bool("k", true), w.add_bool("k", true); }).find("twice"), std::string::npos);
-  EXPECT_NE(message_of([&](Writer& w) { w.add_tensor("t", TensorType::kF32, {31}, bytes); }).find("expected 124 bytes"), std::string::npos);
-  EXPECT_NE(message_of([&](Writer& w) { w.add_tensor("t", TensorType::kQ4_0, {31}, bytes); }).find("Q4_0"), std::string::npos);
-  EXPECT_NE(message_of([&](Writer& w) { w.add_tensor("t", TensorType::kF32, {0}, bytes); }).find("do not fit"), std::string::npos);
-  EXPECT_NE(message_of([&](Writer& w) { w.add_tensor("t", TensorType::kF32, {1, 1, 1, 1, 32}, bytes); }).find("found 5"), std::string::npos);
-  EXPECT_NE(message_of([&](Writer& w) { w.add_tensor("t", TensorType::kF32, {uint64_t{1} << 62, 4}, bytes); }).find("do not fit"),
+  EXPECT_NE(message_of([](Writer& w) { w.add_bool("k", true), w.add_bool("k", true); }).find("twice"),
+            std::string::npos);
+  EXPECT_NE(message_of([&](Writer& w) { w.add_tensor("t", TensorType::kF32, {31}, bytes); }).find("expected 124 bytes"),
+            std::string::npos);
+  EXPECT_NE(message_of([&](Writer& w) { w.add_tensor("t", TensorType::kQ4_0, {31}, bytes); }).find("Q4_0"),
+            std::string::npos);
+  EXPECT_NE(message_of([&](Writer& w) { w.add_tensor("t", TensorType::kF32, {0}, bytes); }).find("do not fit"),
+            std::string::npos);
+  EXPECT_NE(message_of([&](Writer& w) {
+              w.add_tensor("t", TensorType::kF32, {1, 1, 1, 1, 32}, bytes);
+            }).find("found 5"),
+            std::string::npos);
+  EXPECT_NE(message_of([&](Writer& w) {
+              w.add_tensor("t", TensorType::kF32, {uint64_t{1} << 62, 4}, bytes);
+            }).find("do not fit"),
             std::string::npos);
   EXPECT_NE(message_of([&](Writer& w) {
               w.add_tensor_f32("t", {32}, values);

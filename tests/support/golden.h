@@ -38,7 +38,8 @@ inline std::string golden_bytes(std::string_view relative) {
 // A raw `.f32` file as floats (little-endian, as this machine is).
 inline std::vector<float> golden_floats(std::string_view relative) {
   const std::string bytes = golden_bytes(relative);
-  if (bytes.size() % sizeof(float) != 0) throw std::runtime_error("golden data is not float32: " + std::string(relative));
+  if (bytes.size() % sizeof(float) != 0)
+    throw std::runtime_error("golden data is not float32: " + std::string(relative));
   std::vector<float> values(bytes.size() / sizeof(float));
   std::memcpy(values.data(), bytes.data(), bytes.size());
   return values;

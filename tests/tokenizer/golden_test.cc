@@ -61,8 +61,8 @@ TEST_P(Golden, EveryCaseMatches) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Vocabularies, Golden,
-                         testing::Values("llama-spm", "llama-bpe", "qwen2", "gpt-2", "phi-3", "deepseek-llm", "small-spm",
-                                         "bert-bge", "small-wpm"),
+                         testing::Values("llama-spm", "llama-bpe", "qwen2", "gpt-2", "phi-3", "deepseek-llm",
+                                         "small-spm", "bert-bge", "small-wpm"),
                          [](const auto& parameter) {
                            std::string name = parameter.param;
                            for (char& c : name) c = c == '-' ? '_' : c;

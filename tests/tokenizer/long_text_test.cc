@@ -48,8 +48,8 @@ const char* const kClasses[] = {"A", "中", " ", "\n", "=", "1", "\u0301", "\u20
 
 TEST(LongTextT01, EveryRuleCutsEveryClassOnASmallStack) {
   on_small_stack([] {
-    for (const char* name : {"default", "llama-bpe", "qwen2", "gpt-2", "starcoder", "gpt-4o", "tekken", "deepseek-llm", "deepseek-coder",
-                             "deepseek-v3", "falcon", "qwen35"}) {
+    for (const char* name : {"default", "llama-bpe", "qwen2", "gpt-2", "starcoder", "gpt-4o", "tekken", "deepseek-llm",
+                             "deepseek-coder", "deepseek-v3", "falcon", "qwen35"}) {
       const auto pre_tokenizer = PreTokenizer::from_name(name);
       ASSERT_TRUE(pre_tokenizer.is_ok());
       for (const char* piece : kClasses) {
@@ -115,7 +115,8 @@ TEST(LongTextT02, MergingIsLinear) {
   for (const char* name : {"qwen2", "llama-spm"}) {
     const test::GoldenVocabulary vocabulary(std::string("tokenizers/") + name + ".gguf.gz");
     double worst = 0;
-    for (const std::string& text : {letters, few, repeated("a", letters.size()), repeated("=", letters.size()), repeated("the", letters.size())}) {
+    for (const std::string& text : {letters, few, repeated("a", letters.size()), repeated("=", letters.size()),
+                                    repeated("the", letters.size())}) {
       const auto ms_per_mb = [&](size_t n_bytes) {
         const std::string_view part = std::string_view(text).substr(0, n_bytes);
         double best = 1e9;

@@ -11,8 +11,8 @@
 namespace da::tokenizer {
 namespace {
 
-// Random merges over a few letters; ids are indices of texts. Ranks need not be in any sensible order: the definition holds
-// for all lists.
+// Random merges over a few letters; ids are indices of texts. Ranks need not be in any sensible order: the definition
+// holds for all lists.
 struct ToyRules {
   std::vector<std::string> texts;
   std::map<std::pair<TokenId, TokenId>, PairMerge> merges;
@@ -23,7 +23,8 @@ struct ToyRules {
     for (size_t i = 0; i < texts.size(); ++i) ids[texts[i]] = static_cast<TokenId>(i);
     const bool ordered = random() % 2 == 0;
     for (int i = 0; i < n_merges; ++i) {
-      const auto left = static_cast<TokenId>(random() % texts.size()), right = static_cast<TokenId>(random() % texts.size());
+      const auto left = static_cast<TokenId>(random() % texts.size()),
+                 right = static_cast<TokenId>(random() % texts.size());
       const std::string both = texts[static_cast<size_t>(left)] + texts[static_cast<size_t>(right)];
       if (both.size() > 40 || merges.contains({left, right})) continue;
       if (!ids.contains(both)) {

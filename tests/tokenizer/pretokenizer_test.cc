@@ -23,8 +23,9 @@ Words words(const std::string& name, const std::string& text) {
   return out;
 }
 
-const std::vector<std::string> kNames = {"default", "llama-bpe", "qwen2",    "qwen35",       "gpt-2",          "starcoder",  "falcon",
-                                         "gpt-4o",  "tekken",    "deepseek-llm", "deepseek-coder", "deepseek-v3"};
+const std::vector<std::string> kNames = {"default", "llama-bpe",    "qwen2",          "qwen35",
+                                         "gpt-2",   "starcoder",    "falcon",         "gpt-4o",
+                                         "tekken",  "deepseek-llm", "deepseek-coder", "deepseek-v3"};
 
 TEST(PreTokenizer, UnknownNamesListTheKnown) {
   const auto result = PreTokenizer::from_name("no-such");
@@ -40,9 +41,7 @@ TEST(PreTokenizer, Llama3) {
   EXPECT_EQ(words("llama-bpe", "\t中文，好。\r\n"), (Words{"\t中文", "，好", "。\r\n"}));
 }
 
-TEST(PreTokenizer, Qwen2) {
-  EXPECT_EQ(words("qwen2", "2025年 ok"), (Words{"2", "0", "2", "5", "年", " ok"}));
-}
+TEST(PreTokenizer, Qwen2) { EXPECT_EQ(words("qwen2", "2025年 ok"), (Words{"2", "0", "2", "5", "年", " ok"})); }
 
 TEST(PreTokenizer, Gpt2) {
   EXPECT_EQ(words("gpt-2", "I'll I'LL  x 42!?\n"), (Words{"I", "'ll", " I", "'", "LL", " ", " x", " 42", "!?", "\n"}));
@@ -69,8 +68,10 @@ TEST(PreTokenizer, DeepseekV3) {
 
 // For every rule and any text: nothing lost, nothing added, no empty word.
 TEST(PreTokenizer, WordsAreTheText) {
-  const std::vector<std::string> parts = {"a", "B", "é", "中", "。", "１", "7", " ", "  ", "\n", "\r\n", "\t", "'s", "'", "!", "/",
-                                          "\u3000", "\u0301", "\u200d", "😀", "\xff", "\xe4\xbd", "\xed\xa0\x80", "\x01", "$", "ⅷ", "\U0001E900"};
+  const std::vector<std::string> parts = {
+      "a",  "B", "é",         "中", "。",     "１",     "7",      " ", "  ",   "\n",       "\r\n",         "\t",
+      "'s", "'", "!",         "/",  "\u3000", "\u0301", "\u200d", "😀", "\xff", "\xe4\xbd", "\xed\xa0\x80", "\x01",
+      "$",  "ⅷ", "\U0001E900"};
   std::mt19937 random(11);
   for (int round = 0; round < 2000; ++round) {
     std::string text;
@@ -102,7 +103,8 @@ TEST(Unicode, BrokenBytesBecomeReplacementCharacters) {
   std::mt19937 random(2);
   for (int round = 0; round < 20000; ++round) {
     std::string text;
-    for (unsigned i = 0; i < 12; ++i) text += static_cast<char>(random() % 3 == 0 ? random() % 128 : 128 + random() % 128);
+    for (unsigned i = 0; i < 12; ++i)
+      text += static_cast<char>(random() % 3 == 0 ? random() % 128 : 128 + random() % 128);
     const bool unchanged = made_well_formed(text, storage) == text;
     if (text.find('\xED') == std::string::npos) {
       EXPECT_EQ(unchanged, utf8::is_valid(text));

@@ -36,7 +36,8 @@ TEST(TokenizerT03, ControlTokensDoNotComeFromPlainText) {
           ASSERT_NE(tokenizer.kind(found), TokenKind::kControl) << name << ": " << text;
         }
       }
-      EXPECT_EQ(tokenizer.encode(written, {.parse_special = true}), std::vector<TokenId>{id}) << name << ": " << written;
+      EXPECT_EQ(tokenizer.encode(written, {.parse_special = true}), std::vector<TokenId>{id})
+          << name << ": " << written;
       EXPECT_EQ(tokenizer.bytes(id), "");
       EXPECT_EQ(*tokenizer.decode(std::vector<TokenId>{id}, true), written);
     }
@@ -59,7 +60,8 @@ TEST(Tokenizer, RoundTrip) {
       const auto n = random() % 60;
       for (unsigned i = 0; i < n; ++i) {
         const auto below = [&](unsigned n_values) { return static_cast<char32_t>(random() % n_values); };
-        const char32_t candidates[] = {0x20 + below(95), 0x4E00 + below(3000), 0x1F300 + below(200), 0xA0 + below(0x500), ' ', '\n'};
+        const char32_t candidates[] = {
+            0x20 + below(95), 0x4E00 + below(3000), 0x1F300 + below(200), 0xA0 + below(0x500), ' ', '\n'};
         const char32_t c = candidates[below(6)];
         if (c != 0x2581) utf8::append(text, c);
       }
@@ -111,9 +113,12 @@ TEST(Tokenizer, EndOfGeneration) {
 
   test::TinyVocabulary harmony;
   harmony.add_sentencepiece_base();
-  const TokenId end = harmony.add("<|end|>", 3), call = harmony.add("<|call|>", 3), result = harmony.add("<|return|>", 3);
+  const TokenId end = harmony.add("<|end|>", 3), call = harmony.add("<|call|>", 3),
+                result = harmony.add("<|return|>", 3);
   const TokenId plain = harmony.add("<|eot_id|>", 1), own = harmony.add("<bye>", 3);
-  harmony.more = [&](gguf::Writer& writer) { writer.add_uint32("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(own)); };
+  harmony.more = [&](gguf::Writer& writer) {
+    writer.add_uint32("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(own));
+  };
   const auto tokenizer = harmony.make();
   ASSERT_TRUE(tokenizer.is_ok());
   EXPECT_FALSE((*tokenizer)->is_end_of_generation(end));
@@ -127,8 +132,10 @@ TEST(Tokenizer, EndOfGeneration) {
 TEST(Tokenizer, UserDefinedTokensComeFirstAndLongestFirst) {
   test::TinyVocabulary vocabulary;
   vocabulary.add_sentencepiece_base();
-  const TokenId brace = vocabulary.add("{", 4), key = vocabulary.add("{\"quote\": \"", 4), close = vocabulary.add("\"}", 4);
-  const TokenId word = vocabulary.add("中文", 1, -1), zhong = vocabulary.add("中", 1, -5), wen = vocabulary.add("文", 1, -6);
+  const TokenId brace = vocabulary.add("{", 4), key = vocabulary.add("{\"quote\": \"", 4),
+                close = vocabulary.add("\"}", 4);
+  const TokenId word = vocabulary.add("中文", 1, -1), zhong = vocabulary.add("中", 1, -5),
+                wen = vocabulary.add("文", 1, -6);
   const TokenId space = vocabulary.add("▁", 1, -7), spaced = vocabulary.add(" {", 4);
   vocabulary.more = [](gguf::Writer& writer) {
     writer.add_bool("tokenizer.ggml.add_space_prefix", false);

@@ -29,7 +29,8 @@ test::TinyVocabulary byte_level() {
   return vocabulary;
 }
 
-void expect_refused(const test::TinyVocabulary& vocabulary, std::string_view part, ErrorCode code = ErrorCode::kCorruptData) {
+void expect_refused(const test::TinyVocabulary& vocabulary, std::string_view part,
+                    ErrorCode code = ErrorCode::kCorruptData) {
   const auto result = vocabulary.make();
   ASSERT_FALSE(result.is_ok()) << "accepted; expected: " << part;
   EXPECT_EQ(result.code(), code) << result.status().message();
@@ -89,15 +90,18 @@ TEST(VocabularyG09, ByteTokens) {
 }
 
 TEST(VocabularyG09, SpecialIdsLieInTheVocabulary) {
-  for (const char* key : {"bos_token_id", "eos_token_id", "unknown_token_id", "seperator_token_id", "cls_token_id", "padding_token_id",
-                          "mask_token_id", "eot_token_id", "eom_token_id"}) {
+  for (const char* key : {"bos_token_id", "eos_token_id", "unknown_token_id", "seperator_token_id", "cls_token_id",
+                          "padding_token_id", "mask_token_id", "eot_token_id", "eom_token_id"}) {
     for (const uint32_t id : {259u, 1u << 31, 0xFFFFFFFEu}) {
       auto vocabulary = sentencepiece();
       vocabulary.more = [&](gguf::Writer& writer) { writer.add_uint32(std::string("tokenizer.ggml.") + key, id); };
-      expect_refused(vocabulary, std::string(key) + "\": token id " + std::to_string(id) + " is not below the vocabulary's size 259");
+      expect_refused(vocabulary, std::string(key) + "\": token id " + std::to_string(id) +
+                                     " is not below the vocabulary's size 259");
     }
     auto vocabulary = sentencepiece();
-    vocabulary.more = [&](gguf::Writer& writer) { writer.add_uint32(std::string("tokenizer.ggml.") + key, 0xFFFFFFFF); };
+    vocabulary.more = [&](gguf::Writer& writer) {
+      writer.add_uint32(std::string("tokenizer.ggml.") + key, 0xFFFFFFFF);
+    };
     EXPECT_TRUE(vocabulary.make().is_ok()) << key << ": 2^32 - 1 means none";
   }
 }
