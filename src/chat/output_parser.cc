@@ -196,7 +196,12 @@ bool OutputParser::step_content(OutputDelta& out, bool at_end) {
   // A Llama answer that begins with { may be a call without any marker.
   if (format_.tools == ToolFormat::kLlama && !any_content_) {
     std::string_view text = trim_left(pending_);
-    if (!text.empty() && text[0] == '{') {
+    if (next_index_ > 0 && starts_with(text, ";")) {
+      pending_ = std::string(text.substr(1));  // between two calls
+      trim_ = true;
+      return true;
+    }
+    if (starts_with(text, "{")) {
       state_ = State::kCall;
       return true;
     }
@@ -279,11 +284,7 @@ bool OutputParser::take_llama(OutputDelta& out, bool at_end) {
   if (end == std::string_view::npos || !add_calls(text.substr(0, end), out)) {
     return give_up(out);
   }
-  std::string_view rest = trim_left(text.substr(end));
-  if (starts_with(rest, ";")) {
-    rest = trim_left(rest.substr(1));
-  }
-  pending_ = std::string(rest);
+  pending_ = std::string(text.substr(end));
   state_ = State::kContent;
   trim_ = true;
   return true;
@@ -311,7 +312,7 @@ bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
     }
     if (end != std::string_view::npos) {
       std::string_view name = text.substr(0, brace);
-      name = trim(name.substr(0, name.find(kMistralArguments.substr(0, 1))));
+      name = trim(name.substr(0, name.find(kMistralArguments)));
       Json arguments = Json::parse(text.substr(brace, end), nullptr, false);
       end += brace;
       Json call = {{"name", std::string(name)}, {"arguments", arguments.is_discarded() ? Json() : std::move(arguments)}};
