@@ -27,11 +27,22 @@ Response busy(std::string_view message) {
   return response;
 }
 
+std::string farewell_event() {
+  const Json event = {{"status", "error"}, {"error", "the server is shutting down"}};
+  return "data: " + to_text(event) + "\n\n";
+}
+
 struct AnalyzeRequest {
   analysis::Request request;
   std::string model;
   nlohmann::json options;
 };
+
+// GCC 12 destroys temporaries of braced lists and conditions inside coroutines twice, so answers are made outside.
+Response accepted(const AnalysisTask& task) {
+  return ollama::json_response({{"task_id", task.id()}, {"model", task.model_name()}});
+}
+Response cancelled() { return ollama::json_response({{"status", "cancelled"}}); }
 
 // The refusal, or nullopt with the request read and its text checked.
 std::optional<Response> read_request(const Json& body, AnalyzeRequest& read) {
@@ -91,7 +102,8 @@ Awaitable<void> AnalysisApi::forget_unwatched() {
   const std::shared_ptr<Mailbox> mailbox = sweeper_;
   const auto period = std::min(app_.config.analysis.unwatched_time / 4 + std::chrono::milliseconds(1), std::chrono::milliseconds(1000));
   for (;;) {
-    if (co_await mailbox->next(period)) co_return;   // stop() is all that is ever sent
+    const std::optional<Event> stopped = co_await mailbox->next(period);
+    if (stopped) co_return;   // stop() is all that is ever sent
     std::vector<TaskPointer> abandoned;
     {
       const std::lock_guard lock(mutex_);
@@ -196,8 +208,7 @@ Awaitable<void> AnalysisApi::handle_analyze(Exchange& exchange) {
     Result<TaskPointer> task = add_task(std::move(start));
     if (task.is_ok()) {
       (*task)->start();
-      const Json reply = {{"task_id", (*task)->id()}, {"model", task.value()->model_name()}};
-      co_await exchange.send(ollama::json_response(reply));
+      co_await exchange.send(accepted(**task));
       co_return;
     }
     refusal = busy(task.status().message());
@@ -235,7 +246,9 @@ Awaitable<void> AnalysisApi::handle_stream(Exchange& exchange) {
 
 // Writes each state the task comes to until its last, or until the client has left.
 Awaitable<void> AnalysisApi::follow(Exchange& exchange, TaskPointer task, std::shared_ptr<Mailbox> mailbox) {
-  if (!co_await exchange.start_stream("text/event-stream")) co_return;
+  const std::string type = "text/event-stream";
+  const bool started = co_await exchange.start_stream(type);
+  if (!started) co_return;
   uint64_t known_version = 0;
   for (;;) {
     AnalysisTask::Snapshot snapshot = task->newer_than(known_version);
@@ -253,12 +266,13 @@ Awaitable<void> AnalysisApi::follow(Exchange& exchange, TaskPointer task, std::s
     }
     const std::optional<Event> event = co_await mailbox->next(app_.config.analysis.heartbeat);
     if (!event) {
-      const bool written = co_await exchange.write(": still here\n\n");
+      std::string comment = ": still here\n\n";
+      const bool written = co_await exchange.write(std::move(comment));
       if (!written) co_return;
     } else if (event->kind == Event::Kind::kAborted) {
       if (event->abort == Abort::kDisconnected) co_return;
-      const Json farewell = {{"status", "error"}, {"error", "the server is shutting down"}};
-      const bool written = co_await exchange.write("data: " + to_text(farewell) + "\n\n");
+      std::string farewell = farewell_event();
+      const bool written = co_await exchange.write(std::move(farewell));
       if (written) co_await exchange.finish();
       co_return;
     }
@@ -274,8 +288,7 @@ Awaitable<void> AnalysisApi::handle_cancel(Exchange& exchange) {
   task->cancel();
   // A watched one stays until its stream has said so.
   if (task->unwatched_for() > AnalysisTask::Clock::duration::zero()) forget(task->id());
-  const Json reply = {{"status", "cancelled"}};
-  co_await exchange.send(ollama::json_response(reply));
+  co_await exchange.send(cancelled());
 }
 
 }  // namespace da::server

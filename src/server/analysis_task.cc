@@ -86,6 +86,16 @@ void AnalysisTask::publish_queued() {
   publish({{"status", "queued"}, {"position", position}}, false);
 }
 
+void AnalysisTask::publish_loading(uint64_t bytes_done, uint64_t bytes_total) {
+  publish({{"status", "loading"}, {"model", start_.model.name}, {"bytes_done", bytes_done}, {"bytes_total", bytes_total}}, false);
+}
+
+void AnalysisTask::publish_reading(const nlohmann::json& message) {
+  publish({{"status", "reading"},
+           {"tokens_done", message.value("done", int64_t{0})},
+           {"tokens_total", message.value("total", int64_t{0})}}, false);
+}
+
 void AnalysisTask::refresh_position() {
   boost::asio::post(strand_, [self = shared_from_this()] {
     if (self->queued()) self->publish_queued();
@@ -141,7 +151,7 @@ Awaitable<bool> AnalysisTask::load(Job& job) {
     switch (event->kind) {
       case Event::Kind::kLoading:
         leave_queue();
-        publish({{"status", "loading"}, {"model", start_.model.name}, {"bytes_done", event->done}, {"bytes_total", event->total}}, false);
+        publish_loading(event->done, event->total);
         break;
       case Event::Kind::kLease: co_return true;
       case Event::Kind::kFailed:
@@ -193,9 +203,7 @@ Awaitable<void> AnalysisTask::generate(Job& job) {
     const std::string type = message.value("type", "");
     if (type == "prefill") {
       leave_queue();
-      publish({{"status", "reading"},
-               {"tokens_done", message.value("done", int64_t{0})},
-               {"tokens_total", message.value("total", int64_t{0})}}, false);
+      publish_reading(message);
     } else if (type == "text") {
       leave_queue();
       on_text(message);

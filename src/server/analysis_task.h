@@ -64,6 +64,8 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
   void end_by(const Event& event);         // kAborted or kFailed
   void publish(Json event, bool last);
   void publish_queued();
+  void publish_loading(uint64_t bytes_done, uint64_t bytes_total);
+  void publish_reading(const nlohmann::json& message);
   void leave_queue();
   double seconds_since_start() const;
 

@@ -36,7 +36,10 @@ Awaitable<Result<store::ModelInfo>> App::resolve(std::string name) {
 }
 
 Awaitable<Result<store::ModelInfo>> App::default_model() {
-  if (!config.default_model.empty()) co_return co_await resolve(config.default_model);
+  if (!config.default_model.empty()) {
+    Result<store::ModelInfo> configured = co_await resolve(config.default_model);
+    co_return configured;
+  }
   std::string last;
   {
     const std::lock_guard lock(mutex_);

@@ -83,7 +83,7 @@ struct HttpParser::Impl final : http::basic_parser<true> {
 
   void parse_target(error_code& ec) {
     if (target == "*" && request.method == "OPTIONS") {
-      request.raw_path = request.path = "*";
+      request.raw_path = request.path = target;
       return;
     }
     const auto parsed = boost::urls::parse_origin_form(target);

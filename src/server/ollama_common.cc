@@ -169,7 +169,8 @@ Result<nlohmann::json> merge_options(const Json& model_parameters, const Json* r
 Result<nlohmann::json> parse_format(const Json* value) {
   if (value == nullptr || *value == "") return nlohmann::json();
   if (*value == "json") return nlohmann::json("json");
-  if (value->is_object()) return nlohmann::json(*value);
+  // As text: the runner's message would sort the schema's keys, and the answer's keys come in their order.
+  if (value->is_object()) return nlohmann::json(to_text(*value));
   return {ErrorCode::kInvalidArgument, "invalid format: " + to_text(Json(to_text(*value).substr(0, 64))) +
                                            "; expected \"json\" or a valid JSON Schema object"};
 }

@@ -24,7 +24,7 @@ Result<std::chrono::nanoseconds> parse_go_duration(std::string_view text);   // 
 // Ollama's text for a wrong type (it answers 500 to that); unknown keys are dropped.
 Result<nlohmann::json> merge_options(const Json& model_parameters, const Json* request_options);
 
-// "json" or a schema object for the runner, null for no constraint. kInvalidArgument for anything else.
+// "json" or a schema (as JSON text) for the runner, null for no constraint. kInvalidArgument for anything else.
 Result<nlohmann::json> parse_format(const Json* value);
 
 // null (absent), a bool or a level; kInvalidArgument otherwise.

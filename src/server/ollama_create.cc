@@ -85,8 +85,9 @@ std::optional<Response> read_request(const Json& body, const App& app, store::Cr
   return std::nullopt;
 }
 
-Response create_error(const Status& status) {
+Response create_reply(const Status& status) {
   switch (status.code()) {
+    case ErrorCode::kOk: return json_response({{"status", "success"}});
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kUnsupported:
     case ErrorCode::kCorruptData: return error_response(400, status.message());
@@ -136,6 +137,7 @@ Awaitable<void> handle_create(App& app, Exchange& exchange) {
   };
   // The lambda outlives the coroutine: both wait for the end below.
   app.pool.spawn(exchange.executor(), work());
+  const std::string type = kNdjsonType;
   Status outcome;
   bool listening = true;
   for (;;) {
@@ -146,18 +148,19 @@ Awaitable<void> handle_create(App& app, Exchange& exchange) {
       break;
     }
     if (event->kind != Event::Kind::kProgress || !stream || !listening || event->status.message() == "success") continue;
-    if (!exchange.started()) listening = co_await exchange.start_stream(kNdjsonType);
+    if (!exchange.started()) listening = co_await exchange.start_stream(type);
     const std::string line = to_text(progress_json(*event)) + "\n";
     if (listening) listening = co_await exchange.write(line);
   }
   mailbox->close();
-  const Response last = outcome.is_ok() ? json_response({{"status", "success"}}) : create_error(outcome);
+  const Response last = create_reply(outcome);
   if (!stream || (!exchange.started() && !outcome.is_ok())) {
     co_await exchange.send(last);
     co_return;
   }
-  if (!exchange.started()) listening = co_await exchange.start_stream(kNdjsonType);
-  if (listening) listening = co_await exchange.write(last.body + "\n");
+  if (!exchange.started()) listening = co_await exchange.start_stream(type);
+  const std::string last_line = last.body + "\n";
+  if (listening) listening = co_await exchange.write(last_line);
   if (listening) co_await exchange.finish();
 }
 
@@ -165,7 +168,7 @@ Awaitable<void> handle_blob_head(App& app, Exchange& exchange) {
   const std::string digest = exchange.request().path_tail;
   std::optional<Result<bool>> there;
   co_await app.pool.run_blocking([&] { there = app.store.has_blob(digest); });
-  Response response{200, "", "", {}};
+  Response response;
   if (!there->is_ok()) response = error_response(there->code() == ErrorCode::kInvalidArgument ? 400 : 500, there->status().message());
   else if (!**there) response.status = 404;
   co_await exchange.send(std::move(response));
@@ -195,15 +198,17 @@ Awaitable<void> handle_blob_post(App& app, Exchange& exchange) {
   const std::string digest = exchange.request().path_tail;
   std::optional<Result<bool>> there;
   co_await app.pool.run_blocking([&] { there = app.store.has_blob(digest); });
-  Response response{201, "", "", {}};
+  Response response;
+  response.status = 201;
   if (there->code() == ErrorCode::kInvalidArgument) {
     response = error_response(400, "invalid digest format");
   } else if (!there->is_ok()) {
     response = error_response(500, there->status().message());
   } else if (**there) {
     response.status = 200;
-  } else if (std::optional<Response> refusal = co_await receive_blob(app, exchange, digest)) {
-    response = std::move(*refusal);
+  } else {
+    std::optional<Response> refusal = co_await receive_blob(app, exchange, digest);
+    if (refusal) response = std::move(*refusal);
   }
   co_await exchange.send(std::move(response));
 }

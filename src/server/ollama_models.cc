@@ -20,9 +20,39 @@ std::string model_field(Fields& fields) {
   return model.empty() ? name : model;
 }
 
+// Answers are made outside the coroutines: GCC 12 destroys temporaries of braced lists inside them twice.
+Response object_response(const char* key, Json value) {
+  Json body = Json::object();
+  body[key] = std::move(value);
+  return json_response(body);
+}
+
+Json listed(const store::ModelInfo& model) {
+  Json entry = {{"name", model.name},
+                {"model", model.name},
+                {"modified_at", local_time(system_clock::from_time_t(model.modified_unix_s))},
+                {"size", model.size_bytes},
+                {"digest", model.digest},
+                {"details", details(model)}};
+  if (model.context_length > 0) entry["details"]["context_length"] = model.context_length;
+  if (model.embedding_length > 0) entry["details"]["embedding_length"] = model.embedding_length;
+  if (!model.capabilities.empty()) entry["capabilities"] = model.capabilities;
+  return entry;
+}
+
+Json loaded_entry(const scheduler::LoadedModel& entry, system_clock::time_point expires_at) {
+  return {{"name", entry.model.name},
+          {"model", entry.model.name},
+          {"size", entry.size_bytes},
+          {"digest", entry.model.digest},
+          {"details", details(entry.model)},
+          {"expires_at", local_time(expires_at)},
+          {"size_vram", entry.size_vram_bytes},
+          {"context_length", entry.context_tokens}};
+}
+
 Awaitable<void> handle_version(App& app, Exchange& exchange) {
-  const Json body = {{"version", app.config.version}};
-  co_await exchange.send(json_response(body));
+  co_await exchange.send(object_response("version", app.config.version));
 }
 
 Awaitable<void> handle_tags(App& app, Exchange& exchange) {
@@ -34,19 +64,9 @@ Awaitable<void> handle_tags(App& app, Exchange& exchange) {
   }
   Json list = Json::array();
   for (const store::ModelInfo& model : **models) {
-    Json entry = {{"name", model.name},
-                  {"model", model.name},
-                  {"modified_at", local_time(system_clock::from_time_t(model.modified_unix_s))},
-                  {"size", model.size_bytes},
-                  {"digest", model.digest},
-                  {"details", details(model)}};
-    if (model.context_length > 0) entry["details"]["context_length"] = model.context_length;
-    if (model.embedding_length > 0) entry["details"]["embedding_length"] = model.embedding_length;
-    if (!model.capabilities.empty()) entry["capabilities"] = model.capabilities;
-    list.push_back(std::move(entry));
+    list.push_back(listed(model));
   }
-  const Json body = {{"models", std::move(list)}};
-  co_await exchange.send(json_response(body));
+  co_await exchange.send(object_response("models", std::move(list)));
 }
 
 Awaitable<void> handle_ps(App& app, Exchange& exchange) {
@@ -58,17 +78,9 @@ Awaitable<void> handle_ps(App& app, Exchange& exchange) {
   });
   Json list = Json::array();
   for (const scheduler::LoadedModel& entry : loaded) {
-    list.push_back({{"name", entry.model.name},
-                    {"model", entry.model.name},
-                    {"size", entry.size_bytes},
-                    {"digest", entry.model.digest},
-                    {"details", details(entry.model)},
-                    {"expires_at", local_time(entry.expires_at.value_or(far))},
-                    {"size_vram", entry.size_vram_bytes},
-                    {"context_length", entry.context_tokens}});
+    list.push_back(loaded_entry(entry, entry.expires_at.value_or(far)));
   }
-  const Json body = {{"models", std::move(list)}};
-  co_await exchange.send(json_response(body));
+  co_await exchange.send(object_response("models", std::move(list)));
 }
 
 Json array_json(const gguf::Array& array) {
@@ -210,7 +222,7 @@ Awaitable<void> handle_copy(App& app, Exchange& exchange) {
   }
   Status status;
   co_await app.pool.run_blocking([&] { status = app.store.copy(source, destination); });
-  Response response{200, "", "", {}};
+  Response response;
   if (status.code() == ErrorCode::kNotFound) response = error_response(404, "model \"" + source + "\" not found");
   else if (!status.is_ok()) response = error_response(500, status.message());
   co_await exchange.send(std::move(response));
@@ -234,16 +246,17 @@ Awaitable<void> handle_delete(App& app, Exchange& exchange) {
   }
   Status status;
   co_await app.pool.run_blocking([&] { status = app.store.remove(model); });
-  Response response{200, "", "", {}};
+  Response response;
   if (status.code() == ErrorCode::kNotFound) response = error_response(404, "model '" + model + "' not found");
   else if (status.code() == ErrorCode::kUnsupported) response = error_response(400, status.message());
   else if (!status.is_ok()) response = error_response(500, status.message());
   co_await exchange.send(std::move(response));
 }
 
+Response cloud_status() { return json_response({{"cloud", {{"disabled", true}, {"source", "config"}}}}); }
+
 Awaitable<void> handle_status(App&, Exchange& exchange) {
-  const Json body = {{"cloud", {{"disabled", true}, {"source", "config"}}}};
-  co_await exchange.send(json_response(body));
+  co_await exchange.send(cloud_status());
 }
 
 }  // namespace

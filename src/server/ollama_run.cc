@@ -108,7 +108,8 @@ class Answer {
       co_await exchange_.send(json_response(chunk));
       co_return;
     }
-    if (co_await write_line(chunk)) co_await exchange_.finish();
+    const bool written = co_await write_line(chunk);
+    if (written) co_await exchange_.finish();
   }
   // Before the first byte with its own status, later as the stream's last line.
   Awaitable<void> fail(Response response) {
@@ -116,13 +117,19 @@ class Answer {
       co_await exchange_.send(std::move(response));
       co_return;
     }
-    if (co_await exchange_.write(response.body + "\n")) co_await exchange_.finish();
+    response.body += '\n';
+    const bool written = co_await exchange_.write(std::move(response.body));
+    if (written) co_await exchange_.finish();
   }
   size_t n_calls() const { return n_calls_; }
 
  private:
   Awaitable<bool> write_line(const Json& chunk) {
-    if (!exchange_.started() && !co_await exchange_.start_stream(kNdjsonType)) co_return false;
+    if (!exchange_.started()) {
+      const std::string type = kNdjsonType;
+      const bool started = co_await exchange_.start_stream(type);
+      if (!started) co_return false;
+    }
     std::string line = to_text(chunk);
     line += '\n';
     co_return co_await exchange_.write(std::move(line));
@@ -264,7 +271,8 @@ Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta)
     const std::string type = message.value("type", "");
     if (type == "text") {
       Delta delta = read_delta(message, answer.n_calls());
-      if (!co_await answer.add(std::move(delta))) co_return;
+      const bool written = co_await answer.add(std::move(delta));
+      if (!written) co_return;
     } else if (type == "done") {
       co_await answer.finish(message, load_ns);
       co_return;

@@ -13,9 +13,10 @@ namespace {
 
 constexpr int kBlockingThreads = 4;
 
-Awaitable<void> handle_root(Exchange& exchange) {
-  co_await exchange.send({200, "text/plain; charset=utf-8", "Ollama is running", {}});
-}
+// Built outside the coroutine: GCC 12 destroys a braced temporary inside co_await twice.
+Response root_response() { return {200, "text/plain; charset=utf-8", "Ollama is running", {}}; }
+
+Awaitable<void> handle_root(Exchange& exchange) { co_await exchange.send(root_response()); }
 
 EdgeRules edge_rules(const ServerConfig& config, const std::string& address, bool is_ui) {
   EdgeRules rules;

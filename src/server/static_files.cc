@@ -40,15 +40,19 @@ struct Served {
   std::string_view bytes;
 };
 
-Awaitable<void> handle_file(std::shared_ptr<const Served> file, Exchange& exchange) {
-  Response response{200, file->content_type, "", {{"Cache-Control", "no-cache"}, {"ETag", file->tag}}};
-  const std::string* known = exchange.request().header("if-none-match");
-  if (known && *known == file->tag) {
+Response file_response(const Served& file, const Request& request) {
+  Response response{200, file.content_type, "", {{"Cache-Control", "no-cache"}, {"ETag", file.tag}}};
+  const std::string* known = request.header("if-none-match");
+  if (known && *known == file.tag) {
     response.status = 304;
   } else {
-    response.body = file->bytes;
+    response.body = file.bytes;
   }
-  co_await exchange.send(std::move(response));
+  return response;
+}
+
+Awaitable<void> handle_file(std::shared_ptr<const Served> file, Exchange& exchange) {
+  co_await exchange.send(file_response(*file, exchange.request()));
 }
 
 }  // namespace
