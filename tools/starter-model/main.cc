@@ -172,12 +172,19 @@ class Workers {
   std::vector<std::vector<float>> grads_;
 };
 
-// Warm-up, constant, then linear decay to a tenth; the decay starts at --decay-at (a step) and lasts --decay-steps.
-float learning_rate(const Args& args, int64_t step, int64_t first_step) {
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// Warm-up, constant, then linear decay: from --decay-at (a step) over --decay-steps; or, with --end-time (seconds since
+// 1970), from the start of this run to that time, which suits a machine shared with others.
+float learning_rate(const Args& args, int64_t step, int64_t first_step, double started) {
+  const double end_time = number(args, "end-time", 0);
   const double lr = number(args, "lr", 3e-3), warmup = number(args, "warmup", 100);
   const double decay_at = number(args, "decay-at", 1e18), decay_steps = number(args, "decay-steps", 500);
   double scale = std::min(1.0, double(step - first_step + 1) / warmup);
   if (double(step) > decay_at) scale *= std::max(0.02, 1.0 - (double(step) - decay_at) / decay_steps);
+  if (end_time > 0) scale *= std::max(0.02, (end_time - seconds_now()) / (end_time - started));
   return float(lr * scale);
 }
 
@@ -216,6 +223,7 @@ int train(const Args& args) {
   Workers workers(model, n_threads);
   double loss_sum = 0, loss_tokens = 0, norm_sum = 0;
   int64_t tokens_since = 0;
+  const double started = seconds_now();
   auto since = std::chrono::steady_clock::now();
   while (head.n_steps < last_step) {
     std::vector<Example> batch;
@@ -234,7 +242,7 @@ int train(const Args& args) {
     const float text_weight = double(head.n_steps) < text_until ? 0.1f : 0.0f;
     loss_sum += workers.run(model, micro, 1.0f / float(n_loss), text_weight);
     loss_tokens += double(n_loss);
-    const float lr = learning_rate(args, head.n_steps, first_step);
+    const float lr = learning_rate(args, head.n_steps, first_step, started);
     norm_sum += double(opt.step(model, workers.grad(), options, lr, n_threads));
     for (size_t i = 0; i < mean.size(); i++) mean[i] += (1 - mean_keep) * (model.params[i] - mean[i]);
     head.n_steps++;

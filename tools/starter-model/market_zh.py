@@ -1,6 +1,7 @@
 """Chinese market notes, earnings notes and industry briefs."""
 
 import core
+import phrases_zh
 
 # Clauses that state a fact; they end without punctuation, and a few are whole sentences by themselves.
 LEAD_FACTS = """
@@ -137,7 +138,7 @@ def fact_frames(w):
         if w.chance(0.4):
             yield w.general_fact()
             continue
-        template = w.template(lines(FACTS if w.chance(0.8) else LEAD_FACTS))
+        template = w.template(lines(w.pick([FACTS, FACTS, LEAD_FACTS, phrases_zh.MARKET_FACTS, phrases_zh.MARKET_FACTS])))
         if template not in used:
             used.add(template)
             yield template

@@ -1,6 +1,7 @@
 """Chinese meeting notes and notices: mostly neutral, some with praise or worry in them."""
 
 import core
+import phrases_zh
 from market_zh import lines
 from voices_zh import mood_of, sentences, several
 
@@ -101,7 +102,7 @@ def meeting(w):
         ("positive", MEETING_GOOD, [("正式而肯定", "满意与鼓励")], [3]),
         ("negative", MEETING_BAD, [("正式严肃", "不满与担忧")], [3, 4])])
     clauses = [w.plain(w.template(lines(MEETING_OPEN)))] if w.chance(0.8) else []
-    facts = [w.fact(t) for t in several(w, lines(MEETING_FACTS), 2, 5)]
+    facts = [w.fact(t) for t in several(w, lines(MEETING_FACTS + phrases_zh.OFFICE_FACTS), 2, 5)]
     opinions = [w.view(t) for t in several(w, lines(views), 1, 2, polarity=polarity)]
     if len(opinions) == 1 and polarity != "neutral" and w.chance(0.5):
         opinions.insert(0, w.view(w.template(lines(MEETING_VIEWS))))
@@ -113,6 +114,6 @@ def meeting(w):
 
 def notice(w):
     clauses = [w.plain(w.template(lines(NOTICE_OPEN)))] if w.chance(0.85) else []
-    clauses += [w.fact(t) for t in several(w, lines(NOTICE_FACTS), 1, 3)]
+    clauses += [w.fact(t) for t in several(w, lines(NOTICE_FACTS + phrases_zh.OFFICE_FACTS), 1, 3)]
     opinions = [w.view(t) for t in several(w, lines(NOTICE_VIEWS), 1, 2)]
     return sentences(w, clauses + opinions), mood_of(w, opinions[-1], NEUTRAL_TONES, "neutral", [1])

@@ -1,6 +1,9 @@
 """Opinions put together from parts, Chinese and English: whose matter, a lead-in, an adverb, a judgement. The statement
 is built from the copied subject and judgement, so it carries over to words never seen. "!": kept for the evaluation."""
 
+import phrases_en
+import phrases_zh
+
 JUDGEMENTS_ZH = {
     "positive": ("令人振奋 值得期待 可圈可点 远超同行 恰到好处 前景广阔 诚意十足 物超所值 让人放心 越来越好 功不可没 经得起考验 走在了前面 很有远见 令人钦佩 "
                  "扎实稳健 后劲十足 无可替代 名副其实 深得人心 相当出色 十分及时 超出预期 非常专业 很有说服力 让人眼前一亮 !有口皆碑 !首屈一指 !令人欣慰").split(),
@@ -44,6 +47,8 @@ VERBS_EN = ["is", "is", "seems", "looks", "remains", "has been", "is simply", "i
 
 class OpinionsZh:
     def opinion(self, polarity):
+        if self.chance(0.4):
+            return self.template(phrases_zh.lines(phrases_zh.VIEWS[polarity]))
         topic = self.pick(["{org}的{aspect}", "{org}的{aspect}", "{segment}的{aspect}", "{product}的{aspect}", "{policy}", "{dept}的{aspect}", "这次{aspect}",
                            "这个{aspect}", "{city}的{aspect}", "{driver}", "{person}的{aspect}", "{topic}"])
         if self.chance(0.2):
@@ -62,6 +67,8 @@ class OpinionsZh:
 
 class OpinionsEn:
     def opinion(self, polarity):
+        if self.chance(0.4):
+            return self.template(phrases_zh.lines(phrases_en.VIEWS[polarity]))
         topic = self.pick(["the {aspect} of {org}", "the {aspect}", "{org}'s {aspect}", "the {aspect} in {dept}", "{policy}", "{person}'s {aspect}", "this {aspect}",
                            "the {aspect} of the {item}"])
         return (f"{self.pick(LEADS_EN)}<x:{topic}> {self.pick(VERBS_EN)} <y:{self.side(JUDGEMENTS_EN[polarity])}>"

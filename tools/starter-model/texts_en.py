@@ -1,6 +1,7 @@
 """English texts: market notes, complaints, reviews, staff interviews, meeting minutes, notices. Same shapes as the Chinese."""
 
 import core
+import phrases_en
 from market_zh import lines
 from voices_zh import mood_of, several
 
@@ -251,11 +252,11 @@ def compose(w, opening, facts, views, mood, low, high, n_views=(1, 2), p_general
 
 def market(w):
     polarity, views, tones, intensities = w.pick(MARKET_MOODS)
-    return compose(w, None, MARKET_FACTS, views, (polarity, tones, intensities), 2, 5, p_general=0.45)
+    return compose(w, None, MARKET_FACTS + phrases_en.MARKET_FACTS, views, (polarity, tones, intensities), 2, 5, p_general=0.45)
 
 
 def complaint(w):
-    return compose(w, COMPLAINT_OPEN, COMPLAINT_FACTS, COMPLAINT_VIEWS, ("negative", COMPLAINT_TONES, [4, 4, 5]), 1, 4)
+    return compose(w, COMPLAINT_OPEN, COMPLAINT_FACTS + phrases_en.COMPLAINT_FACTS, COMPLAINT_VIEWS, ("negative", COMPLAINT_TONES, [4, 4, 5]), 1, 4)
 
 
 def review(w):
@@ -263,17 +264,17 @@ def review(w):
         ("positive", REVIEW_GOOD, [("enthusiastic", "satisfied and happy to recommend")]),
         ("negative", REVIEW_BAD, [("blunt", "disappointment and regret")]),
         ("mixed", REVIEW_MIXED, [("fair and plain", "partly satisfied, with reservations")])])
-    return compose(w, None, REVIEW_FACTS, views, (polarity, tones, [3] if polarity == "mixed" else [4]), 1, 3)
+    return compose(w, None, REVIEW_FACTS + phrases_en.REVIEW_FACTS, views, (polarity, tones, [3] if polarity == "mixed" else [4]), 1, 3)
 
 
 def interview(w):
     polarity, views, tones, intensities = w.pick(STAFF_MOODS)
-    return compose(w, STAFF_OPEN, STAFF_FACTS, views, (polarity, tones, intensities), 1, 3)
+    return compose(w, STAFF_OPEN, STAFF_FACTS + phrases_en.STAFF_FACTS, views, (polarity, tones, intensities), 1, 3)
 
 
 def meeting(w):
-    return compose(w, MEETING_OPEN, MEETING_FACTS, MEETING_VIEWS, ("neutral", NEUTRAL_TONES, [1]), 2, 4)
+    return compose(w, MEETING_OPEN, MEETING_FACTS + phrases_en.MEETING_FACTS, MEETING_VIEWS, ("neutral", NEUTRAL_TONES, [1]), 2, 4)
 
 
 def notice(w):
-    return compose(w, NOTICE_OPEN, NOTICE_FACTS, NOTICE_VIEWS, ("neutral", NEUTRAL_TONES, [1]), 1, 3)
+    return compose(w, NOTICE_OPEN, NOTICE_FACTS + phrases_en.NOTICE_FACTS, NOTICE_VIEWS, ("neutral", NEUTRAL_TONES, [1]), 1, 3)

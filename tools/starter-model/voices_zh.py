@@ -1,6 +1,7 @@
 """Chinese texts in somebody's voice: complaints, reviews, interviews and staff messages."""
 
 import core
+import phrases_zh
 from market_zh import lines
 
 ITEMS = ("扫地机器人 空气净化器 电饭煲 蓝牙耳机 行车记录仪 儿童座椅 床垫 行李箱 羽绒服 运动鞋 净水器 打印机 路由器 投影仪 电动牙刷 吹风机 保温杯 "
@@ -223,7 +224,7 @@ def mood_of(w, segment, tones, polarity, intensities, confidence="high"):
 def complaint(w):
     clauses = [w.plain(w.template(lines(COMPLAINT_OPEN)))] if w.chance(0.75) else []
     clauses.append(w.fact(w.template(lines(COMPLAINT_BUY))))
-    facts = [w.fact(t) for t in several(w, lines(COMPLAINT_FACTS), 1, 4)]
+    facts = [w.fact(t) for t in several(w, lines(COMPLAINT_FACTS + phrases_zh.VOICE_FACTS), 1, 4)]
     if w.chance(0.5):
         facts.insert(w.rng.randint(0, len(facts)), w.plain(w.template(lines(COMPLAINT_ASIDE))))
     clauses += facts
@@ -241,7 +242,7 @@ def review(w):
         ("negative", REVIEW_BAD, [("直白吐槽", "失望后悔"), ("语带讽刺", "不满，觉得受骗")], [4, 4, 5]),
         ("mixed", REVIEW_MIXED, [("平实中肯", "有褒有贬，期待改进"), ("客观理性", "肯定优点，对不足有保留")], [2, 3]),
     ])
-    facts = [w.fact(t) for t in several(w, lines(REVIEW_FACTS), 1, 4)]
+    facts = [w.fact(t) for t in several(w, lines(REVIEW_FACTS + phrases_zh.VOICE_FACTS), 1, 4)]
     opinions = [w.view(t) for t in several(w, lines(views), 1, 2, polarity=polarity)]
     clauses = facts + opinions if w.chance(0.6) else opinions[:-1] + facts + opinions[-1:]
     return sentences(w, clauses), mood_of(w, opinions[-1], tones, polarity, intensities)
@@ -254,7 +255,7 @@ def interview(w):
         ("positive", HAPPY_VIEWS, HAPPY_TONES, [3, 4]) if r < 0.8 else ("negative", ANGRY_VIEWS, ANGRY_TONES, [4, 5]))
     opening = w.plain(w.template(lines(INTERVIEW_OPEN)))
     clauses = [opening]
-    facts = [w.fact(t) for t in several(w, lines(STAFF_FACTS), 1, 4)]
+    facts = [w.fact(t) for t in several(w, lines(STAFF_FACTS + phrases_zh.STAFF_FACTS), 1, 4)]
     opinions = [w.view(t) for t in several(w, lines(views), 1, 3, polarity=polarity if views is not TIRED_VIEWS else None)]
     key = opinions[-1]
     body = facts[:]
