@@ -69,7 +69,7 @@ Result<uint32_t> SchemaCompiler::compile(const Json& schema, const std::string& 
 
 Status SchemaCompiler::fill(uint32_t choice, const Json& schema, const std::string& pointer) {
   if (schema.is_boolean()) {
-    if (schema.get<bool>()) p_.choices[choice].includes.push_back(any_value(false));
+    if (schema.get<bool>()) include(choice, any_value(false));
     return Status::ok();
   }
   if (!schema.is_object()) return schema_error(kInvalid, pointer, "expected a schema: an object, true or false");
@@ -82,7 +82,7 @@ Status SchemaCompiler::fill(uint32_t choice, const Json& schema, const std::stri
   DA_ASSIGN_OR_RETURN(const bool nullable, read_flag(schema, "nullable", pointer));
   if (nullable && !types.empty() && std::find(types.begin(), types.end(), "null") == types.end()) types.push_back("null");
   if (schema.contains("enum") || schema.contains("const")) return fill_literals(choice, schema, types, pointer);
-  if (types.empty()) p_.choices[choice].includes.push_back(any_value(false));
+  if (types.empty()) include(choice, any_value(false));
   for (const std::string& type : types) DA_RETURN_IF_ERROR(fill_type(choice, type, schema, pointer));
   return Status::ok();
 }
@@ -137,7 +137,7 @@ Status SchemaCompiler::fill_reference(uint32_t choice, const Json& schema, const
     at = end;
   }
   DA_ASSIGN_OR_RETURN(const uint32_t included, compile(*target, target_pointer));
-  p_.choices[choice].includes.push_back(included);
+  include(choice, included);
   return Status::ok();
 }
 
@@ -150,7 +150,7 @@ Status SchemaCompiler::fill_alternatives(uint32_t choice, const Json& schema, co
   OneOf alternatives{{}, here};
   for (size_t i = 0; i < list.size(); ++i) {
     DA_ASSIGN_OR_RETURN(const uint32_t included, compile(list[i], pointer_to(here, std::to_string(i))));
-    p_.choices[choice].includes.push_back(included);
+    include(choice, included);
     alternatives.choices.push_back(included);
   }
   if (std::string_view(keyword) == "oneOf") one_ofs_.push_back(std::move(alternatives));

@@ -38,6 +38,8 @@ class SchemaCompiler {
   Result<bool> literal_allowed(const Json& value, const Json& schema, const Types& types, const std::string& pointer) const;
 
   // Choices and nodes.
+  // By value: making the included choice may have moved the list of choices.
+  void include(uint32_t choice, uint32_t included) { p_.choices[choice].includes.push_back(included); }
   uint32_t new_choice(const std::string& pointer);
   uint32_t new_node(NodeKind kind, size_t rule);
   void add_node(uint32_t choice, NodeKind kind, size_t rule) { p_.choices[choice].nodes.push_back(new_node(kind, rule)); }
