@@ -42,7 +42,8 @@ def parse_spans(marked):
 class Writer:
     """Draws values and renders templates; the language modules add the slots as methods named slot_<name>."""
 
-    def __init__(self, rng, held_out=False):
+    def __init__(self, rng, held_out=0.0):
+        """held_out: how often a held-out template is drawn where a list has any; 0 in training, 1 in the strict test."""
         self.rng = rng
         self.held_out = held_out
 
@@ -53,9 +54,12 @@ class Writer:
         return self.rng.choice(items)
 
     def template(self, templates):
-        """A template of the right side of the held-out split; few-template lists fall back to the training side."""
-        wanted = [t for t in templates if is_held_out(t) == self.held_out]
+        """A template of the right side of the held-out split; lists without held-out ones fall back to the others."""
+        unseen = self.held_out > 0 and self.chance(self.held_out)
+        wanted = [t for t in templates if is_held_out(t) == unseen]
         return self.pick(wanted or templates).lstrip("!")
+
+    side = template  # the same choice for parts of a template
 
     def fill(self, template):
         while True:

@@ -45,11 +45,6 @@ ACTORS = ("the company;the city council;the hospital;the school;the ministry;the
 class GeneralEn:
     """Builds fact templates; mixed into the English writer."""
 
-    def side(self, items):
-        mine = [item for item in items if item.startswith("!") == self.held_out] if self.chance(0.7) else []
-        mine = mine or [item for item in items if self.held_out or not item.startswith("!")]
-        return self.pick(mine).lstrip("!")
-
     def actor(self):
         r = self.rng.random()
         if r < 0.4:

@@ -78,12 +78,6 @@ TAILS = """
 class General:
     """Builds fact templates; mixed into the Chinese writer."""
 
-    def side(self, items):
-        """An item; in the evaluation usually one of those kept for it, where the list has any."""
-        mine = [item for item in items if item.startswith("!") == self.held_out] if self.chance(0.7) else []
-        mine = mine or [item for item in items if self.held_out or not item.startswith("!")]
-        return self.pick(mine).lstrip("!")
-
     def actor(self):
         r = self.rng.random()
         if r < 0.35:

@@ -1,7 +1,7 @@
 """Writes training shards and the held-out set.
 
     generate.py shards OUT_DIR --vocab vocab.tsv --seed 1 --first 0 --shards 10 [--per-shard 2500]
-    generate.py held-out OUT.jsonl --vocab vocab.tsv --seed 9 --count 200 [--bin OUT.bin]
+    generate.py held-out OUT.jsonl --vocab vocab.tsv --seed 9 --count 200 [--share 0.5] [--bin OUT.bin]
     generate.py show --count 5
 """
 
@@ -69,7 +69,7 @@ def layout(rng, text, gold, english):
 
 
 def draw(rng, held_out):
-    """One (text, gold) pair; tries again on the rare draw that breaks a rule (two values alike, say)."""
+    """One (text, gold) pair, held_out as in core.Writer; tries again on the rare draw that breaks a rule (two values alike, say)."""
     while True:
         english = rng.random() < ENGLISH_SHARE
         kinds, values, domains = (EN, values_en.ValuesEn, values_en.ALL_HELD_OUT) if english else (
@@ -97,11 +97,12 @@ def main():
     parser.add_argument("--shards", type=int, default=10)
     parser.add_argument("--per-shard", type=int, default=2500)
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--share", type=float, default=0.5, help="of held-out phrasings; 1: all that there are, 0: none")
     parser.add_argument("--bin")
     args = parser.parse_args()
     if args.command == "show":
         for i in range(args.count):
-            text, gold = draw(core.seeded(args.seed, i), False)
+            text, gold = draw(core.seeded(args.seed, i), 0.0)
             print(text, json.dumps(gold, ensure_ascii=False, indent=1), sep="\n", end="\n\n")
         return
     tok = tokenizer.Tokenizer.load(args.vocab)
@@ -117,10 +118,10 @@ def main():
             path = os.path.join(args.out, f"shard-{shard:05d}.bin")
             with open(path + ".tmp", "wb") as out:
                 for i in range(args.per_shard):
-                    out.write(pack(*draw(core.seeded(args.seed, f"{shard}-{i}"), False)))
+                    out.write(pack(*draw(core.seeded(args.seed, f"{shard}-{i}"), 0.0)))
             os.rename(path + ".tmp", path)
         return
-    examples = [draw(core.seeded(args.seed, i, True), True) for i in range(args.count)]
+    examples = [draw(core.seeded(args.seed, i, True), args.share) for i in range(args.count)]
     with open(args.out, "w", encoding="utf-8") as out:
         for text, gold in examples:
             out.write(json.dumps({"text": text, "report": gold}, ensure_ascii=False) + "\n")

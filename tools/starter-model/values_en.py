@@ -51,7 +51,7 @@ ALL_DOMAINS, ALL_HELD_OUT = [Domain(d) for d in DOMAINS], [Domain(d) for d in HE
 
 
 class ValuesEn(core.Writer, general_en.GeneralEn, opinions.OpinionsEn):
-    def __init__(self, rng, held_out=False, domain=None):
+    def __init__(self, rng, held_out=0.0, domain=None):
         super().__init__(rng, held_out)
         self.domain = domain or self.pick(ALL_DOMAINS)
         self.year = rng.randint(2018, 2027)

@@ -27,7 +27,7 @@ HELD_OUT_DOMAINS = [Domain(line) for line in lex.HELD_OUT_DOMAIN_BLOCK.splitline
 
 
 class ValuesZh(core.Writer, general_zh.General, opinions.OpinionsZh, voices_zh.Voices, office_zh.Office):
-    def __init__(self, rng, held_out=False, domain=None):
+    def __init__(self, rng, held_out=0.0, domain=None):
         super().__init__(rng, held_out)
         self.domain = domain or self.pick(DOMAINS)
         self.year = rng.randint(2018, 2027)
