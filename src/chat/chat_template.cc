@@ -41,7 +41,8 @@ bool needs_system(const std::vector<Message>& messages, const ChatOptions& optio
 
 }  // namespace
 
-Result<ChatTemplate> ChatTemplate::from_jinja(std::string_view source, std::string_view bos_token, std::string_view eos_token) {
+Result<ChatTemplate> ChatTemplate::from_jinja(std::string_view source, std::string_view bos_token,
+                                              std::string_view eos_token) {
   ChatTemplate result;
   DA_ASSIGN_OR_RETURN(result.jinja_, JinjaTemplate::parse(source));
   result.source_ = source;
@@ -65,7 +66,8 @@ bool ChatTemplate::supports_thinking() const {
          source_.find("<think>") != std::string::npos || source_.find("reasoning_content") != std::string::npos;
 }
 
-Result<std::string> ChatTemplate::render(const std::vector<Message>& messages, const Json& tools, const ChatOptions& options) const {
+Result<std::string> ChatTemplate::render(const std::vector<Message>& messages, const Json& tools,
+                                         const ChatOptions& options) const {
   return go_ != nullptr ? render_go(messages, tools, options) : render_jinja(messages, tools, options);
 }
 
@@ -106,7 +108,8 @@ Result<std::string> ChatTemplate::render_jinja(const std::vector<Message>& messa
   return jinja_->render(variables, options.render);
 }
 
-Result<std::string> ChatTemplate::render_go(const std::vector<Message>& messages, const Json& tools, const ChatOptions& options) const {
+Result<std::string> ChatTemplate::render_go(const std::vector<Message>& messages, const Json& tools,
+                                            const ChatOptions& options) const {
   Json list = Json::array();
   if (needs_system(messages, options)) {
     list.push_back({{"role", "system"}, {"content", options.system}});

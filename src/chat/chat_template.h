@@ -35,7 +35,8 @@ struct ChatOptions {
 class ChatTemplate {
  public:
   // bos and eos are the texts of the model's special tokens; "" where there is none.
-  static Result<ChatTemplate> from_jinja(std::string_view source, std::string_view bos_token, std::string_view eos_token);
+  static Result<ChatTemplate> from_jinja(std::string_view source, std::string_view bos_token,
+                                         std::string_view eos_token);
   static Result<ChatTemplate> from_go(std::string_view source);
 
   // `tools`: a list in the form of OpenAI's and Ollama's APIs, or null. kInvalidArgument carries the message of a

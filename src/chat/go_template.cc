@@ -61,7 +61,8 @@ void collect_names(const Node* node, std::set<std::string, std::less<>>& names) 
 
 // Removes everything behind the first .Response in the order of the text. True: the node itself goes.
 bool cut_after_response(Node& node, bool& cut) {
-  if (node.type == NodeType::kField && std::find(node.names.begin(), node.names.end(), "Response") != node.names.end()) {
+  if (node.type == NodeType::kField &&
+      std::find(node.names.begin(), node.names.end(), "Response") != node.names.end()) {
     cut = true;
     return false;
   }
@@ -78,7 +79,9 @@ bool cut_after_response(Node& node, bool& cut) {
     parent.children = std::move(kept);
   };
   switch (node.type) {
-    case NodeType::kList: cut_children(node); return false;
+    case NodeType::kList:
+      cut_children(node);
+      return false;
     case NodeType::kIf:
     case NodeType::kWith:
     case NodeType::kRange:
@@ -92,7 +95,8 @@ bool cut_after_response(Node& node, bool& cut) {
         }
       }
       return false;
-    case NodeType::kAction: return cut_after_response(*node.pipe, cut);
+    case NodeType::kAction:
+      return cut_after_response(*node.pipe, cut);
     case NodeType::kPipe: {
       std::vector<NodePtr> commands;
       for (NodePtr& command : node.children) {
@@ -105,7 +109,8 @@ bool cut_after_response(Node& node, bool& cut) {
       node.children = std::move(commands);
       return node.children.empty();
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -152,7 +157,8 @@ struct Session {
 
 std::string_view text_of(const Json& values, const char* name) {
   auto found = values.find(name);
-  return found != values.end() && found->is_string() ? std::string_view(found->get_ref<const std::string&>()) : std::string_view();
+  return found != values.end() && found->is_string() ? std::string_view(found->get_ref<const std::string&>())
+                                                     : std::string_view();
 }
 
 bool bool_of(const Json& values, const char* name) {
@@ -216,8 +222,8 @@ Result<std::string> GoTemplate::render_chat(const Json& values, const RenderOpti
   }
   auto tools = values.find("tools");
   DA_ASSIGN_OR_RETURN(go::Conversation conversation,
-                      go::make_conversation(messages == values.end() || messages->is_null() ? kNoMessages : *messages, session.heap,
-                                            options.limits.max_depth));
+                      go::make_conversation(messages == values.end() || messages->is_null() ? kNoMessages : *messages,
+                                            session.heap, options.limits.max_depth));
   DA_ASSIGN_OR_RETURN(Value tool_list,
                       go::make_tools(tools == values.end() ? kNull : *tools, session.heap, options.limits.max_depth));
   Value think = Value::of_bool(bool_of(values, "think"));

@@ -53,6 +53,8 @@ Result<std::string> JinjaTemplate::render(const nlohmann::ordered_json& variable
   return interpreter.run();
 }
 
-bool JinjaTemplate::mentions(std::string_view name) const { return program_->find_name(name) != jinja::Program::kNotFound; }
+bool JinjaTemplate::mentions(std::string_view name) const {
+  return program_->find_name(name) != jinja::Program::kNotFound;
+}
 
 }  // namespace da::chat

@@ -41,7 +41,8 @@ Result<ToolCall> tool_call_from_json(const Json& json) {
   if (arguments == function->end() || arguments->is_null()) {
     return call;
   }
-  call.arguments = arguments->is_string() ? Json::parse(arguments->get_ref<const std::string&>(), nullptr, false) : *arguments;
+  call.arguments =
+      arguments->is_string() ? Json::parse(arguments->get_ref<const std::string&>(), nullptr, false) : *arguments;
   if (!call.arguments.is_object()) {
     return bad_field("arguments", "an object");
   }

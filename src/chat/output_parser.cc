@@ -69,11 +69,8 @@ OutputFormat detect_output_format(std::string_view template_source, std::string_
   OutputFormat format;
   auto has = [&](std::string_view marker) { return template_source.find(marker) != std::string_view::npos; };
   static constexpr std::pair<std::string_view, std::string_view> kThinking[] = {
-      {"<think>", "</think>"},
-      {"[THINK]", "[/THINK]"},
-      {"<seed:think>", "</seed:think>"},
-      {"<thinking>", "</thinking>"},
-      {"<reasoning>", "</reasoning>"},
+      {"<think>", "</think>"},       {"[THINK]", "[/THINK]"},         {"<seed:think>", "</seed:think>"},
+      {"<thinking>", "</thinking>"}, {"<reasoning>", "</reasoning>"},
   };
   for (const auto& [open, close] : kThinking) {
     if (has(close)) {
@@ -98,17 +95,21 @@ OutputFormat detect_output_format(std::string_view template_source, std::string_
 OutputParser::OutputParser(OutputFormat format, std::vector<std::string> tool_names)
     : format_(std::move(format)), tool_names_(std::move(tool_names)) {
   state_ = format_.think_open.empty() || format_.think_close.empty() ? State::kContent
-           : format_.starts_thinking                                ? State::kThinking
-                                                                    : State::kStart;
+           : format_.starts_thinking                                 ? State::kThinking
+                                                                     : State::kStart;
   trim_ = state_ == State::kThinking;
 }
 
 std::string_view OutputParser::call_marker() const {
   switch (format_.tools) {
-    case ToolFormat::kNone: return {};
-    case ToolFormat::kHermes: return kHermesOpen;
-    case ToolFormat::kLlama: return kPythonTag;
-    case ToolFormat::kMistral: return kMistralOpen;
+    case ToolFormat::kNone:
+      return {};
+    case ToolFormat::kHermes:
+      return kHermesOpen;
+    case ToolFormat::kLlama:
+      return kPythonTag;
+    case ToolFormat::kMistral:
+      return kMistralOpen;
   }
   return {};
 }
@@ -141,13 +142,17 @@ bool OutputParser::step(OutputDelta& out, bool at_end) {
   }
   trim_ = false;
   switch (state_) {
-    case State::kStart: return step_start(at_end);
-    case State::kThinking: return step_thinking(out, at_end);
+    case State::kStart:
+      return step_start(at_end);
+    case State::kThinking:
+      return step_thinking(out, at_end);
     case State::kAfterThinking:
       state_ = State::kContent;
       return true;
-    case State::kContent: return step_content(out, at_end);
-    case State::kCall: return step_call(out, at_end);
+    case State::kContent:
+      return step_content(out, at_end);
+    case State::kCall:
+      return step_call(out, at_end);
   }
   return false;
 }
@@ -232,10 +237,14 @@ bool OutputParser::step_call(OutputDelta& out, bool at_end) {
     return give_up(out);
   }
   switch (format_.tools) {
-    case ToolFormat::kNone: return give_up(out);
-    case ToolFormat::kHermes: return take_hermes(out, at_end);
-    case ToolFormat::kLlama: return take_llama(out, at_end);
-    case ToolFormat::kMistral: return take_mistral(out, at_end);
+    case ToolFormat::kNone:
+      return give_up(out);
+    case ToolFormat::kHermes:
+      return take_hermes(out, at_end);
+    case ToolFormat::kLlama:
+      return take_llama(out, at_end);
+    case ToolFormat::kMistral:
+      return take_mistral(out, at_end);
   }
   return false;
 }
@@ -260,7 +269,8 @@ bool OutputParser::take_hermes(OutputDelta& out, bool at_end) {
   if (!add_calls(trim(text.substr(0, close)), out)) {
     return give_up(out);
   }
-  pending_.erase(0, close == std::string_view::npos ? pending_.size() : kHermesOpen.size() + close + kHermesClose.size());
+  pending_.erase(0,
+                 close == std::string_view::npos ? pending_.size() : kHermesOpen.size() + close + kHermesClose.size());
   state_ = State::kContent;
   trim_ = true;
   return true;
@@ -315,7 +325,8 @@ bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
       name = trim(name.substr(0, name.find(kMistralArguments)));
       Json arguments = Json::parse(text.substr(brace, end), nullptr, false);
       end += brace;
-      Json call = {{"name", std::string(name)}, {"arguments", arguments.is_discarded() ? Json() : std::move(arguments)}};
+      Json call = {{"name", std::string(name)},
+                   {"arguments", arguments.is_discarded() ? Json() : std::move(arguments)}};
       called = add_call(call, out);
     }
   }
@@ -361,7 +372,8 @@ bool OutputParser::add_call(const Json& json, OutputDelta& out) {
   ToolCall call;
   call.name = name->get_ref<const std::string&>();
   if (arguments != json.end() && !arguments->is_null()) {
-    call.arguments = arguments->is_string() ? Json::parse(arguments->get_ref<const std::string&>(), nullptr, false) : *arguments;
+    call.arguments =
+        arguments->is_string() ? Json::parse(arguments->get_ref<const std::string&>(), nullptr, false) : *arguments;
     if (!call.arguments.is_object()) {
       return false;
     }

@@ -12,8 +12,8 @@ namespace da::chat {
 // How a family of models marks tool calls in its output.
 enum class ToolFormat {
   kNone,
-  kHermes,   // <tool_call>{"name": …, "arguments": {…}}</tool_call>, several one after another
-  kLlama,    // the whole answer is {"name": …, "parameters": {…}}, possibly behind <|python_tag|>, several split by ";"
+  kHermes,  // <tool_call>{"name": …, "arguments": {…}}</tool_call>, several one after another
+  kLlama,  // the whole answer is {"name": …, "parameters": {…}}, possibly behind <|python_tag|>, several split by ";"
   kMistral,  // [TOOL_CALLS][{"name": …, "arguments": {…}}, …], or [TOOL_CALLS]name[ARGS]{…}
 };
 
@@ -70,8 +70,8 @@ class OutputParser {
   OutputFormat format_;
   std::vector<std::string> tool_names_;
   State state_;
-  std::string pending_;     // not decided yet
-  bool trim_ = false;       // white space at the front of pending_ is dropped
+  std::string pending_;  // not decided yet
+  bool trim_ = false;    // white space at the front of pending_ is dropped
   bool any_content_ = false;
   int next_index_ = 0;
 };

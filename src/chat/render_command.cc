@@ -35,7 +35,8 @@ Result<std::string> render_go(std::string_view source, const Json& variables, co
 Result<std::string> render_file(const std::string& path, std::string_view engine, std::string_view json_text,
                                 const RenderOptions& options) {
   if (engine != "jinja" && engine != "go") {
-    return Status(ErrorCode::kInvalidArgument, "render: unknown engine '" + std::string(engine) + "', expected jinja or go");
+    return Status(ErrorCode::kInvalidArgument,
+                  "render: unknown engine '" + std::string(engine) + "', expected jinja or go");
   }
   DA_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
   auto bytes = file.bytes();
@@ -44,7 +45,8 @@ Result<std::string> render_file(const std::string& path, std::string_view engine
   if (variables.is_discarded()) {
     return Status(ErrorCode::kInvalidArgument, "render: the variables are not valid JSON");
   }
-  return engine == "jinja" ? render_jinja(source, std::move(variables), options) : render_go(source, variables, options);
+  return engine == "jinja" ? render_jinja(source, std::move(variables), options)
+                           : render_go(source, variables, options);
 }
 
 }  // namespace da::chat

@@ -31,12 +31,8 @@ CivilTime CivilTime::plus_days(int days) const {
   return moved;
 }
 
-int CivilTime::weekday() const {
-  return static_cast<int>(std::chrono::weekday(to_days(*this)).c_encoding());
-}
+int CivilTime::weekday() const { return static_cast<int>(std::chrono::weekday(to_days(*this)).c_encoding()); }
 
-int CivilTime::day_of_year() const {
-  return static_cast<int>((to_days(*this) - to_days({year, 1, 1})).count());
-}
+int CivilTime::day_of_year() const { return static_cast<int>((to_days(*this) - to_days({year, 1, 1})).count()); }
 
 }  // namespace da::chat

@@ -8,9 +8,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kJinja =
-    "{{ bos_token }}{% if tools %}[{{ tools|length }} tools]{% endif %}{% for m in messages %}<{{ m.role }}>{{ m.content }}"
+    "{{ bos_token }}{% if tools %}[{{ tools|length }} tools]{% endif %}{% for m in messages %}<{{ m.role }}>{{ "
+    "m.content }}"
     "{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments|tojson }}{% endfor %}{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}{% if enable_thinking is defined and not enable_thinking %}<nothink>{% endif %}";
+    "{% if add_generation_prompt %}<assistant>{% endif %}{% if enable_thinking is defined and not enable_thinking "
+    "%}<nothink>{% endif %}";
 
 TEST(ChatTemplate, Jinja) {
   auto chat = ChatTemplate::from_jinja(kJinja, "<s>", "</s>");
@@ -44,7 +46,8 @@ TEST(ChatTemplate, JinjaRefusal) {
 
 TEST(ChatTemplate, Go) {
   auto chat = ChatTemplate::from_go(
-      "{{ .System }}{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}{{ if .Think }}+{{ .ThinkLevel }}{{ end }}{{ .Suffix }}");
+      "{{ .System }}{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}{{ if .Think }}+{{ .ThinkLevel }}{{ end "
+      "}}{{ .Suffix }}");
   ASSERT_TRUE(chat.is_ok()) << chat.status().message();
   EXPECT_TRUE(chat->supports_suffix());
   ChatOptions options;

@@ -16,7 +16,8 @@ inline RenderOptions fixed_options() {
 }
 
 // The rendering, or "!" and the error's message.
-inline std::string run_jinja(std::string_view source, const std::string& variables = "{}", const RenderOptions& options = fixed_options()) {
+inline std::string run_jinja(std::string_view source, const std::string& variables = "{}",
+                             const RenderOptions& options = fixed_options()) {
   auto parsed = JinjaTemplate::parse(source);
   if (!parsed.is_ok()) {
     return "!" + parsed.status().message();
@@ -31,7 +32,8 @@ inline ErrorCode jinja_code(std::string_view source, const std::string& variable
   return parsed.is_ok() ? (*parsed)->render(nlohmann::ordered_json::parse(variables), options).code() : parsed.code();
 }
 
-inline std::string run_go(std::string_view source, const std::string& data = "{}", const RenderOptions& options = fixed_options()) {
+inline std::string run_go(std::string_view source, const std::string& data = "{}",
+                          const RenderOptions& options = fixed_options()) {
   auto parsed = GoTemplate::parse(source);
   if (!parsed.is_ok()) {
     return "!" + parsed.status().message();

@@ -51,7 +51,8 @@ RenderOptions options() {
 
 void check_jinja(const std::string& where, const Json& expectation, std::string_view source, const Json& variables) {
   auto parsed = JinjaTemplate::parse(source);
-  Result<std::string> rendered = parsed.is_ok() ? (*parsed)->render(variables, options()) : Result<std::string>(parsed.status());
+  Result<std::string> rendered =
+      parsed.is_ok() ? (*parsed)->render(variables, options()) : Result<std::string>(parsed.status());
   if (expectation.contains("expected")) {
     ASSERT_TRUE(rendered.is_ok()) << where << ": " << rendered.status().message();
     EXPECT_EQ(*rendered, expectation["expected"].get<std::string>()) << where;
@@ -112,7 +113,8 @@ TEST(Golden, JinjaSnippets) {
   EXPECT_GE(snippets["cases"].size(), kJinjaSnippets);
 }
 
-void check_go(const std::string& where, const Json& expectation, std::string_view source, bool chat, const Json& values) {
+void check_go(const std::string& where, const Json& expectation, std::string_view source, bool chat,
+              const Json& values) {
   auto parsed = GoTemplate::parse(source);
   Result<std::string> rendered = !parsed.is_ok() ? Result<std::string>(parsed.status())
                                  : chat          ? (*parsed)->render_chat(values, options())
@@ -154,7 +156,8 @@ TEST(Golden, GoSnippets) {
   for (const Json& snippet : snippets["cases"]) {
     bool chat = snippet["mode"] == "chat";
     ASSERT_TRUE(chat || snippet["mode"] == "text");
-    check_go(snippet["id"], snippet, snippet["template"].get<std::string>(), chat, chat ? snippet["values"] : snippet["data"]);
+    check_go(snippet["id"], snippet, snippet["template"].get<std::string>(), chat,
+             chat ? snippet["values"] : snippet["data"]);
   }
   EXPECT_GE(snippets["cases"].size(), kGoSnippets);
 }

@@ -41,11 +41,13 @@ TEST(JinjaLimits, OutputIsBoundedByTheInput) {
   RenderOptions options = fixed_options();
   options.limits.output_factor = 1;
   options.limits.output_extra_bytes = 0;
-  EXPECT_EQ(jinja_code("{{ x }}{{ x }}{{ x }}", R"({"x": "aaaaaaaaaaaaaaaaaaaaaaaaa"})", options), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(jinja_code("{{ x }}{{ x }}{{ x }}", R"({"x": "aaaaaaaaaaaaaaaaaaaaaaaaa"})", options),
+            ErrorCode::kResourceExhausted);
 }
 
 TEST(JinjaLimits, MemoryIsBounded) {
-  expect_exhausted("{% set ns = namespace(l=[]) %}{% for i in range(100000) %}{% set ns.l = ns.l + ['a' * 1000000] %}{% endfor %}");
+  expect_exhausted(
+      "{% set ns = namespace(l=[]) %}{% for i in range(100000) %}{% set ns.l = ns.l + ['a' * 1000000] %}{% endfor %}");
   expect_exhausted("{% set ns = namespace(s='a') %}{% for i in range(100) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}");
 }
 
@@ -77,7 +79,8 @@ TEST(JinjaLimits, NestingOfBuiltValuesIsBounded) {
   EXPECT_EQ(run_jinja(loop + "{{ l|tojson }}")[0], '!');
   EXPECT_EQ(run_jinja(loop + "{% set m = [] %}{% set _ = m.append(m) %}{{ l == m }}"), "False");
   EXPECT_EQ(run_jinja(loop + "{% set m = [] %}{% set _ = m.append(m) %}{{ l < m }}")[0], '!');
-  EXPECT_EQ(run_jinja(loop + "{{ l|pprint|length > 0 }}")[0] == 'T' || run_jinja(loop + "{{ l|pprint }}")[0] == '!', true);
+  EXPECT_EQ(run_jinja(loop + "{{ l|pprint|length > 0 }}")[0] == 'T' || run_jinja(loop + "{{ l|pprint }}")[0] == '!',
+            true);
   expect_exhausted("{% set l = [1] %}{% for x in l %}{% set _ = l.append(x) %}{% endfor %}");
 }
 
@@ -86,13 +89,15 @@ TEST(JinjaLimits, RecursionIsBounded) {
   expect_exhausted("{% macro f(x) %}{% for y in [x] %}{{ f([f, x]) }}{% endfor %}{% endmacro %}{{ f(1) }}");
   expect_exhausted("{% block a %}{{ self.a() }}{% endblock %}");
   expect_exhausted("{% for x in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}");
-  EXPECT_EQ(run_jinja("{% macro f(n) %}{% if n > 0 %}{{ f(n - 1) }}{% else %}end{% endif %}{% endmacro %}{{ f(150) }}"), "end");
+  EXPECT_EQ(run_jinja("{% macro f(n) %}{% if n > 0 %}{{ f(n - 1) }}{% else %}end{% endif %}{% endmacro %}{{ f(150) }}"),
+            "end");
 }
 
 TEST(JinjaLimits, BrokenTextIsNoTrouble) {
   EXPECT_EQ(run_jinja("{{ '\xFF\xC3'|length }}{{ '\xFF'.upper()|length }}"), "21");
   EXPECT_EQ(run_jinja(std::string("a\0b{{ 1 }}", 10)), std::string("a\0b1", 4));
-  for (const char* source : {"{", "{{", "{%", "{#", "{{ '", "{%- raw", "{{ x[", "{% set", "{{ 1.", "{{ 0x }}", "{{ \"\\u12\" }}"}) {
+  for (const char* source :
+       {"{", "{{", "{%", "{#", "{{ '", "{%- raw", "{{ x[", "{% set", "{{ 1.", "{{ 0x }}", "{{ \"\\u12\" }}"}) {
     (void)run_jinja(source);
   }
 }

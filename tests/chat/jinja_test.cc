@@ -35,17 +35,23 @@ TEST(Jinja, UnknownFilterMattersOnlyWhenReachedInsideIf) {
 TEST(Jinja, ScopesOfSet) {
   EXPECT_EQ(run_jinja("{% set x = 1 %}{% for i in [1, 2] %}{% set x = x + i %}{{ x }},{% endfor %}{{ x }}"), "2,3,1");
   EXPECT_EQ(run_jinja("{% set x = 1 %}{% if true %}{% set x = 2 %}{% endif %}{{ x }}"), "2");
-  EXPECT_EQ(run_jinja("{% set ns = namespace(n=0) %}{% for i in [1, 2] %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}"), "3");
+  EXPECT_EQ(
+      run_jinja("{% set ns = namespace(n=0) %}{% for i in [1, 2] %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}"),
+      "3");
   EXPECT_EQ(run_jinja("{% macro m() %}{{ q }}{% endmacro %}{% set q = 5 %}{{ m() }}"), "5");
-  EXPECT_EQ(run_jinja("{% set x = {} %}{% set x.y = 1 %}"), "!template line 1: cannot assign attribute on non-namespace object");
+  EXPECT_EQ(run_jinja("{% set x = {} %}{% set x.y = 1 %}"),
+            "!template line 1: cannot assign attribute on non-namespace object");
   EXPECT_EQ(run_jinja("{% for i in [1] %}{% block b %}[{{ i }}]{% endblock %}{% endfor %}"), "[]");
 }
 
 TEST(Jinja, LoopFiltersAreLazy) {
-  EXPECT_EQ(run_jinja("{% set ns = namespace(stop=false) %}{% for i in [1, 2, 3] if not ns.stop %}{{ i }}{% set ns.stop = i == 2 %}{% endfor %}"),
+  EXPECT_EQ(run_jinja("{% set ns = namespace(stop=false) %}{% for i in [1, 2, 3] if not ns.stop %}{{ i }}{% set "
+                      "ns.stop = i == 2 %}{% endfor %}"),
             "12");
-  EXPECT_EQ(run_jinja("{% for i in [1, 2, 3, 4] if i is even %}{{ loop.index }}/{{ loop.length }}{{ loop.last }} {% endfor %}"),
-            "1/2False 2/2True ");
+  EXPECT_EQ(
+      run_jinja(
+          "{% for i in [1, 2, 3, 4] if i is even %}{{ loop.index }}/{{ loop.length }}{{ loop.last }} {% endfor %}"),
+      "1/2False 2/2True ");
 }
 
 TEST(Jinja, IteratorsAreConsumedOnce) {
@@ -54,7 +60,8 @@ TEST(Jinja, IteratorsAreConsumedOnce) {
 }
 
 TEST(Jinja, PrintsLikePython) {
-  EXPECT_EQ(run_jinja("{{ [1.0, 1e16, 1e-5, none, true, 'a\\'b', \"c\\\"d'\"] }}"), R"([1.0, 1e+16, 1e-05, None, True, "a'b", 'c"d\''])");
+  EXPECT_EQ(run_jinja("{{ [1.0, 1e16, 1e-5, none, true, 'a\\'b', \"c\\\"d'\"] }}"),
+            R"([1.0, 1e+16, 1e-05, None, True, "a'b", 'c"d\''])");
   EXPECT_EQ(run_jinja("{{ {'k': (1,)} }}{{ '\\x00\\u200b'|list }}"), "{'k': (1,)}['\\x00', '\\u200b']");
   EXPECT_EQ(run_jinja("{{ x }}", R"({"x": 18446744073709551615})"), "18446744073709551615");
   EXPECT_EQ(run_jinja("{{ 2 ** 100 }}"), "1267650600228229401496703205376");
@@ -71,18 +78,21 @@ TEST(Jinja, ToJsonIsPythonsJsonDumps) {
 }
 
 TEST(Jinja, MarkupEscapesWhatItMeets) {
-  EXPECT_EQ(run_jinja("{{ ('<b>'|safe) + '<i>' }}{{ ('<b>'|safe) ~ '<i>' }}{{ '<b>'|safe|e }}"), "<b>&lt;i&gt;<b><i><b>");
+  EXPECT_EQ(run_jinja("{{ ('<b>'|safe) + '<i>' }}{{ ('<b>'|safe) ~ '<i>' }}{{ '<b>'|safe|e }}"),
+            "<b>&lt;i&gt;<b><i><b>");
   EXPECT_EQ(run_jinja("{{ ('%s'|safe) % '<' }}{{ ('{}'|safe).format('<') }}"), "&lt;&lt;");
 }
 
 TEST(Jinja, StringsAreCodePoints) {
-  EXPECT_EQ(run_jinja("{{ s|length }}{{ s[1] }}{{ s[::-1] }}{{ s.find('c') }}{{ s.upper() }}", R"({"s": "ß你c"})"), "3你c你ß2SS你C");
+  EXPECT_EQ(run_jinja("{{ s|length }}{{ s[1] }}{{ s[::-1] }}{{ s.find('c') }}{{ s.upper() }}", R"({"s": "ß你c"})"),
+            "3你c你ß2SS你C");
   EXPECT_EQ(run_jinja("{{ 'ΑΣ'.lower() }}{{ 'aSß x'.title() }}{{ 'ǆ'.capitalize() }}"), "αςAsß Xǅ");
 }
 
 TEST(Jinja, FormatsNumbersAndText) {
   EXPECT_EQ(run_jinja("{{ '%s|%5.2f|%-4d|%04d|%x' % ('a', 3.14159, 7, 7, 255) }}"), "a| 3.14|7   |0007|ff");
-  EXPECT_EQ(run_jinja("{{ '{:>5}|{:<5}|{:^5}|{:,}|{:.1%}'.format('a', 'b', 'c', 1234567, 0.256) }}"), "    a|b    |  c  |1,234,567|25.6%");
+  EXPECT_EQ(run_jinja("{{ '{:>5}|{:<5}|{:^5}|{:,}|{:.1%}'.format('a', 'b', 'c', 1234567, 0.256) }}"),
+            "    a|b    |  c  |1,234,567|25.6%");
   EXPECT_EQ(run_jinja("{{ '%d' % 'x' }}")[0], '!');
   EXPECT_EQ(run_jinja("{{ 2.675|round(2) }}|{{ 2.5|round }}|{{ 1250|round(-2) }}"), "2.67|2.0|1200");
 }
@@ -95,7 +105,8 @@ TEST(Jinja, SandboxGivesNothingAway) {
 }
 
 TEST(Jinja, ListsMayBeAppendedTo) {
-  EXPECT_EQ(run_jinja("{% set l = [] %}{% for i in range(3) %}{% set _ = l.append(i) %}{% endfor %}{{ l }}{{ l.pop() }}{{ l.pop(0) }}{{ l }}"),
+  EXPECT_EQ(run_jinja("{% set l = [] %}{% for i in range(3) %}{% set _ = l.append(i) %}{% endfor %}{{ l }}{{ l.pop() "
+                      "}}{{ l.pop(0) }}{{ l }}"),
             "[0, 1, 2]20[1]");
 }
 

@@ -17,7 +17,8 @@ TEST(Message, ReadsAndWritesOllamasForm) {
 }
 
 TEST(Message, IsLenientWhereClientsDiffer) {
-  auto message = message_from_json(Json::parse(R"({"role":"User","content":null,"tool_calls":[{"function":{"name":"f","arguments":"{\"a\":1}"}}]})"));
+  auto message = message_from_json(Json::parse(
+      R"({"role":"User","content":null,"tool_calls":[{"function":{"name":"f","arguments":"{\"a\":1}"}}]})"));
   ASSERT_TRUE(message.is_ok());
   EXPECT_EQ(message->role, "user");
   EXPECT_EQ(message->tool_calls[0].arguments["a"], 1);

@@ -28,13 +28,16 @@ std::string parse(OutputFormat format, std::string_view text, size_t size, std::
 }
 
 // The result must not depend on how the stream is cut.
-void expect_parse(const OutputFormat& format, std::string_view text, const std::string& expected, const std::vector<std::string>& tools = {}) {
+void expect_parse(const OutputFormat& format, std::string_view text, const std::string& expected,
+                  const std::vector<std::string>& tools = {}) {
   for (size_t size : {size_t{1}, size_t{2}, size_t{3}, size_t{7}, size_t{1000}}) {
     EXPECT_EQ(parse(format, text, size, tools), expected) << "pieces of " << size;
   }
 }
 
-OutputFormat thinking(ToolFormat tools = ToolFormat::kNone, bool starts = false) { return {"<think>", "</think>", starts, tools}; }
+OutputFormat thinking(ToolFormat tools = ToolFormat::kNone, bool starts = false) {
+  return {"<think>", "</think>", starts, tools};
+}
 
 TEST(OutputParser, Thinking) {
   expect_parse(thinking(), "\n<think>\nSo, 1 < 2.\n</think>\n\nYes.", "T(So, 1 < 2.)C(Yes.)");
@@ -47,25 +50,31 @@ TEST(OutputParser, Thinking) {
 
 TEST(OutputParser, Hermes) {
   OutputFormat format = thinking(ToolFormat::kHermes);
-  expect_parse(format, "<think>t</think>Let me.<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"</x>\"}}\n</tool_call>\n<tool_call>{\"name\": \"g\", \"arguments\": {}}</tool_call>",
+  expect_parse(format,
+               "<think>t</think>Let me.<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": "
+               "\"</x>\"}}\n</tool_call>\n<tool_call>{\"name\": \"g\", \"arguments\": {}}</tool_call>",
                R"(T(t)C(Let me.)#0f{"a":"</x>"}#1g{})");
   expect_parse(format, "<tool_call>{\"name\": \"f\", \"arguments\": {}}", "T()C()#0f{}");
   expect_parse(format, "<tool_call>oops</tool_call>", "T()C(<tool_call>oops</tool_call>)");
-  expect_parse(format, "<tool_call>{\"name\": \"other\"}</tool_call>", "T()C(<tool_call>{\"name\": \"other\"}</tool_call>)", {"f"});
+  expect_parse(format, "<tool_call>{\"name\": \"other\"}</tool_call>",
+               "T()C(<tool_call>{\"name\": \"other\"}</tool_call>)", {"f"});
   expect_parse(format, "a <tool", "T()C(a <tool)");
 }
 
 TEST(OutputParser, Llama) {
   OutputFormat format{"", "", false, ToolFormat::kLlama};
   expect_parse(format, " {\"name\": \"f\", \"parameters\": {\"a\": 1}}", R"(T()C()#0f{"a":1})");
-  expect_parse(format, "<|python_tag|>{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g\", \"parameters\": {}}", "T()C()#0f{}#1g{}");
+  expect_parse(format, "<|python_tag|>{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g\", \"parameters\": {}}",
+               "T()C()#0f{}#1g{}");
   expect_parse(format, "{\"a\": 1} is JSON", "T()C({\"a\": 1} is JSON)");
   expect_parse(format, "Say {\"name\": \"f\"}", "T()C(Say {\"name\": \"f\"})");
 }
 
 TEST(OutputParser, Mistral) {
   OutputFormat format{"", "", false, ToolFormat::kMistral};
-  expect_parse(format, "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"a\": \"]\"}}, {\"name\": \"g\", \"arguments\": {}}]", R"(T()C()#0f{"a":"]"}#1g{})");
+  expect_parse(format,
+               "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"a\": \"]\"}}, {\"name\": \"g\", \"arguments\": {}}]",
+               R"(T()C()#0f{"a":"]"}#1g{})");
   expect_parse(format, "[TOOL_CALLS]f[ARGS]{\"a\": 1}[TOOL_CALLS]g{\"b\": 2}", R"(T()C()#0f{"a":1}#1g{"b":2})");
   expect_parse(format, "[TOOL_CALLS] nothing", "T()C([TOOL_CALLS] nothing)");
 }

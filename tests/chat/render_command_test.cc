@@ -40,8 +40,10 @@ TEST_F(RenderCommand, GoTextAndChat) {
 
 TEST_F(RenderCommand, SaysWhatIsWrong) {
   EXPECT_EQ(render_file("/nonexistent/template", "jinja", "{}").code(), ErrorCode::kNotFound);
-  EXPECT_EQ(render_file(write("x"), "perl", "{}").status().message(), "render: unknown engine 'perl', expected jinja or go");
-  EXPECT_EQ(render_file(write("{{ raise_exception('stop') }}"), "jinja", "{}").status().message(), "template line 1: stop");
+  EXPECT_EQ(render_file(write("x"), "perl", "{}").status().message(),
+            "render: unknown engine 'perl', expected jinja or go");
+  EXPECT_EQ(render_file(write("{{ raise_exception('stop') }}"), "jinja", "{}").status().message(),
+            "template line 1: stop");
   EXPECT_TRUE(render_file(write(""), "jinja", "{}").is_ok());
 }
 

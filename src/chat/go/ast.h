@@ -14,19 +14,23 @@ struct Node;
 using NodePtr = std::unique_ptr<Node>;
 
 enum class NodeType : uint8_t {
-  kList,      // children
-  kText,      // text
-  kAction,    // pipe
-  kIf, kWith, kRange,  // pipe, list, otherwise
+  kList,    // children
+  kText,    // text
+  kAction,  // pipe
+  kIf,
+  kWith,
+  kRange,     // pipe, list, otherwise
   kTemplate,  // text is the name; pipe may be null
-  kBreak, kContinue,
-  kPipe,      // names (declared or assigned), children are commands
-  kCommand,   // children: the operand and its arguments
+  kBreak,
+  kContinue,
+  kPipe,        // names (declared or assigned), children are commands
+  kCommand,     // children: the operand and its arguments
   kIdentifier,  // text: a function
-  kField,     // names
-  kVariable,  // names; the first is the variable with its $
-  kChain,     // children[0], names
-  kDot, kNil,
+  kField,       // names
+  kVariable,    // names; the first is the variable with its $
+  kChain,       // children[0], names
+  kDot,
+  kNil,
   kConstant,  // constant
 };
 

@@ -21,7 +21,8 @@ const RecordType kMessageType = {
      {"ToolCallID", "ToolCallID", false}},
     false,
 };
-const RecordType kToolCallType = {"template.templateToolCall", {{"ID", "ID", false}, {"Function", "Function", false}}, false};
+const RecordType kToolCallType = {
+    "template.templateToolCall", {{"ID", "ID", false}, {"Function", "Function", false}}, false};
 const RecordType kToolCallFunctionType = {
     "template.templateToolCallFunction",
     {{"Index", "Index", false}, {"Name", "Name", false}, {"Arguments", "Arguments", false}},
@@ -59,7 +60,9 @@ const RecordType kPropertyType = {
     false,
 };
 
-Status bad_input(std::string message) { return {ErrorCode::kInvalidArgument, "render template: " + std::move(message)}; }
+Status bad_input(std::string message) {
+  return {ErrorCode::kInvalidArgument, "render template: " + std::move(message)};
+}
 
 // A member of an object; nullptr when it is absent or null.
 const Json* member(const Json& object, const char* name) {
@@ -83,25 +86,33 @@ Result<Value> text_member(const Json& object, const char* name) {
 
 class Builder {
  public:
-  Builder(Heap& heap, bool all_floats, size_t max_depth) : heap_(heap), all_floats_(all_floats), max_depth_(max_depth) {}
+  Builder(Heap& heap, bool all_floats, size_t max_depth)
+      : heap_(heap), all_floats_(all_floats), max_depth_(max_depth) {}
 
   Result<Value> any(const Json& json) {
     if (depth_ >= max_depth_) {
-      return Status(ErrorCode::kResourceExhausted, "render template: input nests deeper than " + std::to_string(max_depth_));
+      return Status(ErrorCode::kResourceExhausted,
+                    "render template: input nests deeper than " + std::to_string(max_depth_));
     }
     using Type = Json::value_t;
     switch (json.type()) {
       case Type::null:
       case Type::discarded:
-      case Type::binary: return Value::nil();
-      case Type::boolean: return Value::of_bool(*json.get_ptr<const bool*>());
-      case Type::string: return Value::of_text(json.get_ref<const std::string&>());
-      case Type::number_integer: return number(*json.get_ptr<const int64_t*>());
+      case Type::binary:
+        return Value::nil();
+      case Type::boolean:
+        return Value::of_bool(*json.get_ptr<const bool*>());
+      case Type::string:
+        return Value::of_text(json.get_ref<const std::string&>());
+      case Type::number_integer:
+        return number(*json.get_ptr<const int64_t*>());
       case Type::number_unsigned: {
         uint64_t value = *json.get_ptr<const uint64_t*>();
-        return value > uint64_t{INT64_MAX} ? Value::of_float(static_cast<double>(value)) : number(static_cast<int64_t>(value));
+        return value > uint64_t{INT64_MAX} ? Value::of_float(static_cast<double>(value))
+                                           : number(static_cast<int64_t>(value));
       }
-      case Type::number_float: return Value::of_float(*json.get_ptr<const double*>());
+      case Type::number_float:
+        return Value::of_float(*json.get_ptr<const double*>());
       case Type::array: {
         List* list = heap_.list();
         ++depth_;
@@ -280,10 +291,13 @@ class Builder {
   }
 
  private:
-  Value number(int64_t value) const { return all_floats_ ? Value::of_float(static_cast<double>(value)) : Value::of_int(value); }
+  Value number(int64_t value) const {
+    return all_floats_ ? Value::of_float(static_cast<double>(value)) : Value::of_int(value);
+  }
 
   void sort(Map& map) {
-    std::stable_sort(map.entries.begin(), map.entries.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::stable_sort(map.entries.begin(), map.entries.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     heap_.charge(map.entries.size() * (sizeof(Value) + sizeof(std::string_view)));
   }
 
@@ -343,8 +357,8 @@ Result<Conversation> make_conversation(const Json& messages, Heap& heap, size_t 
     DA_ASSIGN_OR_RETURN(Value tool_name, text_member(message, "tool_name"));
     DA_ASSIGN_OR_RETURN(Value call_id, text_member(message, "tool_call_id"));
     conversation.turns.push_back({role, content.str()});
-    list->items.push_back(
-        builder.record(kMessageType, {Value::of_text(role), content, thinking, Value::of_list(images), calls, tool_name, call_id}));
+    list->items.push_back(builder.record(
+        kMessageType, {Value::of_text(role), content, thinking, Value::of_list(images), calls, tool_name, call_id}));
   }
   conversation.system = heap.keep(std::move(system));
   conversation.messages = Value::of_list(list);

@@ -16,7 +16,8 @@ Value Evaluator::fail(std::string message, ErrorCode code) {
 bool Evaluator::step(uint64_t count) {
   steps_ += count;
   if (steps_ > options_.limits.max_steps) {
-    fail("rendering takes more than " + std::to_string(options_.limits.max_steps) + " steps", ErrorCode::kResourceExhausted);
+    fail("rendering takes more than " + std::to_string(options_.limits.max_steps) + " steps",
+         ErrorCode::kResourceExhausted);
   } else if (heap_.exhausted()) {
     fail("rendering takes too much memory", ErrorCode::kResourceExhausted);
   }
@@ -64,7 +65,9 @@ Evaluator::Flow Evaluator::walk(const Node& node, const Value& dot) {
   }
   line_ = node.line;
   switch (node.type) {
-    case NodeType::kText: write(node.text); break;
+    case NodeType::kText:
+      write(node.text);
+      break;
     case NodeType::kAction: {
       Value value = eval_pipeline(*node.pipe, dot);
       if (ok() && node.pipe->names.empty()) {
@@ -79,12 +82,19 @@ Evaluator::Flow Evaluator::walk(const Node& node, const Value& dot) {
       break;
     }
     case NodeType::kIf:
-    case NodeType::kWith: return walk_branch(node, dot);
-    case NodeType::kRange: return walk_range(node, dot);
-    case NodeType::kTemplate: walk_template(node, dot); break;
-    case NodeType::kBreak: return Flow::kBreak;
-    case NodeType::kContinue: return Flow::kContinue;
-    default: fail("unknown node", ErrorCode::kInternal);
+    case NodeType::kWith:
+      return walk_branch(node, dot);
+    case NodeType::kRange:
+      return walk_range(node, dot);
+    case NodeType::kTemplate:
+      walk_template(node, dot);
+      break;
+    case NodeType::kBreak:
+      return Flow::kBreak;
+    case NodeType::kContinue:
+      return Flow::kContinue;
+    default:
+      fail("unknown node", ErrorCode::kInternal);
   }
   return Flow::kNormal;
 }
@@ -134,7 +144,8 @@ Evaluator::Flow Evaluator::walk_range(const Node& node, const Value& dot) {
   if (ok()) {
     switch (value.kind) {
       case Kind::kInvalid:
-      case Kind::kNil: break;
+      case Kind::kNil:
+        break;
       case Kind::kList:
         for (size_t i = 0; i < value.list->items.size(); ++i) {
           if (!turn(Value::of_int(static_cast<int64_t>(i)), value.list->items[i])) {
@@ -163,7 +174,9 @@ Evaluator::Flow Evaluator::walk_range(const Node& node, const Value& dot) {
       case Kind::kBool:
       case Kind::kFloat:
       case Kind::kText:
-      case Kind::kRecord: fail("range can't iterate over a value of type " + type_name(value)); break;
+      case Kind::kRecord:
+        fail("range can't iterate over a value of type " + type_name(value));
+        break;
     }
   }
   if (ok() && !any) {
@@ -199,7 +212,7 @@ Value* Evaluator::find_variable(const std::string& name) {
       return &variable->second;
     }
   }
-  // The parser has checked every use; a definition's body starts with $ alone.
+  fail("undefined variable: " + name);
   return &variables_.front().second;
 }
 
@@ -233,8 +246,10 @@ Value Evaluator::eval_command(const Node& command, const Value& dot, const std::
   line_ = first.line;
   bool has_args = command.children.size() > 1 || final_arg.has_value();
   switch (first.type) {
-    case NodeType::kIdentifier: return eval_function(command, dot, final_arg);
-    case NodeType::kField: return eval_fields(first, dot, 0, has_args);
+    case NodeType::kIdentifier:
+      return eval_function(command, dot, final_arg);
+    case NodeType::kField:
+      return eval_fields(first, dot, 0, has_args);
     case NodeType::kVariable:
       if (first.names.size() > 1) {
         return eval_fields(first, *find_variable(first.names[0]), 1, has_args);
@@ -247,8 +262,10 @@ Value Evaluator::eval_command(const Node& command, const Value& dot, const std::
       Value receiver = eval_operand(*first.children[0], dot);
       return ok() ? eval_fields(first, receiver, 0, has_args) : Value();
     }
-    case NodeType::kNil: return fail("nil is not a command");
-    default: break;
+    case NodeType::kNil:
+      return fail("nil is not a command");
+    default:
+      break;
   }
   if (has_args) {
     return fail("can't give argument to non-function");
@@ -262,12 +279,18 @@ Value Evaluator::eval_operand(const Node& node, const Value& dot) {
     return {};
   }
   switch (node.type) {
-    case NodeType::kDot: return dot;
-    case NodeType::kNil: return Value::nil();
-    case NodeType::kConstant: return node.constant;
-    case NodeType::kField: return eval_fields(node, dot, 0, false);
-    case NodeType::kVariable: return eval_fields(node, *find_variable(node.names[0]), 1, false);
-    case NodeType::kPipe: return eval_pipeline(node, dot);
+    case NodeType::kDot:
+      return dot;
+    case NodeType::kNil:
+      return Value::nil();
+    case NodeType::kConstant:
+      return node.constant.kind == Kind::kInvalid ? fail(node.text) : node.constant;
+    case NodeType::kField:
+      return eval_fields(node, dot, 0, false);
+    case NodeType::kVariable:
+      return eval_fields(node, *find_variable(node.names[0]), 1, false);
+    case NodeType::kPipe:
+      return eval_pipeline(node, dot);
     case NodeType::kChain: {
       Value receiver = eval_operand(*node.children[0], dot);
       return ok() ? eval_fields(node, receiver, 0, false) : Value();
@@ -279,7 +302,8 @@ Value Evaluator::eval_operand(const Node& node, const Value& dot) {
       }
       return function->call(*this, {});
     }
-    default: return fail("can't handle this node as an argument", ErrorCode::kInternal);
+    default:
+      return fail("can't handle this node as an argument", ErrorCode::kInternal);
   }
 }
 
@@ -320,13 +344,16 @@ Value Evaluator::eval_fields(const Node& node, Value receiver, size_t first, boo
 
 Value Evaluator::eval_field(const Value& receiver, const std::string& name, bool has_args) {
   switch (receiver.kind) {
-    case Kind::kInvalid: return {};
-    case Kind::kNil: return fail("nil pointer evaluating interface {}." + name);
+    case Kind::kInvalid:
+      return {};
+    case Kind::kNil:
+      return fail("nil pointer evaluating interface {}." + name);
     case Kind::kRecord: {
       const RecordType& type = *receiver.record->type;
       for (size_t i = 0; i < type.fields.size(); ++i) {
         if (type.fields[i].name == name) {
-          return has_args ? fail(name + " has arguments but cannot be invoked as function") : receiver.record->fields[i];
+          return has_args ? fail(name + " has arguments but cannot be invoked as function")
+                          : receiver.record->fields[i];
         }
       }
       if (name == "String" && type.prints_json && !has_args) {
@@ -355,7 +382,8 @@ Value Evaluator::eval_field(const Value& receiver, const std::string& name, bool
     case Kind::kBool:
     case Kind::kInt:
     case Kind::kFloat:
-    case Kind::kText: break;
+    case Kind::kText:
+      break;
   }
   return fail("can't evaluate field " + name + " in type " + type_name(receiver));
 }

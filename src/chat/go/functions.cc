@@ -18,22 +18,27 @@ enum class Basic { kBool, kInt, kFloat, kText, kOther };
 
 Basic basic_kind(const Value& value) {
   switch (value.kind) {
-    case Kind::kBool: return Basic::kBool;
-    case Kind::kInt: return Basic::kInt;
-    case Kind::kFloat: return Basic::kFloat;
-    case Kind::kText: return Basic::kText;
+    case Kind::kBool:
+      return Basic::kBool;
+    case Kind::kInt:
+      return Basic::kInt;
+    case Kind::kFloat:
+      return Basic::kFloat;
+    case Kind::kText:
+      return Basic::kText;
     case Kind::kInvalid:
     case Kind::kNil:
     case Kind::kList:
     case Kind::kMap:
-    case Kind::kRecord: return Basic::kOther;
+    case Kind::kRecord:
+      return Basic::kOther;
   }
   return Basic::kOther;
 }
 
 Value incompatible(Evaluator& in, std::string_view function, const Value& a, const Value& b) {
-  return in.fail("error calling " + std::string(function) + ": incompatible types for comparison: " + type_name(a) + " and " +
-                 type_name(b));
+  return in.fail("error calling " + std::string(function) + ": incompatible types for comparison: " + type_name(a) +
+                 " and " + type_name(b));
 }
 
 // Whether a == b; fails where Go does.
@@ -46,11 +51,17 @@ bool equals(Evaluator& in, const Value& a, const Value& b) {
     return false;
   }
   switch (kind) {
-    case Basic::kBool: return a.boolean == b.boolean;
-    case Basic::kInt: return a.integer == b.integer;
-    case Basic::kFloat: return a.real == b.real;
-    case Basic::kText: in.step(a.text.size / 4096); return a.str() == b.str();
-    case Basic::kOther: break;
+    case Basic::kBool:
+      return a.boolean == b.boolean;
+    case Basic::kInt:
+      return a.integer == b.integer;
+    case Basic::kFloat:
+      return a.real == b.real;
+    case Basic::kText:
+      in.step(a.text.size / 4096);
+      return a.str() == b.str();
+    case Basic::kOther:
+      break;
   }
   if (!a.has_value() || !b.has_value()) {
     return a.has_value() == b.has_value();
@@ -73,11 +84,16 @@ bool less(Evaluator& in, const Value& a, const Value& b) {
     return false;
   }
   switch (kind) {
-    case Basic::kInt: return a.integer < b.integer;
-    case Basic::kFloat: return a.real < b.real;
-    case Basic::kText: in.step(a.text.size / 4096); return a.str() < b.str();
+    case Basic::kInt:
+      return a.integer < b.integer;
+    case Basic::kFloat:
+      return a.real < b.real;
+    case Basic::kText:
+      in.step(a.text.size / 4096);
+      return a.str() < b.str();
     case Basic::kBool:
-    case Basic::kOther: break;
+    case Basic::kOther:
+      break;
   }
   in.fail("error calling lt: invalid type for comparison");
   return false;
@@ -96,7 +112,9 @@ Value call_eq(Evaluator& in, const Args& args) {
 }
 Value call_ne(Evaluator& in, const Args& args) { return Value::of_bool(!equals(in, args[0], args[1])); }
 Value call_lt(Evaluator& in, const Args& args) { return Value::of_bool(less(in, args[0], args[1])); }
-bool less_or_equal(Evaluator& in, const Value& a, const Value& b) { return less(in, a, b) || (in.ok() && equals(in, a, b)); }
+bool less_or_equal(Evaluator& in, const Value& a, const Value& b) {
+  return less(in, a, b) || (in.ok() && equals(in, a, b));
+}
 Value call_le(Evaluator& in, const Args& args) { return Value::of_bool(less_or_equal(in, args[0], args[1])); }
 Value call_gt(Evaluator& in, const Args& args) { return Value::of_bool(!less_or_equal(in, args[0], args[1])); }
 Value call_ge(Evaluator& in, const Args& args) { return Value::of_bool(!less(in, args[0], args[1])); }
@@ -104,15 +122,20 @@ Value call_not(Evaluator& /*in*/, const Args& args) { return Value::of_bool(!is_
 
 Value call_len(Evaluator& in, const Args& args) {
   switch (args[0].kind) {
-    case Kind::kText: return Value::of_int(static_cast<int64_t>(args[0].text.size));
-    case Kind::kList: return Value::of_int(static_cast<int64_t>(args[0].list->items.size()));
-    case Kind::kMap: return Value::of_int(static_cast<int64_t>(args[0].map->entries.size()));
+    case Kind::kText:
+      return Value::of_int(static_cast<int64_t>(args[0].text.size));
+    case Kind::kList:
+      return Value::of_int(static_cast<int64_t>(args[0].list->items.size()));
+    case Kind::kMap:
+      return Value::of_int(static_cast<int64_t>(args[0].map->entries.size()));
     case Kind::kInvalid:
-    case Kind::kNil: return in.fail("error calling len: len of nil pointer");
+    case Kind::kNil:
+      return in.fail("error calling len: len of nil pointer");
     case Kind::kBool:
     case Kind::kInt:
     case Kind::kFloat:
-    case Kind::kRecord: break;
+    case Kind::kRecord:
+      break;
   }
   return in.fail("error calling len: len of type " + type_name(args[0]));
 }
@@ -152,7 +175,8 @@ Value call_index(Evaluator& in, const Args& args) {
         if (at == size) {
           return in.fail("error calling index: reflect: slice index out of range");
         }
-        item = item.kind == Kind::kText ? Value::of_int(static_cast<unsigned char>(item.text.data[at])) : item.list->items[at];
+        item = item.kind == Kind::kText ? Value::of_int(static_cast<unsigned char>(item.text.data[at]))
+                                        : item.list->items[at];
         break;
       }
       case Kind::kMap: {
@@ -164,11 +188,13 @@ Value call_index(Evaluator& in, const Args& args) {
         break;
       }
       case Kind::kInvalid:
-      case Kind::kNil: return in.fail("error calling index: index of nil pointer");
+      case Kind::kNil:
+        return in.fail("error calling index: index of nil pointer");
       case Kind::kBool:
       case Kind::kInt:
       case Kind::kFloat:
-      case Kind::kRecord: return in.fail("error calling index: can't index item of type " + type_name(item));
+      case Kind::kRecord:
+        return in.fail("error calling index: can't index item of type " + type_name(item));
     }
   }
   return item;
@@ -240,13 +266,26 @@ Value call_html(Evaluator& in, const Args& args) {
   std::string out;
   for (char c : joined(args)) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&#34;"; break;
-      case '\'': out += "&#39;"; break;
-      case '\0': out += "\xEF\xBF\xBD"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '\0':
+        out += "\xEF\xBF\xBD";
+        break;
+      default:
+        out += c;
     }
   }
   return in.text(std::move(out));
@@ -278,7 +317,8 @@ Value call_urlquery(Evaluator& in, const Args& args) {
   std::string out;
   for (char c : joined(args)) {
     auto byte = static_cast<unsigned char>(c);
-    bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+    bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                c == '.' || c == '~';
     if (keep) {
       out += c;
     } else if (c == ' ') {
@@ -329,7 +369,7 @@ constexpr Function kFunctions[] = {
 
 std::string_view typescript_word(std::string_view type) {
   static constexpr std::pair<std::string_view, std::string_view> kWords[] = {
-      {"string", "string"},  {"number", "number"}, {"integer", "number"},
+      {"string", "string"},   {"number", "number"}, {"integer", "number"},
       {"boolean", "boolean"}, {"array", "any[]"},   {"object", "Record<string, any>"},
       {"null", "null"},
   };
@@ -344,7 +384,8 @@ std::string_view typescript_word(std::string_view type) {
 }  // namespace
 
 const Function* find_function(std::string_view name) {
-  const auto* found = std::find_if(std::begin(kFunctions), std::end(kFunctions), [&](const Function& f) { return f.name == name; });
+  const auto* found =
+      std::find_if(std::begin(kFunctions), std::end(kFunctions), [&](const Function& f) { return f.name == name; });
   return found == std::end(kFunctions) ? nullptr : found;
 }
 

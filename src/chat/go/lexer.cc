@@ -10,7 +10,7 @@ namespace da::chat::go {
 namespace {
 
 constexpr std::string_view kSpaces = " \t\r\n";
-constexpr std::array<std::string_view, 10> kKeywords = {"block", "break", "continue", "define", "else",
+constexpr std::array<std::string_view, 10> kKeywords = {"block", "break", "continue", "define",   "else",
                                                         "end",   "if",    "range",    "template", "with"};
 
 bool is_space(char c) { return c != '\0' && kSpaces.find(c) != std::string_view::npos; }
@@ -30,7 +30,9 @@ class Lexer {
   bool starts(size_t position, std::string_view text) const { return source_.substr(position, text.size()) == text; }
   bool trims_right(size_t position) const { return is_space(at(position)) && at(position + 1) == '-'; }
   // The end of an action stands here: "}}", or a space and "-}}".
-  bool at_right(size_t position) const { return starts(position, "}}") || (trims_right(position) && starts(position + 2, "}}")); }
+  bool at_right(size_t position) const {
+    return starts(position, "}}") || (trims_right(position) && starts(position + 2, "}}"));
+  }
   void push(TokenType type, std::string text = {});
   void advance_to(size_t position);
   void close_action();
@@ -72,12 +74,14 @@ bool Lexer::is_word(size_t position, size_t& length) const {
   }
   utf8::Decoded decoded = utf8::decode_one(source_.substr(position));
   length = decoded.length;
-  return decoded.valid && (decoded.code_point == '_' || unicode::is_alpha(decoded.code_point) || unicode::is_decimal(decoded.code_point));
+  return decoded.valid && (decoded.code_point == '_' || unicode::is_alpha(decoded.code_point) ||
+                           unicode::is_decimal(decoded.code_point));
 }
 
 bool Lexer::at_terminator(size_t position) const {
   char c = at(position);
-  return position >= source_.size() || is_space(c) || std::string_view(".,|:()").find(c) != std::string_view::npos || at_right(position);
+  return position >= source_.size() || is_space(c) || std::string_view(".,|:()").find(c) != std::string_view::npos ||
+         at_right(position);
 }
 
 // Behind "{{" (and its trim marker): a comment ends the action at once.
@@ -232,7 +236,9 @@ Status Lexer::lex_quoted(char quote) {
     p += quote != '`' && source_[p] == '\\' ? 2 : 1;
   }
   if (p >= source_.size()) {
-    return fail(quote == '\'' ? "unterminated character constant" : quote == '`' ? "unterminated raw quoted string" : "unterminated quoted string");
+    return fail(quote == '\''  ? "unterminated character constant"
+                : quote == '`' ? "unterminated raw quoted string"
+                               : "unterminated quoted string");
   }
   std::string_view body = source_.substr(position_ + 1, p - position_ - 1);
   std::string text(body);
@@ -289,7 +295,10 @@ Status Lexer::lex_inside() {
       }
       parens_ += c == '(' ? 1 : 0;
       parens_ -= c == ')' ? 1 : 0;
-      push(c == '=' ? TokenType::kAssign : c == '|' ? TokenType::kPipe : c == '(' ? TokenType::kLeftParen : TokenType::kRightParen);
+      push(c == '='   ? TokenType::kAssign
+           : c == '|' ? TokenType::kPipe
+           : c == '(' ? TokenType::kLeftParen
+                      : TokenType::kRightParen);
       advance_to(position_ + 1);
     } else if (c > 0x20 && c < 0x7F && c != ':') {
       push(TokenType::kOther, std::string(1, c));

@@ -10,8 +10,26 @@
 namespace da::chat::go {
 
 enum class TokenType : uint8_t {
-  kText, kLeft, kRight, kSpace, kIdentifier, kKeyword, kBool, kField, kVariable, kDot, kNumber, kCharacter, kString,
-  kAssign, kDeclare, kPipe, kLeftParen, kRightParen, kOther, kEnd,
+  kText,
+  kLeft,
+  kRight,
+  kSpace,
+  kIdentifier,
+  kKeyword,
+  kBool,
+  kField,
+  kVariable,
+  kDot,
+  kNumber,
+  kCharacter,
+  kString,
+  kAssign,
+  kDeclare,
+  kPipe,
+  kLeftParen,
+  kRightParen,
+  kOther,
+  kEnd,
 };
 
 struct Token {

@@ -31,11 +31,14 @@ class Parser {
   bool ok() const { return status_.is_ok(); }
   void fail(std::string message) {
     if (ok()) {
-      status_ = Status(ErrorCode::kCorruptData, "template line " + std::to_string(current().line) + ": " + std::move(message));
+      status_ = Status(ErrorCode::kCorruptData,
+                       "template line " + std::to_string(current().line) + ": " + std::move(message));
     }
   }
   void unexpected(std::string_view context);
-  bool is_keyword(std::string_view word) const { return current().type == TokenType::kKeyword && current().text == word; }
+  bool is_keyword(std::string_view word) const {
+    return current().type == TokenType::kKeyword && current().text == word;
+  }
   void expect_right(std::string_view context);
   std::string expect_string(std::string_view context);
   NodePtr node(NodeType type) const;
@@ -74,7 +77,8 @@ const Token& Parser::skip_space() {
 
 void Parser::unexpected(std::string_view context) {
   const Token& token = current();
-  fail("unexpected " + (token.type == TokenType::kEnd ? "EOF" : "\"" + token.text.substr(0, 40) + "\"") + " in " + std::string(context));
+  fail("unexpected " + (token.type == TokenType::kEnd ? "EOF" : "\"" + token.text.substr(0, 40) + "\"") + " in " +
+       std::string(context));
 }
 
 void Parser::expect_right(std::string_view context) {
@@ -328,13 +332,8 @@ void Parser::parse_declarations(Node& pipe, std::string_view context) {
       fail("range can only initialize variables");
     }
   }
-  for (const std::string& name : pipe.names) {
-    if (!pipe.assigns) {
-      variables_.push_back(name);
-    } else if (std::find(variables_.begin(), variables_.end(), name) == variables_.end()) {
-      fail("undefined variable \"" + name + "\"");
-    }
-  }
+  // Assigning to an unknown variable is an error of execution, as in Go.
+  variables_.insert(variables_.end(), pipe.names.begin(), pipe.names.end());
 }
 
 NodePtr Parser::parse_pipeline(std::string_view context, TokenType end) {
@@ -359,8 +358,11 @@ NodePtr Parser::parse_pipeline(std::string_view context, TokenType end) {
       case TokenType::kNumber:
       case TokenType::kCharacter:
       case TokenType::kString:
-      case TokenType::kLeftParen: pipe->children.push_back(parse_command()); break;
-      default: unexpected(context);
+      case TokenType::kLeftParen:
+        pipe->children.push_back(parse_command());
+        break;
+      default:
+        unexpected(context);
     }
   }
   --paren_depth_;
@@ -394,10 +396,7 @@ NodePtr Parser::parse_command() {
       continue;
     }
     if (type == TokenType::kPipe) {
-      next();
-      if (skip_space().type == TokenType::kRight || current().type == TokenType::kRightParen) {
-        fail("missing value for command");
-      }
+      next();  // a pipe at the end is allowed, as in Go
     } else if (type != TokenType::kRight && type != TokenType::kRightParen) {
       unexpected("operand");
     }
@@ -448,7 +447,9 @@ NodePtr Parser::parse_term() {
       result = node(NodeType::kIdentifier);
       result->text = token.text;
       break;
-    case TokenType::kDot: result = node(NodeType::kDot); break;
+    case TokenType::kDot:
+      result = node(NodeType::kDot);
+      break;
     case TokenType::kVariable:
       if (std::find(variables_.begin(), variables_.end(), token.text) == variables_.end()) {
         fail("undefined variable \"" + token.text + "\"");
@@ -469,7 +470,9 @@ NodePtr Parser::parse_term() {
       result = node(NodeType::kConstant);
       result->constant = Value::of_int(utf8::decode_one(token.text).code_point);
       break;
-    case TokenType::kNumber: result = parse_number(token); break;
+    case TokenType::kNumber:
+      result = parse_number(token);
+      break;
     case TokenType::kString:
       result = node(NodeType::kConstant);
       result->text = token.text;
@@ -478,7 +481,8 @@ NodePtr Parser::parse_term() {
     case TokenType::kLeftParen:
       next();
       return parse_pipeline("parenthesized pipeline", TokenType::kRightParen);
-    default: return nullptr;
+    default:
+      return nullptr;
   }
   next();
   return result;
@@ -511,11 +515,14 @@ NodePtr Parser::parse_number(const Token& token) {
   uint64_t magnitude = 0;
   auto [end, error] = std::from_chars(digits.data() + prefix, digits.data() + digits.size(), magnitude, base);
   if (error == std::errc::result_out_of_range || magnitude > (uint64_t{1} << 63) - (negative ? 0 : 1)) {
-    fail("number overflows int");
+    result->text = token.text + " overflows int";  // an error once it is evaluated
+    result->constant = Value();
   } else if (error != std::errc() || end != digits.data() + digits.size()) {
     fail("illegal number syntax");
   }
-  result->constant = Value::of_int(static_cast<int64_t>(negative ? 0 - magnitude : magnitude));
+  if (result->text.empty()) {
+    result->constant = Value::of_int(static_cast<int64_t>(negative ? 0 - magnitude : magnitude));
+  }
   return result;
 }
 

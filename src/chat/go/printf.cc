@@ -16,6 +16,7 @@ constexpr int kMaxWidth = 1'000'000;  // fmt's own limit for widths and precisio
 struct Verb {
   char32_t letter = 'v';
   bool plus = false;
+  bool names = false;  // %+v
   bool minus = false;
   bool sharp = false;
   bool space = false;
@@ -24,7 +25,7 @@ struct Verb {
   int precision = -1;
 };
 
-void append_quoted(std::string& out, std::string_view text, char quote) {
+void append_quoted(std::string& out, std::string_view text, char quote, bool ascii = false) {
   char buffer[16];
   out += quote;
   while (!text.empty()) {
@@ -46,10 +47,14 @@ void append_quoted(std::string& out, std::string_view text, char quote) {
     } else if (known != std::string_view::npos) {
       out += '\\';
       out += kTo[known];
-    } else if (unicode::is_printable(c)) {
+    } else if (unicode::is_printable(c) && (c < 0x80 || !ascii)) {
       out += bytes;
     } else {
-      std::snprintf(buffer, sizeof(buffer), c < 0x80 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", static_cast<unsigned>(c));
+      std::snprintf(buffer, sizeof(buffer),
+                    c < 0x80      ? "\\x%02x"
+                    : c < 0x10000 ? "\\u%04x"
+                                  : "\\U%08x",
+                    static_cast<unsigned>(c));
       out += buffer;
     }
   }
@@ -152,15 +157,24 @@ bool Printer::read_star(int& out) {
 void Printer::read_flags(Verb& verb) {
   for (;; ++position_) {
     switch (peek()) {
-      case '+': verb.plus = true; continue;
+      case '+':
+        verb.plus = true;
+        continue;
       case '-':
         verb.minus = true;
         verb.zero = false;
         continue;
-      case '#': verb.sharp = true; continue;
-      case ' ': verb.space = true; continue;
-      case '0': verb.zero = !verb.minus; continue;
-      default: return;
+      case '#':
+        verb.sharp = true;
+        continue;
+      case ' ':
+        verb.space = true;
+        continue;
+      case '0':
+        verb.zero = !verb.minus;
+        continue;
+      default:
+        return;
     }
   }
 }
@@ -260,7 +274,7 @@ void Printer::write(const Verb& verb, const Value& value, int depth) {
     return;
   }
   if (!value.has_value()) {
-    if (verb.letter == 'v') {
+    if (verb.letter == 'v' || depth > 0) {
       append_padded(out_, "<nil>", verb, false);
     } else {
       bad_verb(verb, value);
@@ -271,7 +285,16 @@ void Printer::write(const Verb& verb, const Value& value, int depth) {
     write_go_syntax(value);
     return;
   }
-  bool texts = verb.letter == 'v' || verb.letter == 's' || verb.letter == 'q' || verb.letter == 'x' || verb.letter == 'X';
+  if (verb.letter == 'v' && verb.plus && !verb.names) {
+    // %+v names the fields of structs; it is no sign.
+    Verb named = verb;
+    named.plus = false;
+    named.names = true;
+    write(named, value, depth);
+    return;
+  }
+  bool texts =
+      verb.letter == 'v' || verb.letter == 's' || verb.letter == 'q' || verb.letter == 'x' || verb.letter == 'X';
   if (is_stringer(value) && texts) {
     write_text(verb, stringer_text(value));
     return;
@@ -307,9 +330,12 @@ void Printer::write(const Verb& verb, const Value& value, int depth) {
       return;
     case Kind::kList:
     case Kind::kMap:
-    case Kind::kRecord: write_list(verb, value, depth); return;
+    case Kind::kRecord:
+      write_list(verb, value, depth);
+      return;
     case Kind::kInvalid:
-    case Kind::kNil: return;
+    case Kind::kNil:
+      return;
   }
 }
 
@@ -343,7 +369,7 @@ void Printer::write_list(const Verb& verb, const Value& value, int depth) {
     out_ += '{';
     for (size_t i = 0; i < value.record->fields.size(); ++i) {
       separate();
-      if (verb.plus) {
+      if (verb.names) {
         out_ += value.record->type->fields[i].name;
         out_ += ':';
       }
@@ -360,7 +386,7 @@ void Printer::write_integer(const Verb& verb, int64_t value) {
     utf8::append(text, code_point);
     if (verb.letter == 'q') {
       std::string quoted;
-      append_quoted(quoted, text, '\'');
+      append_quoted(quoted, text, '\'', verb.plus);
       text = quoted;
     }
     append_padded(out_, text, verb, verb.zero);
@@ -368,7 +394,8 @@ void Printer::write_integer(const Verb& verb, int64_t value) {
   }
   if (verb.letter == 'U') {
     char buffer[32];
-    std::snprintf(buffer, sizeof(buffer), "U+%0*llX", std::clamp(verb.precision, 4, 20), static_cast<unsigned long long>(value));
+    std::snprintf(buffer, sizeof(buffer), "U+%0*llX", std::clamp(verb.precision, 4, 20),
+                  static_cast<unsigned long long>(value));
     text = buffer;
     if (verb.sharp && unicode::is_printable(code_point)) {
       text += " '";
@@ -378,7 +405,10 @@ void Printer::write_integer(const Verb& verb, int64_t value) {
     append_padded(out_, text, verb, false);
     return;
   }
-  unsigned base = verb.letter == 'b' ? 2 : verb.letter == 'o' || verb.letter == 'O' ? 8 : verb.letter == 'x' || verb.letter == 'X' ? 16 : 10;
+  unsigned base = verb.letter == 'b'                         ? 2
+                  : verb.letter == 'o' || verb.letter == 'O' ? 8
+                  : verb.letter == 'x' || verb.letter == 'X' ? 16
+                                                             : 10;
   const char* alphabet = verb.letter == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
   auto magnitude = value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
   if (verb.precision == 0 && value == 0) {
@@ -398,7 +428,11 @@ void Printer::write_integer(const Verb& verb, int64_t value) {
     text.insert(0, static_cast<size_t>(digits) - text.size(), '0');
   }
   if (verb.sharp || verb.letter == 'O') {
-    text.insert(0, verb.letter == 'O' ? "0o" : base == 2 ? "0b" : base == 8 ? "0" : base == 16 ? (verb.letter == 'X' ? "0X" : "0x") : "");
+    text.insert(0, verb.letter == 'O' ? "0o"
+                   : base == 2        ? "0b"
+                   : base == 8        ? "0"
+                   : base == 16       ? (verb.letter == 'X' ? "0X" : "0x")
+                                      : "");
   }
   text.insert(0, value < 0 ? "-" : verb.plus ? "+" : verb.space ? " " : "");
   append_padded(out_, text, verb, false);
@@ -443,11 +477,12 @@ void Printer::write_text(const Verb& verb, std::string_view text) {
   std::string shown;
   if (verb.letter == 'q') {
     bool raw = verb.sharp && text.find_first_of("`\r") == std::string_view::npos &&
-               std::all_of(text.begin(), text.end(), [](char c) { return c == '\t' || static_cast<unsigned char>(c) >= 0x20; });
+               std::all_of(text.begin(), text.end(),
+                           [](char c) { return c == '\t' || static_cast<unsigned char>(c) >= 0x20; });
     if (raw) {
       shown = "`" + std::string(text) + "`";
     } else {
-      append_quoted(shown, text, '"');
+      append_quoted(shown, text, '"', verb.plus);
     }
     text = shown;
   } else if (verb.letter == 'x' || verb.letter == 'X') {
@@ -469,7 +504,9 @@ void Printer::write_text(const Verb& verb, std::string_view text) {
 
 void Printer::write_go_syntax(const Value& value) {
   switch (value.kind) {
-    case Kind::kText: append_quoted(out_, value.str(), '"'); return;
+    case Kind::kText:
+      append_quoted(out_, value.str(), '"');
+      return;
     case Kind::kList: {
       out_ += type_name(value) + "{";
       bool first = true;
@@ -495,11 +532,15 @@ void Printer::write_go_syntax(const Value& value) {
       return;
     }
     case Kind::kInvalid:
-    case Kind::kNil: out_ += "interface {}(nil)"; return;
+    case Kind::kNil:
+      out_ += "interface {}(nil)";
+      return;
     case Kind::kBool:
     case Kind::kInt:
     case Kind::kFloat:
-    case Kind::kRecord: append_printed(out_, value); return;
+    case Kind::kRecord:
+      append_printed(out_, value);
+      return;
   }
 }
 

@@ -12,14 +12,22 @@ namespace {
 bool is_empty(const Value& value) {
   switch (value.kind) {
     case Kind::kInvalid:
-    case Kind::kNil: return true;
-    case Kind::kBool: return !value.boolean;
-    case Kind::kInt: return value.integer == 0;
-    case Kind::kFloat: return value.real == 0;
-    case Kind::kText: return value.text.size == 0;
-    case Kind::kList: return value.list->items.empty();
-    case Kind::kMap: return value.map->entries.empty();
-    case Kind::kRecord: return false;
+    case Kind::kNil:
+      return true;
+    case Kind::kBool:
+      return !value.boolean;
+    case Kind::kInt:
+      return value.integer == 0;
+    case Kind::kFloat:
+      return value.real == 0;
+    case Kind::kText:
+      return value.text.size == 0;
+    case Kind::kList:
+      return value.list->items.empty();
+    case Kind::kMap:
+      return value.map->entries.empty();
+    case Kind::kRecord:
+      return false;
   }
   return false;
 }
@@ -55,14 +63,22 @@ void append_json_text(std::string& out, std::string_view text) {
 std::string type_name(const Value& value) {
   switch (value.kind) {
     case Kind::kInvalid:
-    case Kind::kNil: return "<nil>";
-    case Kind::kBool: return "bool";
-    case Kind::kInt: return "int";
-    case Kind::kFloat: return "float64";
-    case Kind::kText: return "string";
-    case Kind::kList: return value.list->type;
-    case Kind::kMap: return "map[string]interface {}";
-    case Kind::kRecord: return value.record->type->name;
+    case Kind::kNil:
+      return "<nil>";
+    case Kind::kBool:
+      return "bool";
+    case Kind::kInt:
+      return "int";
+    case Kind::kFloat:
+      return "float64";
+    case Kind::kText:
+      return "string";
+    case Kind::kList:
+      return value.list->type;
+    case Kind::kMap:
+      return "map[string]interface {}";
+    case Kind::kRecord:
+      return value.record->type->name;
   }
   return "";
 }
@@ -71,15 +87,19 @@ bool is_true(const Value& value) { return !is_empty(value); }
 
 bool is_stringer(const Value& value) {
   switch (value.kind) {
-    case Kind::kList: return value.list->shape != Shape::kPlain;
-    case Kind::kMap: return value.map->shape != Shape::kPlain;
-    case Kind::kRecord: return value.record->type->prints_json;
+    case Kind::kList:
+      return value.list->shape != Shape::kPlain;
+    case Kind::kMap:
+      return value.map->shape != Shape::kPlain;
+    case Kind::kRecord:
+      return value.record->type->prints_json;
     case Kind::kInvalid:
     case Kind::kNil:
     case Kind::kBool:
     case Kind::kInt:
     case Kind::kFloat:
-    case Kind::kText: return false;
+    case Kind::kText:
+      return false;
   }
   return false;
 }
@@ -112,11 +132,21 @@ void append_printed(std::string& out, const Value& value, bool top_level) {
   }
   switch (value.kind) {
     case Kind::kInvalid:
-    case Kind::kNil: out += top_level ? "<no value>" : "<nil>"; return;
-    case Kind::kBool: out += value.boolean ? "true" : "false"; return;
-    case Kind::kInt: out += std::to_string(value.integer); return;
-    case Kind::kFloat: out += go_float(value.real); return;
-    case Kind::kText: out += value.str(); return;
+    case Kind::kNil:
+      out += top_level ? "<no value>" : "<nil>";
+      return;
+    case Kind::kBool:
+      out += value.boolean ? "true" : "false";
+      return;
+    case Kind::kInt:
+      out += std::to_string(value.integer);
+      return;
+    case Kind::kFloat:
+      out += go_float(value.real);
+      return;
+    case Kind::kText:
+      out += value.str();
+      return;
     case Kind::kList: {
       out += '[';
       bool first = true;
@@ -158,11 +188,21 @@ void append_printed(std::string& out, const Value& value, bool top_level) {
 void append_json(std::string& out, const Value& value) {
   switch (value.kind) {
     case Kind::kInvalid:
-    case Kind::kNil: out += "null"; return;
-    case Kind::kBool: out += value.boolean ? "true" : "false"; return;
-    case Kind::kInt: out += std::to_string(value.integer); return;
-    case Kind::kFloat: out += std::isfinite(value.real) ? go_json_float(value.real) : "null"; return;
-    case Kind::kText: append_json_text(out, value.str()); return;
+    case Kind::kNil:
+      out += "null";
+      return;
+    case Kind::kBool:
+      out += value.boolean ? "true" : "false";
+      return;
+    case Kind::kInt:
+      out += std::to_string(value.integer);
+      return;
+    case Kind::kFloat:
+      out += std::isfinite(value.real) ? go_json_float(value.real) : "null";
+      return;
+    case Kind::kText:
+      append_json_text(out, value.str());
+      return;
     case Kind::kList: {
       const List& list = *value.list;
       if (list.shape == Shape::kPropertyType && list.items.size() == 1) {

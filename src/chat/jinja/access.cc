@@ -30,9 +30,12 @@ static std::optional<Value> find_attribute(Interpreter& in, const Value& owner, 
     if (name == "name") {
       return Value::of_text(callable.name);
     }
-    if (callable.type == CallableType::kMacro && (name == "catch_kwargs" || name == "catch_varargs" || name == "caller")) {
+    if (callable.type == CallableType::kMacro &&
+        (name == "catch_kwargs" || name == "catch_varargs" || name == "caller")) {
       const Statement& macro = *callable.definition;
-      return Value::of_bool(name == "caller" ? macro.uses_caller : name == "catch_kwargs" ? macro.uses_kwargs : macro.uses_varargs);
+      return Value::of_bool(name == "caller"         ? macro.uses_caller
+                            : name == "catch_kwargs" ? macro.uses_kwargs
+                                                     : macro.uses_varargs);
     }
     if (callable.type == CallableType::kMacro && name == "arguments") {
       std::vector<Value> names;
@@ -135,13 +138,14 @@ Value Interpreter::slice(const Value& value, const Value& start, const Value& st
   if (value.is_undefined()) {
     return fail_undefined(value);
   }
-  bool sequence = value.kind == Kind::kSeq && (value.seq()->type == SeqType::kList || value.seq()->type == SeqType::kTuple ||
-                                               value.seq()->type == SeqType::kRange);
+  bool sequence =
+      value.kind == Kind::kSeq && (value.seq()->type == SeqType::kList || value.seq()->type == SeqType::kTuple ||
+                                   value.seq()->type == SeqType::kRange);
   for (const Value* part : {&start, &stop, &step_value}) {
     sequence = sequence && (part->is_none() || part->is_integral());
   }
-  if (!sequence && !(value.is_string() && (start.is_none() || start.is_integral()) && (stop.is_none() || stop.is_integral()) &&
-                     (step_value.is_none() || step_value.is_integral()))) {
+  if (!sequence && !(value.is_string() && (start.is_none() || start.is_integral()) &&
+                     (stop.is_none() || stop.is_integral()) && (step_value.is_none() || step_value.is_integral()))) {
     return missing_attribute(value, "slice");
   }
   std::vector<size_t> offsets;

@@ -19,29 +19,45 @@ using Block = std::vector<StatementPtr>;
 using NameId = uint32_t;
 
 enum class Op : uint8_t {
-  kConstant,     // constant
-  kName,         // name
+  kConstant,      // constant
+  kName,          // name
   kNamespaceRef,  // name.text, only as the target of set
-  kList,         // items
-  kTuple,        // items
-  kDict,         // items: key, value, key, value…
-  kAttribute,    // items[0].text
-  kItem,         // items[0][items[1]]
-  kSlice,        // items[0][items[1]:items[2]:items[3]], absent parts null
-  kCall,         // items[0](call arguments)
-  kFilter,       // items[0]|text(call arguments); items[0] is null inside a filter block
-  kTest,         // items[0] is text(call arguments)
-  kNot, kNegate, kPlus,
-  kAnd, kOr,
-  kConcat,     // items joined as text
+  kList,          // items
+  kTuple,         // items
+  kDict,          // items: key, value, key, value…
+  kAttribute,     // items[0].text
+  kItem,          // items[0][items[1]]
+  kSlice,         // items[0][items[1]:items[2]:items[3]], absent parts null
+  kCall,          // items[0](call arguments)
+  kFilter,        // items[0]|text(call arguments); items[0] is null inside a filter block
+  kTest,          // items[0] is text(call arguments)
+  kNot,
+  kNegate,
+  kPlus,
+  kAnd,
+  kOr,
+  kConcat,      // items joined as text
   kArithmetic,  // items[0] text[0] items[1] text[1] items[2]…, left to right
-  kCompare,    // the same for comparisons, chained
-  kCondition,  // items: test, then, else (null when absent)
+  kCompare,     // the same for comparisons, chained
+  kCondition,   // items: test, then, else (null when absent)
 };
 
 enum class Binary : uint8_t {
-  kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kModulo, kPower,
-  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kFloorDivide,
+  kModulo,
+  kPower,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kIn,
+  kNotIn,
 };
 
 struct CallArguments {
@@ -65,22 +81,22 @@ struct Expression {
 };
 
 enum class Verb : uint8_t {
-  kText,           // text
-  kPrint,          // value
-  kIf,             // branches
-  kFor,            // target, value, filter, body, otherwise, recursive
-  kSet,            // target, value
-  kSetBlock,       // target, filter chain in value (may be null), body
-  kMacro,          // name, parameters, defaults, body
-  kCallBlock,      // value is the call; parameters, defaults, body
-  kFilterBlock,    // value is the filter chain, body
-  kWith,           // targets, values, body
-  kBlock,          // text, body
-  kScope,          // body in a scope of its own
-  kAutoescape,     // value, body
+  kText,         // text
+  kPrint,        // value
+  kIf,           // branches
+  kFor,          // target, value, filter, body, otherwise, recursive
+  kSet,          // target, value
+  kSetBlock,     // target, filter chain in value (may be null), body
+  kMacro,        // name, parameters, defaults, body
+  kCallBlock,    // value is the call; parameters, defaults, body
+  kFilterBlock,  // value is the filter chain, body
+  kWith,         // targets, values, body
+  kBlock,        // text, body
+  kScope,        // body in a scope of its own
+  kAutoescape,   // value, body
   kBreak,
   kContinue,
-  kNoLoader,       // extends, include, import: there is nothing to load from
+  kNoLoader,  // extends, include, import: there is nothing to load from
 };
 
 struct Statement {

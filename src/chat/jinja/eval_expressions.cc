@@ -49,12 +49,17 @@ Value Interpreter::lookup(NameId name) {
 Value Interpreter::eval_node(const Expression& node) {
   const auto& items = node.items;
   switch (node.op) {
-    case Op::kConstant: return node.constant;
+    case Op::kConstant:
+      return node.constant;
     case Op::kName:
-    case Op::kNamespaceRef: return lookup(node.name);
-    case Op::kList: return eval_list(node, SeqType::kList);
-    case Op::kTuple: return eval_list(node, SeqType::kTuple);
-    case Op::kDict: return eval_dict(node);
+    case Op::kNamespaceRef:
+      return lookup(node.name);
+    case Op::kList:
+      return eval_list(node, SeqType::kList);
+    case Op::kTuple:
+      return eval_list(node, SeqType::kTuple);
+    case Op::kDict:
+      return eval_dict(node);
     case Op::kAttribute: {
       Value owner = eval(*items[0]);
       return ok() ? attribute(owner, node.text) : Value();
@@ -72,13 +77,15 @@ Value Interpreter::eval_node(const Expression& node) {
       }
       return ok() ? slice(owner, parts[0], parts[1], parts[2]) : Value();
     }
-    case Op::kCall: return eval_call(node);
+    case Op::kCall:
+      return eval_call(node);
     case Op::kFilter:
     case Op::kTest: {
       Value self = eval(*items[0]);
       return ok() ? eval_native(node, self) : Value();
     }
-    case Op::kNot: return Value::of_bool(!truthy(eval(*items[0])));
+    case Op::kNot:
+      return Value::of_bool(!truthy(eval(*items[0])));
     case Op::kNegate:
     case Op::kPlus: {
       Value value = eval(*items[0]);
@@ -104,7 +111,8 @@ Value Interpreter::eval_node(const Expression& node) {
       }
       return value;
     }
-    case Op::kConcat: return eval_concat(node);
+    case Op::kConcat:
+      return eval_concat(node);
     case Op::kArithmetic: {
       Value value = eval(*items[0]);
       for (size_t i = 0; i < node.operators.size() && ok(); ++i) {
@@ -115,7 +123,8 @@ Value Interpreter::eval_node(const Expression& node) {
       }
       return value;
     }
-    case Op::kCompare: return eval_compare(node);
+    case Op::kCompare:
+      return eval_compare(node);
     case Op::kCondition:
       if (truthy(eval(*items[0]))) {
         return eval(*items[1]);
@@ -123,7 +132,8 @@ Value Interpreter::eval_node(const Expression& node) {
       if (items[2] != nullptr) {
         return eval(*items[2]);
       }
-      return Value::undefined(Missing::kHint, "the inline if-expression evaluated to false and no else section was defined");
+      return Value::undefined(Missing::kHint,
+                              "the inline if-expression evaluated to false and no else section was defined");
   }
   return {};
 }

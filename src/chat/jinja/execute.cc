@@ -60,7 +60,9 @@ Interpreter::Flow Interpreter::exec(const Statement& node) {
   }
   line_ = node.line;
   switch (node.verb) {
-    case Verb::kText: write(node.text); break;
+    case Verb::kText:
+      write(node.text);
+      break;
     case Verb::kPrint: {
       Value value = eval(*node.value);
       if (ok()) {
@@ -68,7 +70,8 @@ Interpreter::Flow Interpreter::exec(const Statement& node) {
       }
       break;
     }
-    case Verb::kIf: return exec_if(node);
+    case Verb::kIf:
+      return exec_if(node);
     case Verb::kFor: {
       Value iterable = eval(*node.value);
       if (ok()) {
@@ -83,13 +86,24 @@ Interpreter::Flow Interpreter::exec(const Statement& node) {
       }
       break;
     }
-    case Verb::kSetBlock: exec_set_block(node); break;
-    case Verb::kMacro: exec_macro(node); break;
-    case Verb::kCallBlock: exec_call_block(node); break;
+    case Verb::kSetBlock:
+      exec_set_block(node);
+      break;
+    case Verb::kMacro:
+      exec_macro(node);
+      break;
+    case Verb::kCallBlock:
+      exec_call_block(node);
+      break;
     case Verb::kFilterBlock:
-    case Verb::kScope: exec_scoped(node); break;
-    case Verb::kWith: return exec_with(node);
-    case Verb::kBlock: exec_block(node); break;
+    case Verb::kScope:
+      exec_scoped(node);
+      break;
+    case Verb::kWith:
+      return exec_with(node);
+    case Verb::kBlock:
+      exec_block(node);
+      break;
     case Verb::kAutoescape: {
       bool escape = truthy(eval(*node.value));
       bool outer = std::exchange(autoescape_, escape);
@@ -100,9 +114,13 @@ Interpreter::Flow Interpreter::exec(const Statement& node) {
       autoescape_ = outer;
       return flow;
     }
-    case Verb::kBreak: return Flow::kBreak;
-    case Verb::kContinue: return Flow::kContinue;
-    case Verb::kNoLoader: fail("no loader for this environment specified"); break;
+    case Verb::kBreak:
+      return Flow::kBreak;
+    case Verb::kContinue:
+      return Flow::kContinue;
+    case Verb::kNoLoader:
+      fail("no loader for this environment specified");
+      break;
   }
   return Flow::kNormal;
 }
@@ -146,7 +164,8 @@ bool Interpreter::assign(const Expression& target, const Value& value, Scope& sc
     return false;
   }
   if (parts.size() != target.items.size()) {
-    fail("cannot unpack " + std::to_string(parts.size()) + " values into " + std::to_string(target.items.size()) + " names");
+    fail("cannot unpack " + std::to_string(parts.size()) + " values into " + std::to_string(target.items.size()) +
+         " names");
     return false;
   }
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -278,7 +297,8 @@ Value Interpreter::call_macro(const Callable& macro, Arguments arguments) {
     return fail("maximum recursion depth exceeded", ErrorCode::kResourceExhausted);
   }
   auto take_named = [&](std::string_view name) -> std::optional<Value> {
-    auto found = std::find_if(arguments.named.begin(), arguments.named.end(), [&](const auto& entry) { return entry.first == name; });
+    auto found = std::find_if(arguments.named.begin(), arguments.named.end(),
+                              [&](const auto& entry) { return entry.first == name; });
     if (found == arguments.named.end()) {
       return std::nullopt;
     }
@@ -312,7 +332,8 @@ Value Interpreter::call_macro(const Callable& macro, Arguments arguments) {
     }
     set_in(*scope_, kwargs_name_, dict_value(named));
   } else if (!arguments.named.empty()) {
-    fail("macro '" + std::string(macro.name) + "' takes no keyword argument '" + std::string(arguments.named[0].first) + "'");
+    fail("macro '" + std::string(macro.name) + "' takes no keyword argument '" + std::string(arguments.named[0].first) +
+         "'");
   }
   if (node.uses_varargs && ok()) {
     std::vector<Value> rest;
@@ -321,7 +342,8 @@ Value Interpreter::call_macro(const Callable& macro, Arguments arguments) {
     }
     set_in(*scope_, varargs_name_, list(std::move(rest), SeqType::kTuple));
   } else if (arguments.positional.size() > node.parameters.size()) {
-    fail("macro '" + std::string(macro.name) + "' takes not more than " + std::to_string(node.parameters.size()) + " argument(s)");
+    fail("macro '" + std::string(macro.name) + "' takes not more than " + std::to_string(node.parameters.size()) +
+         " argument(s)");
   }
   std::string body;
   if (ok()) {
@@ -351,10 +373,14 @@ Value Interpreter::call(const Value& callee, Arguments arguments) {
   Callable& callable = *callee.callable();
   switch (callable.type) {
     case CallableType::kNative:
-    case CallableType::kMethod: return call_native(*callable.native, callable.self, std::move(arguments));
-    case CallableType::kMacro: return call_macro(callable, std::move(arguments));
-    case CallableType::kBlock: return render_block(*callable.definition, root_);
-    case CallableType::kCycler: return fail("'Cycler' object is not callable");
+    case CallableType::kMethod:
+      return call_native(*callable.native, callable.self, std::move(arguments));
+    case CallableType::kMacro:
+      return call_macro(callable, std::move(arguments));
+    case CallableType::kBlock:
+      return render_block(*callable.definition, root_);
+    case CallableType::kCycler:
+      return fail("'Cycler' object is not callable");
     case CallableType::kJoiner: {
       bool first = callable.position == 0;
       callable.position = 1;

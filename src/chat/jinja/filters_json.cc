@@ -44,13 +44,27 @@ void append_json_text(std::string& out, std::string_view text, bool ensure_ascii
     }
     text.remove_prefix(1);
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\f': out += "\\f"; break;
-      case '\b': out += "\\b"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20 || (ensure_ascii && c == 0x7F)) {
           std::snprintf(buffer, sizeof(buffer), "\\u%04x", static_cast<unsigned>(c));
@@ -73,11 +87,21 @@ class JsonWriter {
       return;
     }
     switch (value.kind) {
-      case Kind::kNone: out_ += "null"; return;
-      case Kind::kBool: out_ += value.boolean ? "true" : "false"; return;
-      case Kind::kInt: out_ += int_text(value.integer); return;
-      case Kind::kFloat: out_ += float_text(value.real); return;
-      case Kind::kString: append_json_text(out_, value.str(), style_.ensure_ascii); return;
+      case Kind::kNone:
+        out_ += "null";
+        return;
+      case Kind::kBool:
+        out_ += value.boolean ? "true" : "false";
+        return;
+      case Kind::kInt:
+        out_ += int_text(value.integer);
+        return;
+      case Kind::kFloat:
+        out_ += float_text(value.real);
+        return;
+      case Kind::kString:
+        append_json_text(out_, value.str(), style_.ensure_ascii);
+        return;
       case Kind::kSeq: {
         SeqType type = value.seq()->type;
         if (type != SeqType::kList && type != SeqType::kTuple && type != SeqType::kIterator) {
@@ -89,11 +113,14 @@ class JsonWriter {
         }
         return;
       }
-      case Kind::kDict: write_dict(*value.dict(), depth); return;
+      case Kind::kDict:
+        write_dict(*value.dict(), depth);
+        return;
       case Kind::kUndefined:
       case Kind::kNamespace:
       case Kind::kCallable:
-      case Kind::kLoop: break;
+      case Kind::kLoop:
+        break;
     }
     in_.fail("Object of type " + std::string(type_name(value)) + " is not JSON serializable");
   }
@@ -158,17 +185,28 @@ class JsonWriter {
 
   void write_key(const Value& key) {
     switch (key.kind) {
-      case Kind::kString: append_json_text(out_, key.str(), style_.ensure_ascii); return;
-      case Kind::kNone: out_ += "\"null\""; return;
-      case Kind::kBool: out_ += key.boolean ? "\"true\"" : "\"false\""; return;
-      case Kind::kInt: out_ += '"' + int_text(key.integer) + '"'; return;
-      case Kind::kFloat: out_ += '"' + float_text(key.real) + '"'; return;
+      case Kind::kString:
+        append_json_text(out_, key.str(), style_.ensure_ascii);
+        return;
+      case Kind::kNone:
+        out_ += "\"null\"";
+        return;
+      case Kind::kBool:
+        out_ += key.boolean ? "\"true\"" : "\"false\"";
+        return;
+      case Kind::kInt:
+        out_ += '"' + int_text(key.integer) + '"';
+        return;
+      case Kind::kFloat:
+        out_ += '"' + float_text(key.real) + '"';
+        return;
       case Kind::kUndefined:
       case Kind::kSeq:
       case Kind::kDict:
       case Kind::kNamespace:
       case Kind::kCallable:
-      case Kind::kLoop: break;
+      case Kind::kLoop:
+        break;
     }
     in_.fail("keys must be str, int, float, bool or None, not " + std::string(type_name(key)));
   }

@@ -14,12 +14,23 @@ void append_escaped(std::string& out, std::string_view text, bool safe) {
   }
   for (char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&#34;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
 }
@@ -68,7 +79,13 @@ std::string strip_tags(std::string_view text) {
     rest.remove_prefix(1);
   }
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kEntities = {{
-      {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#34;", "\""}, {"&#39;", "'"}, {"&nbsp;", "\xC2\xA0"}, {"&amp;", "&"},
+      {"&lt;", "<"},
+      {"&gt;", ">"},
+      {"&quot;", "\""},
+      {"&#34;", "\""},
+      {"&#39;", "'"},
+      {"&nbsp;", "\xC2\xA0"},
+      {"&amp;", "&"},
   }};
   std::string out;
   for (std::string_view rest = joined; !rest.empty();) {
@@ -120,9 +137,9 @@ Value filter_xmlattr(NativeCall& call) {
 }
 
 constexpr NativeSpec kFilters[] = {
-    {"escape", "", 0, filter_escape},       {"e", "", 0, filter_escape},
+    {"escape", "", 0, filter_escape},           {"e", "", 0, filter_escape},
     {"forceescape", "", 0, filter_forceescape}, {"safe", "", 0, filter_safe},
-    {"striptags", "", 0, filter_striptags}, {"xmlattr", "autospace", 0, filter_xmlattr},
+    {"striptags", "", 0, filter_striptags},     {"xmlattr", "autospace", 0, filter_xmlattr},
 };
 
 }  // namespace

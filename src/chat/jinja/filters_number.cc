@@ -51,7 +51,8 @@ bool parse_int(std::string_view text, int base, BigInt& out) {
   for (char c : digits) {
     char lower = static_cast<char>(c | 0x20);
     int digit = c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'z' ? lower - 'a' + 10 : 99;
-    if (digit >= base || __builtin_mul_overflow(out, BigInt(base), &out) || __builtin_add_overflow(out, BigInt(digit), &out)) {
+    if (digit >= base || __builtin_mul_overflow(out, BigInt(base), &out) ||
+        __builtin_add_overflow(out, BigInt(digit), &out)) {
       return false;
     }
   }

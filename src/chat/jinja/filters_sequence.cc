@@ -46,7 +46,8 @@ AttributePath parse_path(Interpreter& in, const Value& attribute, bool fold_case
   while (true) {
     size_t dot = rest.find('.');
     std::string_view part = rest.substr(0, dot);
-    bool number = !part.empty() && part.size() < 10 && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+    bool number = !part.empty() && part.size() < 10 &&
+                  std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (number) {
       path.parts.push_back(Value::of_int(std::stoi(std::string(part))));
     } else {
@@ -67,7 +68,8 @@ bool all_items(NativeCall& call, std::vector<Value>& items) {
 bool flag(const NativeCall& call, size_t i) { return call.has(i) && truthy(call.arg(i)); }
 
 // Sorts by keys computed beforehand; equal keys keep their order, also when reversed.
-bool sort_by(Interpreter& in, std::vector<Value>& items, const std::function<std::vector<Value>(const Value&)>& key_of, bool reverse) {
+bool sort_by(Interpreter& in, std::vector<Value>& items, const std::function<std::vector<Value>(const Value&)>& key_of,
+             bool reverse) {
   std::vector<std::pair<std::vector<Value>, Value>> keyed;
   keyed.reserve(items.size());
   for (const Value& value : items) {
@@ -110,13 +112,15 @@ Value filter_first(NativeCall& call) {
     if (seq.next < seq.items.size()) {
       return seq.items[seq.next++];
     }
-    return seq.failure.empty() ? Value::undefined(Missing::kHint, "No first item, sequence was empty.") : call.in.fail(seq.failure);
+    return seq.failure.empty() ? Value::undefined(Missing::kHint, "No first item, sequence was empty.")
+                               : call.in.fail(seq.failure);
   }
   Seq* seq = call.in.to_seq(call.self);
   if (seq == nullptr) {
     return {};
   }
-  return seq->items.empty() ? Value::undefined(Missing::kHint, "No first item, sequence was empty.") : seq->items.front();
+  return seq->items.empty() ? Value::undefined(Missing::kHint, "No first item, sequence was empty.")
+                            : seq->items.front();
 }
 
 Value filter_last(NativeCall& call) {
@@ -187,9 +191,10 @@ Value filter_dictsort(NativeCall& call) {
     pairs.push_back(call.in.list({key, value}, SeqType::kTuple));
   }
   AttributePath path = parse_path(call.in, Value::of_int(by == "key" ? 0 : 1), !flag(call, 0));
-  bool sorted = call.in.ok() && sort_by(
-                                    call.in, pairs, [&](const Value& pair) { return std::vector<Value>{path.get(call.in, pair)}; },
-                                    flag(call, 2));
+  bool sorted = call.in.ok() &&
+                sort_by(
+                    call.in, pairs, [&](const Value& pair) { return std::vector<Value>{path.get(call.in, pair)}; },
+                    flag(call, 2));
   return sorted ? call.in.list(std::move(pairs)) : Value();
 }
 
@@ -203,7 +208,8 @@ Value filter_sort(NativeCall& call) {
   Value attribute = call.has(2) ? call.arg(2) : Value::none();
   if (attribute.is_string()) {
     std::string_view rest = attribute.str();
-    for (size_t comma = 0; comma != std::string_view::npos; rest = comma == std::string_view::npos ? rest : rest.substr(comma + 1)) {
+    for (size_t comma = 0; comma != std::string_view::npos;
+         rest = comma == std::string_view::npos ? rest : rest.substr(comma + 1)) {
       comma = rest.find(',');
       paths.push_back(parse_path(call.in, Value::of_text(rest.substr(0, comma)), !flag(call, 1)));
     }
@@ -306,7 +312,8 @@ Value filter_map(NativeCall& call) {
   if (!all_items(call, items)) {
     return {};
   }
-  auto attribute = std::find_if(raw.named.begin(), raw.named.end(), [](const auto& entry) { return entry.first == "attribute"; });
+  auto attribute =
+      std::find_if(raw.named.begin(), raw.named.end(), [](const auto& entry) { return entry.first == "attribute"; });
   if (raw.positional.empty() && attribute != raw.named.end()) {
     AttributePath path = parse_path(call.in, attribute->second);
     for (const auto& [name, value] : raw.named) {
@@ -456,7 +463,8 @@ Value filter_groupby(NativeCall& call) {
   path.otherwise = call.has(1) ? call.arg(1) : Value::none();
   AttributePath shown = path;
   shown.fold_case = false;
-  if (!sort_by(call.in, items, [&](const Value& value) { return std::vector<Value>{path.get(call.in, value)}; }, false)) {
+  if (!sort_by(
+          call.in, items, [&](const Value& value) { return std::vector<Value>{path.get(call.in, value)}; }, false)) {
     return {};
   }
   std::vector<Value> groups;
@@ -466,7 +474,8 @@ Value filter_groupby(NativeCall& call) {
     while (end < items.size() && equal(path.get(call.in, items[end]), key)) {
       ++end;
     }
-    Value members = call.in.list({items.begin() + static_cast<std::ptrdiff_t>(begin), items.begin() + static_cast<std::ptrdiff_t>(end)});
+    Value members = call.in.list(
+        {items.begin() + static_cast<std::ptrdiff_t>(begin), items.begin() + static_cast<std::ptrdiff_t>(end)});
     Value group = call.in.list({shown.get(call.in, items[begin]), members}, SeqType::kTuple);
     if (call.in.ok()) {
       group.seq()->is_group = true;

@@ -47,7 +47,8 @@ std::string title_words(std::string_view text) {
   };
   while (!text.empty()) {
     utf8::Decoded decoded = utf8::decode_one(text);
-    bool breaks = unicode::is_space(decoded.code_point) || std::string_view("-({[<").find(text[0]) != std::string_view::npos;
+    bool breaks =
+        unicode::is_space(decoded.code_point) || std::string_view("-({[<").find(text[0]) != std::string_view::npos;
     if (breaks) {
       flush();
       out += text.substr(0, decoded.length);
@@ -63,7 +64,8 @@ std::string title_words(std::string_view text) {
 Value filter_trim(NativeCall& call) {
   std::string_view text = call.in.str(call.self);
   bool all = !call.has(0) || call.arg(0).is_none();
-  return Value::of_text(all ? unicode::strip(text) : strip_characters(text, call.in.str(call.arg(0)), true, true), call.self.markup);
+  return Value::of_text(all ? unicode::strip(text) : strip_characters(text, call.in.str(call.arg(0)), true, true),
+                        call.self.markup);
 }
 
 Value filter_string(NativeCall& call) { return Value::of_text(call.in.str(call.self), call.self.markup); }
@@ -73,7 +75,8 @@ Value filter_replace(NativeCall& call) {
   if (!integer_arg(call, 2, -1, 1'000'000'000, count)) {
     return {};
   }
-  return replace_text(call.in, call.in.str(call.self), call.in.str(call.arg(0)), call.in.str(call.arg(1)), count, false);
+  return replace_text(call.in, call.in.str(call.self), call.in.str(call.arg(0)), call.in.str(call.arg(1)), count,
+                      false);
 }
 
 Value filter_indent(NativeCall& call) {
@@ -204,8 +207,8 @@ void append_quoted(std::string& out, std::string_view text, bool query) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   for (char c : text) {
     auto byte = static_cast<unsigned char>(c);
-    bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
-                c == '~' || (c == '/' && !query);
+    bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+                c == '-' || c == '~' || (c == '/' && !query);
     if (keep) {
       out += c;
     } else if (c == ' ' && query) {

@@ -11,7 +11,8 @@ namespace {
 
 class BraceFormatter {
  public:
-  BraceFormatter(Interpreter& in, const Value& format, const Arguments& arguments) : in_(in), format_(format), arguments_(arguments) {}
+  BraceFormatter(Interpreter& in, const Value& format, const Arguments& arguments)
+      : in_(in), format_(format), arguments_(arguments) {}
 
   Value run() {
     std::string out;
@@ -81,7 +82,8 @@ class BraceFormatter {
         return false;
       }
       std::string text;
-      if (!(conversion == 's' ? append_str(text, value, in_.max_text_bytes()) : append_repr(text, value, in_.max_text_bytes()))) {
+      if (!(conversion == 's' ? append_str(text, value, in_.max_text_bytes())
+                              : append_repr(text, value, in_.max_text_bytes()))) {
         return false;
       }
       value = in_.text(std::move(text));
@@ -103,14 +105,17 @@ class BraceFormatter {
     std::string_view name = path.substr(0, end);
     bool digits = std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (digits) {
-      size_t index = name.empty() ? next_++ : name.size() < 7 ? static_cast<size_t>(std::stoul(std::string(name))) : ~size_t{0};
+      size_t index = name.empty()      ? next_++
+                     : name.size() < 7 ? static_cast<size_t>(std::stoul(std::string(name)))
+                                       : ~size_t{0};
       if (index >= arguments_.positional.size()) {
         in_.fail("Replacement index out of range for positional args tuple");
         return false;
       }
       value = arguments_.positional[index];
     } else {
-      auto found = std::find_if(arguments_.named.begin(), arguments_.named.end(), [&](const auto& entry) { return entry.first == name; });
+      auto found = std::find_if(arguments_.named.begin(), arguments_.named.end(),
+                                [&](const auto& entry) { return entry.first == name; });
       if (found == arguments_.named.end()) {
         in_.fail("format: no argument of that name");
         return false;
@@ -130,7 +135,8 @@ class BraceFormatter {
         return false;
       }
       std::string_view key = path.substr(1, end - 1);
-      bool index = !key.empty() && key.size() < 10 && std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
+      bool index = !key.empty() && key.size() < 10 &&
+                   std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
       value = in_.item(value, index ? Value::of_int(std::stoi(std::string(key))) : Value::of_text(key));
       path.remove_prefix(end + 1);
     }

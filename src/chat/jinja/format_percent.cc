@@ -12,13 +12,15 @@ constexpr BigInt kMaxPrecision = 500;
 
 class PercentFormatter {
  public:
-  PercentFormatter(Interpreter& in, const Value& format, const Value& arguments) : in_(in), format_(format), arguments_(arguments) {
+  PercentFormatter(Interpreter& in, const Value& format, const Value& arguments)
+      : in_(in), format_(format), arguments_(arguments) {
     if (arguments.kind == Kind::kSeq && arguments.seq()->type == SeqType::kTuple) {
       positional_ = arguments.seq()->items;
     } else {
       positional_.push_back(arguments);
       // A dict or list may stay unread.
-      mapping_ = arguments.kind == Kind::kDict || (arguments.kind == Kind::kSeq && arguments.seq()->type == SeqType::kList);
+      mapping_ =
+          arguments.kind == Kind::kDict || (arguments.kind == Kind::kSeq && arguments.seq()->type == SeqType::kList);
     }
   }
 
@@ -95,11 +97,20 @@ class PercentFormatter {
     bool zero = false;
     for (; !rest.empty() && std::string_view("-+ #0").find(rest[0]) != std::string_view::npos; rest.remove_prefix(1)) {
       switch (rest[0]) {
-        case '-': spec.align = '<'; break;
-        case '+': spec.sign = '+'; break;
-        case ' ': spec.sign = spec.sign == '+' ? '+' : ' '; break;
-        case '#': spec.alternate = true; break;
-        default: zero = true;
+        case '-':
+          spec.align = '<';
+          break;
+        case '+':
+          spec.sign = '+';
+          break;
+        case ' ':
+          spec.sign = spec.sign == '+' ? '+' : ' ';
+          break;
+        case '#':
+          spec.alternate = true;
+          break;
+        default:
+          zero = true;
       }
     }
     BigInt width = 0;
@@ -141,7 +152,8 @@ class PercentFormatter {
   bool write(char verb, const Value& value, FormatSpec spec, bool zero) {
     if (verb == 's' || verb == 'r' || verb == 'a') {
       std::string text;
-      bool fits = verb == 's' ? append_str(text, value, in_.max_text_bytes()) : append_repr(text, value, in_.max_text_bytes());
+      bool fits =
+          verb == 's' ? append_str(text, value, in_.max_text_bytes()) : append_repr(text, value, in_.max_text_bytes());
       if (!fits) {
         in_.fail("text grows beyond the limit", ErrorCode::kResourceExhausted);
         return false;
@@ -160,7 +172,8 @@ class PercentFormatter {
     }
     if (!value.is_number()) {
       value.is_undefined() ? in_.fail_undefined(value)
-                           : in_.fail(std::string("%") + verb + " format: a real number is required, not " + std::string(type_name(value)));
+                           : in_.fail(std::string("%") + verb + " format: a real number is required, not " +
+                                      std::string(type_name(value)));
       return false;
     }
     if (zero && spec.align == '\0') {
@@ -168,7 +181,8 @@ class PercentFormatter {
       spec.align = '=';
     }
     Value number = value;
-    bool integral = verb == 'd' || verb == 'i' || verb == 'u' || verb == 'o' || verb == 'x' || verb == 'X' || verb == 'c';
+    bool integral =
+        verb == 'd' || verb == 'i' || verb == 'u' || verb == 'o' || verb == 'x' || verb == 'X' || verb == 'c';
     if (integral && value.kind == Kind::kFloat) {
       bool decimal = verb == 'd' || verb == 'i' || verb == 'u';
       if (!decimal || !(value.real > -1e37 && value.real < 1e37)) {

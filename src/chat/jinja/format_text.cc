@@ -66,7 +66,8 @@ std::string float_digits(double magnitude, const FormatSpec& spec, char type) {
 
 }  // namespace
 
-bool append_aligned(Interpreter& in, std::string& out, std::string_view text, const FormatSpec& spec, char default_align) {
+bool append_aligned(Interpreter& in, std::string& out, std::string_view text, const FormatSpec& spec,
+                    char default_align) {
   std::vector<size_t> offsets;
   if (spec.precision >= 0 && default_align == '<') {
     offsets = unicode::offsets(text);
@@ -83,7 +84,8 @@ bool append_aligned(Interpreter& in, std::string& out, std::string_view text, co
   long long left = align == '<' ? 0 : align == '^' ? padding / 2 : padding;
   // '=' pads between the sign and the digits.
   size_t sign = align == '=' && !text.empty() && (text[0] == '-' || text[0] == '+' || text[0] == ' ') ? 1 : 0;
-  if (align == '=' && text.size() > sign + 1 && text[sign] == '0' && std::isalpha(static_cast<unsigned char>(text[sign + 1])) != 0) {
+  if (align == '=' && text.size() > sign + 1 && text[sign] == '0' &&
+      std::isalpha(static_cast<unsigned char>(text[sign + 1])) != 0) {
     sign += 2;
   }
   out += text.substr(0, sign);
@@ -99,7 +101,8 @@ bool append_aligned(Interpreter& in, std::string& out, std::string_view text, co
 
 bool append_number(Interpreter& in, std::string& out, const Value& value, const FormatSpec& spec) {
   char type = spec.type;
-  bool as_float = value.kind == Kind::kFloat || (type != '\0' && std::string_view("eEfFgG%").find(type) != std::string_view::npos);
+  bool as_float =
+      value.kind == Kind::kFloat || (type != '\0' && std::string_view("eEfFgG%").find(type) != std::string_view::npos);
   std::string body;
   bool negative = false;
   if (as_float) {
@@ -121,11 +124,22 @@ bool append_number(Interpreter& in, std::string& out, const Value& value, const 
     switch (type) {
       case '\0':
       case 'd':
-      case 'n': body = int_text(magnitude); break;
+      case 'n':
+        body = int_text(magnitude);
+        break;
       case 'x':
-      case 'X': body = digits_in_base(magnitude, 16, type == 'X'); prefix = type == 'X' ? "0X" : "0x"; break;
-      case 'o': body = digits_in_base(magnitude, 8, false); prefix = "0o"; break;
-      case 'b': body = digits_in_base(magnitude, 2, false); prefix = "0b"; break;
+      case 'X':
+        body = digits_in_base(magnitude, 16, type == 'X');
+        prefix = type == 'X' ? "0X" : "0x";
+        break;
+      case 'o':
+        body = digits_in_base(magnitude, 8, false);
+        prefix = "0o";
+        break;
+      case 'b':
+        body = digits_in_base(magnitude, 2, false);
+        prefix = "0b";
+        break;
       case 'c':
         if (number < 0 || number > 0x10FFFF) {
           in.fail("%c arg not in range(0x110000)");

@@ -22,7 +22,8 @@ struct FormatSpec {
 // Appends a number (type d o x X b c e E f F g G % n or none). False: the type does not fit; an error was raised.
 bool append_number(Interpreter& in, std::string& out, const Value& value, const FormatSpec& spec);
 // Appends text, cut to the precision and padded to the width.
-bool append_aligned(Interpreter& in, std::string& out, std::string_view text, const FormatSpec& spec, char default_align);
+bool append_aligned(Interpreter& in, std::string& out, std::string_view text, const FormatSpec& spec,
+                    char default_align);
 
 // str.format.
 Value format_braces(Interpreter& in, const Value& format, const Arguments& arguments);

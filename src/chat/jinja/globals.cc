@@ -13,7 +13,8 @@ constexpr BigInt kMaxRange = 100'000;  // as in Jinja's sandbox
 Value global_range(NativeCall& call) {
   for (size_t i = 0; i < 3; ++i) {
     if (call.has(i) && !call.arg(i).is_integral()) {
-      return call.arg(i).is_undefined() ? call.in.fail_undefined(call.arg(i)) : call.in.fail_type("integer", call.arg(i));
+      return call.arg(i).is_undefined() ? call.in.fail_undefined(call.arg(i))
+                                        : call.in.fail_type("integer", call.arg(i));
     }
   }
   BigInt start = call.has(1) ? call.arg(0).as_int() : 0;
@@ -24,10 +25,12 @@ Value global_range(NativeCall& call) {
   }
   BigInt distance = 0;
   BigInt stride = step > 0 ? step : -step;
-  bool overflow = step > 0 ? __builtin_sub_overflow(stop, start, &distance) : __builtin_sub_overflow(start, stop, &distance);
+  bool overflow =
+      step > 0 ? __builtin_sub_overflow(stop, start, &distance) : __builtin_sub_overflow(start, stop, &distance);
   BigInt count = distance <= 0 ? 0 : (distance - 1) / stride + 1;
   if (overflow || count > kMaxRange) {
-    return call.in.fail("Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000).", ErrorCode::kResourceExhausted);
+    return call.in.fail("Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000).",
+                        ErrorCode::kResourceExhausted);
   }
   std::vector<Value> items;
   items.reserve(static_cast<size_t>(count));
@@ -107,9 +110,11 @@ std::pair<int, int> iso_week(const CivilTime& time) {
 
 // strftime of the C locale.
 std::string format_time(const CivilTime& time, std::string_view format) {
-  static constexpr std::array<const char*, 7> kDays = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-  static constexpr std::array<const char*, 12> kMonths = {"January", "February", "March",     "April",   "May",      "June",
-                                                          "July",    "August",   "September", "October", "November", "December"};
+  static constexpr std::array<const char*, 7> kDays = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                                       "Thursday", "Friday", "Saturday"};
+  static constexpr std::array<const char*, 12> kMonths = {"January",   "February", "March",    "April",
+                                                          "May",       "June",     "July",     "August",
+                                                          "September", "October",  "November", "December"};
   auto number = [](const char* pattern, int value) {
     char buffer[16];
     std::snprintf(buffer, sizeof(buffer), pattern, value);
@@ -134,47 +139,119 @@ std::string format_time(const CivilTime& time, std::string_view format) {
     }
     std::string piece;
     switch (verb) {
-      case 'Y': piece = std::to_string(time.year); break;
-      case 'C': piece = number("%02d", time.year / 100); break;
-      case 'y': piece = number("%02d", time.year % 100); break;
-      case 'm': piece = number("%02d", time.month); break;
-      case 'd': piece = number("%02d", time.day); break;
-      case 'e': piece = number("%2d", time.day); break;
-      case 'H': piece = number("%02d", time.hour); break;
-      case 'k': piece = number("%2d", time.hour); break;
-      case 'I': piece = number("%02d", hour12); break;
-      case 'l': piece = number("%2d", hour12); break;
-      case 'M': piece = number("%02d", time.minute); break;
-      case 'S': piece = number("%02d", time.second); break;
-      case 'f': piece = "000000"; break;
-      case 'j': piece = number("%03d", day_index + 1); break;
-      case 'p': piece = time.hour < 12 ? "AM" : "PM"; break;
-      case 'P': piece = time.hour < 12 ? "am" : "pm"; break;
-      case 'A': piece = day; break;
-      case 'a': piece = day.substr(0, 3); break;
-      case 'B': piece = month; break;
+      case 'Y':
+        piece = std::to_string(time.year);
+        break;
+      case 'C':
+        piece = number("%02d", time.year / 100);
+        break;
+      case 'y':
+        piece = number("%02d", time.year % 100);
+        break;
+      case 'm':
+        piece = number("%02d", time.month);
+        break;
+      case 'd':
+        piece = number("%02d", time.day);
+        break;
+      case 'e':
+        piece = number("%2d", time.day);
+        break;
+      case 'H':
+        piece = number("%02d", time.hour);
+        break;
+      case 'k':
+        piece = number("%2d", time.hour);
+        break;
+      case 'I':
+        piece = number("%02d", hour12);
+        break;
+      case 'l':
+        piece = number("%2d", hour12);
+        break;
+      case 'M':
+        piece = number("%02d", time.minute);
+        break;
+      case 'S':
+        piece = number("%02d", time.second);
+        break;
+      case 'f':
+        piece = "000000";
+        break;
+      case 'j':
+        piece = number("%03d", day_index + 1);
+        break;
+      case 'p':
+        piece = time.hour < 12 ? "AM" : "PM";
+        break;
+      case 'P':
+        piece = time.hour < 12 ? "am" : "pm";
+        break;
+      case 'A':
+        piece = day;
+        break;
+      case 'a':
+        piece = day.substr(0, 3);
+        break;
+      case 'B':
+        piece = month;
+        break;
       case 'b':
-      case 'h': piece = month.substr(0, 3); break;
-      case 'w': piece = std::to_string(time.weekday()); break;
-      case 'u': piece = std::to_string(monday_first + 1); break;
-      case 'U': piece = number("%02d", (day_index + 7 - time.weekday()) / 7); break;
-      case 'W': piece = number("%02d", (day_index + 7 - monday_first) / 7); break;
-      case 'V': piece = number("%02d", iso_week(time).second); break;
-      case 'G': piece = std::to_string(iso_week(time).first); break;
+      case 'h':
+        piece = month.substr(0, 3);
+        break;
+      case 'w':
+        piece = std::to_string(time.weekday());
+        break;
+      case 'u':
+        piece = std::to_string(monday_first + 1);
+        break;
+      case 'U':
+        piece = number("%02d", (day_index + 7 - time.weekday()) / 7);
+        break;
+      case 'W':
+        piece = number("%02d", (day_index + 7 - monday_first) / 7);
+        break;
+      case 'V':
+        piece = number("%02d", iso_week(time).second);
+        break;
+      case 'G':
+        piece = std::to_string(iso_week(time).first);
+        break;
       case 'D':
-      case 'x': piece = format_time(time, "%m/%d/%y"); break;
-      case 'F': piece = format_time(time, "%Y-%m-%d"); break;
+      case 'x':
+        piece = format_time(time, "%m/%d/%y");
+        break;
+      case 'F':
+        piece = format_time(time, "%Y-%m-%d");
+        break;
       case 'T':
-      case 'X': piece = format_time(time, "%H:%M:%S"); break;
-      case 'R': piece = format_time(time, "%H:%M"); break;
-      case 'r': piece = format_time(time, "%I:%M:%S %p"); break;
-      case 'c': piece = format_time(time, "%a %b %e %H:%M:%S %Y"); break;
-      case 'n': piece = "\n"; break;
-      case 't': piece = "\t"; break;
+      case 'X':
+        piece = format_time(time, "%H:%M:%S");
+        break;
+      case 'R':
+        piece = format_time(time, "%H:%M");
+        break;
+      case 'r':
+        piece = format_time(time, "%I:%M:%S %p");
+        break;
+      case 'c':
+        piece = format_time(time, "%a %b %e %H:%M:%S %Y");
+        break;
+      case 'n':
+        piece = "\n";
+        break;
+      case 't':
+        piece = "\t";
+        break;
       case 'Z':
-      case 'z': break;
-      case '%': piece = "%"; break;
-      default: piece = std::string("%") + verb;
+      case 'z':
+        break;
+      case '%':
+        piece = "%";
+        break;
+      default:
+        piece = std::string("%") + verb;
     }
     if (bare) {
       size_t digits = piece.find_first_not_of("0 ");

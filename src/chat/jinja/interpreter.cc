@@ -77,7 +77,8 @@ Value Interpreter::fail_undefined(const Value& value) { return fail(undefined_me
 bool Interpreter::step(uint64_t count) {
   steps_ += count;
   if (steps_ > options_.limits.max_steps) {
-    fail("rendering takes more than " + std::to_string(options_.limits.max_steps) + " steps", ErrorCode::kResourceExhausted);
+    fail("rendering takes more than " + std::to_string(options_.limits.max_steps) + " steps",
+         ErrorCode::kResourceExhausted);
     return false;
   }
   if (arena_.exhausted()) {
@@ -138,12 +139,24 @@ Value Interpreter::from_json(const nlohmann::ordered_json& json, bool copy_text)
   switch (json.type()) {
     case Type::null:
     case Type::discarded:
-    case Type::binary: result = Value::none(); break;
-    case Type::boolean: result = Value::of_bool(*json.get_ptr<const bool*>()); break;
-    case Type::number_integer: result = Value::of_int(*json.get_ptr<const int64_t*>()); break;
-    case Type::number_unsigned: result = Value::of_int(*json.get_ptr<const uint64_t*>()); break;
-    case Type::number_float: result = Value::of_float(*json.get_ptr<const double*>()); break;
-    case Type::string: result = as_text(json.get_ref<const std::string&>()); break;
+    case Type::binary:
+      result = Value::none();
+      break;
+    case Type::boolean:
+      result = Value::of_bool(*json.get_ptr<const bool*>());
+      break;
+    case Type::number_integer:
+      result = Value::of_int(*json.get_ptr<const int64_t*>());
+      break;
+    case Type::number_unsigned:
+      result = Value::of_int(*json.get_ptr<const uint64_t*>());
+      break;
+    case Type::number_float:
+      result = Value::of_float(*json.get_ptr<const double*>());
+      break;
+    case Type::string:
+      result = as_text(json.get_ref<const std::string&>());
+      break;
     case Type::array: {
       std::vector<Value> items;
       items.reserve(json.size());
@@ -182,8 +195,10 @@ std::string_view Interpreter::str(const Value& value) {
 // The sequence behind a value, for loops and functions that walk one; a new list for strings and dicts.
 Seq* Interpreter::to_seq(const Value& value) {
   switch (value.kind) {
-    case Kind::kSeq: return value.seq();
-    case Kind::kUndefined: return value.missing == Missing::kUnsafe ? (fail_undefined(value), nullptr) : arena_.make<Seq>();
+    case Kind::kSeq:
+      return value.seq();
+    case Kind::kUndefined:
+      return value.missing == Missing::kUnsafe ? (fail_undefined(value), nullptr) : arena_.make<Seq>();
     case Kind::kString: {
       if (!reserve(value.text.size * sizeof(Value))) {
         return nullptr;
@@ -213,7 +228,8 @@ Seq* Interpreter::to_seq(const Value& value) {
     case Kind::kFloat:
     case Kind::kNamespace:
     case Kind::kCallable:
-    case Kind::kLoop: break;
+    case Kind::kLoop:
+      break;
   }
   fail("'" + std::string(type_name(value)) + "' object is not iterable");
   return nullptr;
@@ -237,21 +253,27 @@ bool Interpreter::iterate(const Value& value, std::vector<Value>& out) {
 
 std::optional<size_t> Interpreter::length(const Value& value) {
   switch (value.kind) {
-    case Kind::kUndefined: return 0;
-    case Kind::kString: scan(value.text.size); return unicode::length(value.str());
-    case Kind::kDict: return value.dict()->entries.size();
+    case Kind::kUndefined:
+      return 0;
+    case Kind::kString:
+      scan(value.text.size);
+      return unicode::length(value.str());
+    case Kind::kDict:
+      return value.dict()->entries.size();
     case Kind::kSeq:
       if (value.seq()->type != SeqType::kIterator) {
         return value.seq()->items.size();
       }
       break;
-    case Kind::kLoop: return value.loop()->count();
+    case Kind::kLoop:
+      return value.loop()->count();
     case Kind::kNone:
     case Kind::kBool:
     case Kind::kInt:
     case Kind::kFloat:
     case Kind::kNamespace:
-    case Kind::kCallable: break;
+    case Kind::kCallable:
+      break;
   }
   return std::nullopt;
 }
@@ -259,7 +281,8 @@ std::optional<size_t> Interpreter::length(const Value& value) {
 bool Interpreter::hashable(const Value& key) {
   bool fits = key.kind != Kind::kDict && (key.kind != Kind::kSeq || key.seq()->type == SeqType::kRange);
   if (key.kind == Kind::kSeq && key.seq()->type == SeqType::kTuple) {
-    fits = std::all_of(key.seq()->items.begin(), key.seq()->items.end(), [&](const Value& part) { return hashable(part); });
+    fits = std::all_of(key.seq()->items.begin(), key.seq()->items.end(),
+                       [&](const Value& part) { return hashable(part); });
   }
   if (!fits) {
     fail("unhashable type: '" + std::string(type_name(key)) + "'");

@@ -322,16 +322,36 @@ Status Lexer::unescape(std::string_view body, std::string& out) const {
       continue;
     }
     switch (c) {
-      case '\n': break;
-      case '\\': case '\'': case '"': out += c; break;
-      case 'a': out += '\a'; break;
-      case 'b': out += '\b'; break;
-      case 'f': out += '\f'; break;
-      case 'n': out += '\n'; break;
-      case 'r': out += '\r'; break;
-      case 't': out += '\t'; break;
-      case 'v': out += '\v'; break;
-      case 'N': return fail("named characters in strings are not supported");
+      case '\n':
+        break;
+      case '\\':
+      case '\'':
+      case '"':
+        out += c;
+        break;
+      case 'a':
+        out += '\a';
+        break;
+      case 'b':
+        out += '\b';
+        break;
+      case 'f':
+        out += '\f';
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 't':
+        out += '\t';
+        break;
+      case 'v':
+        out += '\v';
+        break;
+      case 'N':
+        return fail("named characters in strings are not supported");
       default:
         out += '\\';
         out += c;
@@ -415,7 +435,9 @@ Result<std::vector<Token>> Lexer::run() {
     std::string_view text = source_.substr(position_, mark - position_);
     char sign = at(mark + 2);
     bool signed_mark = sign == '-' || sign == '+';
-    Opening opening = at(mark + 1) == '{' ? Opening::kVariable : at(mark + 1) == '%' ? Opening::kBlock : Opening::kComment;
+    Opening opening = at(mark + 1) == '{'   ? Opening::kVariable
+                      : at(mark + 1) == '%' ? Opening::kBlock
+                                            : Opening::kComment;
     std::optional<size_t> raw = match_raw_begin(mark);
     push_data(text, sign, opening != Opening::kVariable);
     advance_to(mark);

@@ -27,7 +27,8 @@ std::optional<Value> Loop::pull() {
       return value;
     }
     Scope* test_scope = in->push_scope(scope);
-    bool passes = in->assign(*definition->target, value, *test_scope) && truthy(in->eval_in(*definition->filter, test_scope));
+    bool passes =
+        in->assign(*definition->target, value, *test_scope) && truthy(in->eval_in(*definition->filter, test_scope));
     in->pop_scope(test_scope);
     if (passes && in->ok()) {
       return value;
@@ -122,7 +123,8 @@ Value Loop::attribute(std::string_view name) {
 }
 
 std::string Loop::describe() const {
-  return "<LoopContext " + std::to_string(index0 + 1) + "/" + std::to_string(length_known ? length : source->items.size()) + ">";
+  return "<LoopContext " + std::to_string(index0 + 1) + "/" +
+         std::to_string(length_known ? length : source->items.size()) + ">";
 }
 
 // Runs a for statement; `scope` is where it stands (for a recursive call, where the outermost one stands).

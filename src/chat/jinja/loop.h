@@ -15,8 +15,8 @@ class Interpreter;
 struct Loop : Object {
   Interpreter* in = nullptr;
   const Statement* definition = nullptr;
-  Scope* scope = nullptr;     // where the loop stands
-  Seq* source = nullptr;      // read in place: appending to it prolongs the loop
+  Scope* scope = nullptr;  // where the loop stands
+  Seq* source = nullptr;   // read in place: appending to it prolongs the loop
   size_t source_position = 0;
   size_t depth0 = 0;
   bool length_known = false;

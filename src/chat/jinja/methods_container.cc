@@ -97,7 +97,8 @@ Value dict_copy(NativeCall& call) {
 }
 
 Value float_is_integer(NativeCall& call) {
-  return Value::of_bool(call.self.kind != Kind::kFloat || (std::isfinite(call.self.real) && std::floor(call.self.real) == call.self.real));
+  return Value::of_bool(call.self.kind != Kind::kFloat ||
+                        (std::isfinite(call.self.real) && std::floor(call.self.real) == call.self.real));
 }
 
 Value int_bit_length(NativeCall& call) {
@@ -115,8 +116,9 @@ Value int_bit_length(NativeCall& call) {
 Value number_conjugate(NativeCall& call) { return call.self; }
 
 constexpr NativeSpec kListMethods[] = {
-    {"count", "value", 1, list_count}, {"index", "value,start,stop", 1, list_index}, {"copy", "", 0, list_copy},
-    {"append", "object", 1, list_append}, {"pop", "index", 0, list_pop},
+    {"count", "value", 1, list_count}, {"index", "value,start,stop", 1, list_index},
+    {"copy", "", 0, list_copy},        {"append", "object", 1, list_append},
+    {"pop", "index", 0, list_pop},
 };
 constexpr NativeSpec kTupleMethods[] = {
     {"count", "value", 1, list_count},

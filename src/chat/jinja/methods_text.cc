@@ -70,7 +70,8 @@ Value split_space(NativeCall& call, long long limit, bool from_right) {
       std::string_view head = rest;
       while (!head.empty() && unicode::strip_right(head).size() == head.size()) {
         head.remove_suffix(1);
-        while (!head.empty() && head.size() < rest.size() && (static_cast<unsigned char>(rest[head.size()]) & 0xC0) == 0x80) {
+        while (!head.empty() && head.size() < rest.size() &&
+               (static_cast<unsigned char>(rest[head.size()]) & 0xC0) == 0x80) {
           head.remove_suffix(1);
         }
       }
@@ -89,7 +90,8 @@ Value split_space(NativeCall& call, long long limit, bool from_right) {
     parts.push_back(piece(call, rest.substr(0, cut)));
     rest = unicode::strip_left(rest.substr(cut));
   }
-  return call.in.step(parts.size()) ? call.in.list(from_right ? reversed(std::move(parts)) : std::move(parts)) : Value();
+  return call.in.step(parts.size()) ? call.in.list(from_right ? reversed(std::move(parts)) : std::move(parts))
+                                    : Value();
 }
 
 template <bool FromRight>
@@ -133,10 +135,13 @@ Value partition(NativeCall& call) {
   size_t found = FromRight ? text.rfind(separator) : text.find(separator);
   Value none = piece(call, {});
   if (found == std::string_view::npos) {
-    return call.in.list(FromRight ? std::vector<Value>{none, none, call.self} : std::vector<Value>{call.self, none, none}, SeqType::kTuple);
+    return call.in.list(
+        FromRight ? std::vector<Value>{none, none, call.self} : std::vector<Value>{call.self, none, none},
+        SeqType::kTuple);
   }
-  return call.in.list({piece(call, text.substr(0, found)), piece(call, separator), piece(call, text.substr(found + separator.size()))},
-                      SeqType::kTuple);
+  return call.in.list(
+      {piece(call, text.substr(0, found)), piece(call, separator), piece(call, text.substr(found + separator.size()))},
+      SeqType::kTuple);
 }
 
 Value splitlines(NativeCall& call) {
@@ -169,7 +174,8 @@ Value join(NativeCall& call) {
   std::string out;
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].is_string()) {
-      return call.in.fail("sequence item " + std::to_string(i) + ": expected str instance, " + std::string(type_name(items[i])) + " found");
+      return call.in.fail("sequence item " + std::to_string(i) + ": expected str instance, " +
+                          std::string(type_name(items[i])) + " found");
     }
     out += i > 0 ? call.self.str() : std::string_view();
     append_escaped(out, items[i].str(), !call.self.markup || items[i].markup);
@@ -195,7 +201,8 @@ Value zfill(NativeCall& call) {
   long long width = want_count(call, 0, 0);
   bool sign = !text.empty() && (text[0] == '-' || text[0] == '+');
   Value digits = justify(call.in, text.substr(sign), width - sign, "0", Justify::kRight, call.self.markup);
-  return call.in.ok() ? call.in.text(std::string(text.substr(0, sign)) + std::string(digits.str()), call.self.markup) : Value();
+  return call.in.ok() ? call.in.text(std::string(text.substr(0, sign)) + std::string(digits.str()), call.self.markup)
+                      : Value();
 }
 
 Value removeprefix(NativeCall& call) {

@@ -17,7 +17,8 @@ struct Window {
 
 Window window_of(NativeCall& call, size_t first) {
   Window window{call.self.str(), 0, true};
-  bool whole = (!call.has(first) || call.arg(first).is_none()) && (!call.has(first + 1) || call.arg(first + 1).is_none());
+  bool whole =
+      (!call.has(first) || call.arg(first).is_none()) && (!call.has(first + 1) || call.arg(first + 1).is_none());
   if (whole) {
     return window;
   }
@@ -53,7 +54,8 @@ Value affixed(NativeCall& call) {
     return Value::of_bool(window.valid && has_affix(window.text, affix.str(), AtStart));
   }
   if (affix.kind != Kind::kSeq || affix.seq()->type != SeqType::kTuple) {
-    return affix.is_undefined() ? call.in.fail_undefined(affix) : call.in.fail_type("string or tuple of strings", affix);
+    return affix.is_undefined() ? call.in.fail_undefined(affix)
+                                : call.in.fail_type("string or tuple of strings", affix);
   }
   for (const Value& part : affix.seq()->items) {
     if (!part.is_string()) {
@@ -96,7 +98,8 @@ Value count(NativeCall& call) {
     return Value::of_int(static_cast<BigInt>(unicode::length(window.text) + 1));
   }
   BigInt number = 0;
-  for (size_t at = window.text.find(needle); at != std::string_view::npos; at = window.text.find(needle, at + needle.size())) {
+  for (size_t at = window.text.find(needle); at != std::string_view::npos;
+       at = window.text.find(needle, at + needle.size())) {
     ++number;
   }
   return Value::of_int(number);
@@ -110,11 +113,14 @@ Value all_are(NativeCall& call) {
   return Value::of_bool(!points.empty() && std::all_of(points.begin(), points.end(), Test));
 }
 
-bool is_alnum(char32_t c) { return unicode::is_alpha(c) || unicode::is_decimal(c) || unicode::is_digit(c) || unicode::is_numeric(c); }
+bool is_alnum(char32_t c) {
+  return unicode::is_alpha(c) || unicode::is_decimal(c) || unicode::is_digit(c) || unicode::is_numeric(c);
+}
 
 Value is_ascii(NativeCall& call) {
   std::string_view text = call.self.str();
-  return Value::of_bool(std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; }));
+  return Value::of_bool(
+      std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; }));
 }
 
 Value is_printable(NativeCall& call) {

@@ -37,15 +37,19 @@ const NativeSpec* find_method(const Value& owner, std::string_view name) {
       const NativeSpec* found = find_in(text_methods(), name);
       return found != nullptr ? found : find_in(text_query_methods(), name);
     }
-    case Kind::kDict: return find_in(dict_methods(), name);
+    case Kind::kDict:
+      return find_in(dict_methods(), name);
     case Kind::kBool:
     case Kind::kInt:
-    case Kind::kFloat: return find_in(number_methods(), name);
+    case Kind::kFloat:
+      return find_in(number_methods(), name);
     case Kind::kSeq:
       if (owner.seq()->type == SeqType::kList) {
         return find_in(list_methods(), name);
       }
-      return owner.seq()->type == SeqType::kTuple || owner.seq()->type == SeqType::kRange ? find_in(tuple_methods(), name) : nullptr;
+      return owner.seq()->type == SeqType::kTuple || owner.seq()->type == SeqType::kRange
+                 ? find_in(tuple_methods(), name)
+                 : nullptr;
     case Kind::kCallable: {
       // cycler.next, cycler.reset
       const NativeSpec* found = find_in(global_natives(), name == "next" ? " next" : name == "reset" ? " reset" : "");
@@ -54,7 +58,8 @@ const NativeSpec* find_method(const Value& owner, std::string_view name) {
     case Kind::kUndefined:
     case Kind::kNone:
     case Kind::kNamespace:
-    case Kind::kLoop: return nullptr;
+    case Kind::kLoop:
+      return nullptr;
   }
   return nullptr;
 }

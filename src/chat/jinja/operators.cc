@@ -23,21 +23,36 @@ double float_modulo(double left, double right) {
 
 const char* symbol(Binary operation) {
   switch (operation) {
-    case Binary::kAdd: return "+";
-    case Binary::kSubtract: return "-";
-    case Binary::kMultiply: return "*";
-    case Binary::kDivide: return "/";
-    case Binary::kFloorDivide: return "//";
-    case Binary::kModulo: return "%";
-    case Binary::kPower: return "**";
-    case Binary::kEqual: return "==";
-    case Binary::kNotEqual: return "!=";
-    case Binary::kLess: return "<";
-    case Binary::kLessEqual: return "<=";
-    case Binary::kGreater: return ">";
-    case Binary::kGreaterEqual: return ">=";
-    case Binary::kIn: return "in";
-    case Binary::kNotIn: return "not in";
+    case Binary::kAdd:
+      return "+";
+    case Binary::kSubtract:
+      return "-";
+    case Binary::kMultiply:
+      return "*";
+    case Binary::kDivide:
+      return "/";
+    case Binary::kFloorDivide:
+      return "//";
+    case Binary::kModulo:
+      return "%";
+    case Binary::kPower:
+      return "**";
+    case Binary::kEqual:
+      return "==";
+    case Binary::kNotEqual:
+      return "!=";
+    case Binary::kLess:
+      return "<";
+    case Binary::kLessEqual:
+      return "<=";
+    case Binary::kGreater:
+      return ">";
+    case Binary::kGreaterEqual:
+      return ">=";
+    case Binary::kIn:
+      return "in";
+    case Binary::kNotIn:
+      return "not in";
   }
   return "?";
 }
@@ -67,8 +82,8 @@ Value Interpreter::binary(Binary operation, const Value& left, const Value& righ
   if (operation == Binary::kAdd) {
     return add(left, right);
   }
-  return fail(std::string("unsupported operand types for ") + symbol(operation) + ": '" + std::string(type_name(left)) + "' and '" +
-              std::string(type_name(right)) + "'");
+  return fail(std::string("unsupported operand types for ") + symbol(operation) + ": '" + std::string(type_name(left)) +
+              "' and '" + std::string(type_name(right)) + "'");
 }
 
 Value Interpreter::add(const Value& left, const Value& right) {
@@ -146,12 +161,23 @@ Value Interpreter::integer_arithmetic(Binary operation, BigInt left, BigInt righ
     return fail("integer overflow");
   }
   switch (operation) {
-    case Binary::kAdd: overflow = __builtin_add_overflow(left, right, &result); break;
-    case Binary::kSubtract: overflow = __builtin_sub_overflow(left, right, &result); break;
-    case Binary::kMultiply: overflow = __builtin_mul_overflow(left, right, &result); break;
-    case Binary::kDivide: return Value::of_float(static_cast<double>(left) / static_cast<double>(right));
-    case Binary::kFloorDivide: result = floor_divide(left, right); break;
-    case Binary::kModulo: result = left - floor_divide(left, right) * right; break;
+    case Binary::kAdd:
+      overflow = __builtin_add_overflow(left, right, &result);
+      break;
+    case Binary::kSubtract:
+      overflow = __builtin_sub_overflow(left, right, &result);
+      break;
+    case Binary::kMultiply:
+      overflow = __builtin_mul_overflow(left, right, &result);
+      break;
+    case Binary::kDivide:
+      return Value::of_float(static_cast<double>(left) / static_cast<double>(right));
+    case Binary::kFloorDivide:
+      result = floor_divide(left, right);
+      break;
+    case Binary::kModulo:
+      result = left - floor_divide(left, right) * right;
+      break;
     case Binary::kPower: {
       if (right < 0) {
         return float_arithmetic(operation, static_cast<double>(left), static_cast<double>(right));
@@ -166,7 +192,8 @@ Value Interpreter::integer_arithmetic(Binary operation, BigInt left, BigInt righ
       }
       break;
     }
-    default: return fail("not an arithmetic operator", ErrorCode::kInternal);
+    default:
+      return fail("not an arithmetic operator", ErrorCode::kInternal);
   }
   return overflow ? fail("integer overflow") : Value::of_int(result);
 }
@@ -177,16 +204,21 @@ Value Interpreter::float_arithmetic(Binary operation, double left, double right)
     return fail("division by zero");
   }
   switch (operation) {
-    case Binary::kAdd: return Value::of_float(left + right);
-    case Binary::kSubtract: return Value::of_float(left - right);
-    case Binary::kMultiply: return Value::of_float(left * right);
-    case Binary::kDivide: return Value::of_float(left / right);
+    case Binary::kAdd:
+      return Value::of_float(left + right);
+    case Binary::kSubtract:
+      return Value::of_float(left - right);
+    case Binary::kMultiply:
+      return Value::of_float(left * right);
+    case Binary::kDivide:
+      return Value::of_float(left / right);
     case Binary::kFloorDivide: {
       double quotient = (left - float_modulo(left, right)) / right;
       double floored = std::floor(quotient);
       return Value::of_float(quotient - floored > 0.5 ? floored + 1 : floored);
     }
-    case Binary::kModulo: return Value::of_float(float_modulo(left, right));
+    case Binary::kModulo:
+      return Value::of_float(float_modulo(left, right));
     case Binary::kPower: {
       double power = std::pow(left, right);
       if (left == 0 && right < 0) {
@@ -197,7 +229,8 @@ Value Interpreter::float_arithmetic(Binary operation, double left, double right)
       }
       return Value::of_float(power);
     }
-    default: return fail("not an arithmetic operator", ErrorCode::kInternal);
+    default:
+      return fail("not an arithmetic operator", ErrorCode::kInternal);
   }
 }
 
@@ -255,7 +288,8 @@ bool Interpreter::contains(const Value& container, const Value& value) {
       }
       scan(container.text.size);
       return container.str().find(value.str()) != std::string_view::npos;
-    case Kind::kDict: return hashable(value) && container.dict()->find(value) != nullptr;
+    case Kind::kDict:
+      return hashable(value) && container.dict()->find(value) != nullptr;
     case Kind::kUndefined:
     case Kind::kSeq: {
       std::vector<Value> items;
@@ -285,7 +319,8 @@ bool Interpreter::contains(const Value& container, const Value& value) {
     case Kind::kFloat:
     case Kind::kNamespace:
     case Kind::kCallable:
-    case Kind::kLoop: break;
+    case Kind::kLoop:
+      break;
   }
   fail("argument of type '" + std::string(type_name(container)) + "' is not iterable");
   return false;
@@ -299,8 +334,10 @@ bool Interpreter::compare(Binary operation, const Value& left, const Value& righ
       step(left.kind == Kind::kSeq ? left.seq()->items.size() / 8 : 0);
       return equal(left, right) == (operation == Binary::kEqual);
     }
-    case Binary::kLess: return order(left, right, operation) == -1;
-    case Binary::kGreater: return order(left, right, operation) == 1;
+    case Binary::kLess:
+      return order(left, right, operation) == -1;
+    case Binary::kGreater:
+      return order(left, right, operation) == 1;
     case Binary::kLessEqual: {
       int result = order(left, right, operation);
       return result == -1 || result == 0;
@@ -309,9 +346,13 @@ bool Interpreter::compare(Binary operation, const Value& left, const Value& righ
       int result = order(left, right, operation);
       return result == 1 || result == 0;
     }
-    case Binary::kIn: return contains(right, left);
-    case Binary::kNotIn: return !contains(right, left);
-    default: fail("not a comparison", ErrorCode::kInternal); return false;
+    case Binary::kIn:
+      return contains(right, left);
+    case Binary::kNotIn:
+      return !contains(right, left);
+    default:
+      fail("not a comparison", ErrorCode::kInternal);
+      return false;
   }
 }
 

@@ -126,14 +126,19 @@ ExpressionPtr Parser::parse_not() {
 
 ExpressionPtr Parser::parse_compare() {
   static constexpr std::array<std::pair<std::string_view, Binary>, 6> kOperators = {{
-      {"==", Binary::kEqual}, {"!=", Binary::kNotEqual}, {"<", Binary::kLess},
-      {"<=", Binary::kLessEqual}, {">", Binary::kGreater}, {">=", Binary::kGreaterEqual},
+      {"==", Binary::kEqual},
+      {"!=", Binary::kNotEqual},
+      {"<", Binary::kLess},
+      {"<=", Binary::kLessEqual},
+      {">", Binary::kGreater},
+      {">=", Binary::kGreaterEqual},
   }};
   ExpressionPtr node = parse_sum();
   ExpressionPtr chain;
   while (ok()) {
     Binary operation;
-    const auto* found = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return is_operator(entry.first); });
+    const auto* found =
+        std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return is_operator(entry.first); });
     if (found != kOperators.end()) {
       operation = found->second;
       next();
@@ -289,7 +294,8 @@ ExpressionPtr Parser::parse_primary(bool with_namespace) {
       next();
       return constant(Value::of_float(value), line);
     }
-    default: break;
+    default:
+      break;
   }
   if (skip_operator("(")) {
     ExpressionPtr node = parse_tuple({.parenthesized = true});

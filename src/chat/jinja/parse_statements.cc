@@ -9,16 +9,22 @@ namespace da::chat::jinja {
 
 void Parser::fail(std::string message) {
   if (ok()) {
-    status_ = Status(ErrorCode::kCorruptData, "template line " + std::to_string(current().line) + ": " + std::move(message));
+    status_ =
+        Status(ErrorCode::kCorruptData, "template line " + std::to_string(current().line) + ": " + std::move(message));
   }
 }
 
 void Parser::fail_unexpected() {
   switch (current().type) {
-    case TokenType::kEnd: fail("unexpected end of template"); return;
+    case TokenType::kEnd:
+      fail("unexpected end of template");
+      return;
     case TokenType::kVariableEnd:
-    case TokenType::kBlockEnd: fail("expression missing before the end of the tag"); return;
-    default: fail("unexpected '" + current().text.substr(0, 40) + "'");
+    case TokenType::kBlockEnd:
+      fail("expression missing before the end of the tag");
+      return;
+    default:
+      fail("unexpected '" + current().text.substr(0, 40) + "'");
   }
 }
 
@@ -131,18 +137,18 @@ void Parser::parse_statement(Block& out) {
     parse_print(out);
     return;
   }
-  StatementPtr parsed = word == "if"             ? parse_if()
-                        : word == "for"          ? parse_for()
-                        : word == "set"          ? parse_set()
-                        : word == "macro"        ? parse_macro()
-                        : word == "call"         ? parse_call_block()
-                        : word == "filter"       ? parse_filter_block()
-                        : word == "with"         ? parse_with()
-                        : word == "block"        ? parse_named_block()
-                        : word == "generation"   ? parse_scope("endgeneration")
-                        : word == "autoescape"   ? parse_autoescape()
-                        : word == "break"        ? parse_loop_control(Verb::kBreak)
-                        : word == "continue"     ? parse_loop_control(Verb::kContinue)
+  StatementPtr parsed = word == "if"           ? parse_if()
+                        : word == "for"        ? parse_for()
+                        : word == "set"        ? parse_set()
+                        : word == "macro"      ? parse_macro()
+                        : word == "call"       ? parse_call_block()
+                        : word == "filter"     ? parse_filter_block()
+                        : word == "with"       ? parse_with()
+                        : word == "block"      ? parse_named_block()
+                        : word == "generation" ? parse_scope("endgeneration")
+                        : word == "autoescape" ? parse_autoescape()
+                        : word == "break"      ? parse_loop_control(Verb::kBreak)
+                        : word == "continue"   ? parse_loop_control(Verb::kContinue)
                         : word == "extends" || word == "include" || word == "import" || word == "from"
                             ? parse_loader(word)
                             : nullptr;

@@ -29,7 +29,9 @@ class Parser {
   bool ok() const { return status_.is_ok(); }
   void fail(std::string message);
   void fail_unexpected();
-  bool is_operator(std::string_view text) const { return current().type == TokenType::kOperator && current().text == text; }
+  bool is_operator(std::string_view text) const {
+    return current().type == TokenType::kOperator && current().text == text;
+  }
   bool is_name(std::string_view text) const { return current().type == TokenType::kName && current().text == text; }
   bool skip_operator(std::string_view text);
   bool skip_name(std::string_view text);
@@ -82,7 +84,7 @@ class Parser {
   ExpressionPtr parse_list();
   ExpressionPtr parse_dict();
   struct TupleMode {
-    bool simple = false;         // names and literals only: an assignment target
+    bool simple = false;  // names and literals only: an assignment target
     bool with_condition = true;
     bool parenthesized = false;  // () is the empty tuple
     bool with_namespace = false;

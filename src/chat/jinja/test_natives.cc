@@ -19,7 +19,9 @@ Value test_even(NativeCall& call) { return remainder_is(call, Value::of_int(2), 
 Value test_divisibleby(NativeCall& call) { return remainder_is(call, call.arg(0), 0); }
 Value test_defined(NativeCall& call) { return verdict(!call.self.is_undefined()); }
 Value test_undefined(NativeCall& call) { return verdict(call.self.is_undefined()); }
-Value test_filter(NativeCall& call) { return verdict(call.self.is_string() && find_filter(call.self.str()) != nullptr); }
+Value test_filter(NativeCall& call) {
+  return verdict(call.self.is_string() && find_filter(call.self.str()) != nullptr);
+}
 Value test_test(NativeCall& call) { return verdict(call.self.is_string() && find_test(call.self.str()) != nullptr); }
 Value test_none(NativeCall& call) { return verdict(call.self.is_none()); }
 Value test_boolean(NativeCall& call) { return verdict(call.self.kind == Kind::kBool); }
@@ -30,7 +32,9 @@ Value test_float(NativeCall& call) { return verdict(call.self.kind == Kind::kFlo
 Value test_number(NativeCall& call) { return verdict(call.self.is_number()); }
 Value test_string(NativeCall& call) { return verdict(call.self.is_string()); }
 Value test_mapping(NativeCall& call) { return verdict(call.self.kind == Kind::kDict); }
-Value test_callable(NativeCall& call) { return verdict(call.self.kind == Kind::kCallable || call.self.kind == Kind::kLoop || call.self.is_undefined()); }
+Value test_callable(NativeCall& call) {
+  return verdict(call.self.kind == Kind::kCallable || call.self.kind == Kind::kLoop || call.self.is_undefined());
+}
 Value test_escaped(NativeCall& call) { return verdict(call.self.markup); }
 Value test_in(NativeCall& call) { return verdict(call.in.contains(call.arg(0), call.self)); }
 
@@ -44,15 +48,15 @@ Value test_sequence(NativeCall& call) {
 }
 
 Value test_iterable(NativeCall& call) {
-  return verdict(call.self.is_string() || call.self.kind == Kind::kDict || call.self.kind == Kind::kSeq || call.self.is_undefined() ||
-                 call.self.kind == Kind::kLoop);
+  return verdict(call.self.is_string() || call.self.kind == Kind::kDict || call.self.kind == Kind::kSeq ||
+                 call.self.is_undefined() || call.self.kind == Kind::kLoop);
 }
 
 Value test_sameas(NativeCall& call) {
   const Value& a = call.self;
   const Value& b = call.arg(0);
-  bool object = a.kind == Kind::kSeq || a.kind == Kind::kDict || a.kind == Kind::kNamespace || a.kind == Kind::kCallable ||
-                a.kind == Kind::kLoop;
+  bool object = a.kind == Kind::kSeq || a.kind == Kind::kDict || a.kind == Kind::kNamespace ||
+                a.kind == Kind::kCallable || a.kind == Kind::kLoop;
   return verdict(a.kind == b.kind && (object ? a.object == b.object : equal(a, b)));
 }
 

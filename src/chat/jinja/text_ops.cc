@@ -12,7 +12,8 @@ std::string_view strip_characters(std::string_view text, std::string_view set, b
   std::vector<char32_t> wanted = utf8::to_code_points(set);
   std::vector<size_t> offsets = unicode::offsets(text);
   auto in_set = [&](size_t i) {
-    return std::find(wanted.begin(), wanted.end(), utf8::decode_one(text.substr(offsets[i])).code_point) != wanted.end();
+    return std::find(wanted.begin(), wanted.end(), utf8::decode_one(text.substr(offsets[i])).code_point) !=
+           wanted.end();
   };
   size_t begin = 0;
   size_t end = offsets.size() - 1;
@@ -48,8 +49,8 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
   return lines;
 }
 
-Value replace_text(Interpreter& in, std::string_view text, std::string_view old_text, std::string_view new_text, long long count,
-                   bool markup) {
+Value replace_text(Interpreter& in, std::string_view text, std::string_view old_text, std::string_view new_text,
+                   long long count, bool markup) {
   in.scan(text.size());
   std::string out;
   auto left = count < 0 ? ~0ULL : static_cast<unsigned long long>(count);
@@ -82,7 +83,8 @@ Value replace_text(Interpreter& in, std::string_view text, std::string_view old_
   return in.text(std::move(out), markup);
 }
 
-Value justify(Interpreter& in, std::string_view text, long long width, std::string_view fill, Justify side, bool markup) {
+Value justify(Interpreter& in, std::string_view text, long long width, std::string_view fill, Justify side,
+              bool markup) {
   if (unicode::length(fill) != 1) {
     return in.fail("The fill character must be exactly one character long");
   }
@@ -160,7 +162,8 @@ std::vector<std::string> wrap_line(std::string_view line, size_t width, bool bre
         size_t cut = unicode::offsets(chunk)[room];
         // A hyphen within the room is a better place to cut.
         size_t hyphen = break_hyphens ? chunk.substr(0, cut).rfind('-') : std::string_view::npos;
-        if (hyphen != std::string_view::npos && hyphen > 0 && chunk.substr(0, hyphen).find_first_not_of('-') != std::string_view::npos) {
+        if (hyphen != std::string_view::npos && hyphen > 0 &&
+            chunk.substr(0, hyphen).find_first_not_of('-') != std::string_view::npos) {
           cut = hyphen + 1;
         }
         current.push_back(chunk.substr(0, cut));
@@ -194,7 +197,8 @@ void append_pretty(Interpreter& in, std::string& out, const Value& value, size_t
     // Keys are sorted; a mix of types keeps its order.
     Dict* sorted = in.arena().make<Dict>();
     sorted->entries = value.dict()->entries;
-    bool texts = std::all_of(sorted->entries.begin(), sorted->entries.end(), [](const auto& entry) { return entry.first.is_string(); });
+    bool texts = std::all_of(sorted->entries.begin(), sorted->entries.end(),
+                             [](const auto& entry) { return entry.first.is_string(); });
     if (texts) {
       std::stable_sort(sorted->entries.begin(), sorted->entries.end(),
                        [](const auto& a, const auto& b) { return a.first.str() < b.first.str(); });
@@ -203,8 +207,9 @@ void append_pretty(Interpreter& in, std::string& out, const Value& value, size_t
   }
   std::string flat;
   append_repr(flat, shown, in.max_text_bytes());
-  bool nested = shown.kind == Kind::kDict ||
-                (shown.kind == Kind::kSeq && (shown.seq()->type == SeqType::kList || shown.seq()->type == SeqType::kTuple));
+  bool nested =
+      shown.kind == Kind::kDict ||
+      (shown.kind == Kind::kSeq && (shown.seq()->type == SeqType::kList || shown.seq()->type == SeqType::kTuple));
   if (!nested || indent + allowance + unicode::length(flat) <= kWidth) {
     out += flat;
     return;

@@ -16,11 +16,12 @@ std::string_view strip_characters(std::string_view text, std::string_view set, b
 // str.splitlines.
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends);
 // str.replace; a negative count means all.
-Value replace_text(Interpreter& in, std::string_view text, std::string_view old_text, std::string_view new_text, long long count,
-                   bool markup);
+Value replace_text(Interpreter& in, std::string_view text, std::string_view old_text, std::string_view new_text,
+                   long long count, bool markup);
 enum class Justify { kLeft, kRight, kCenter };
 // str.ljust, rjust, center; the width counts code points.
-Value justify(Interpreter& in, std::string_view text, long long width, std::string_view fill, Justify side, bool markup);
+Value justify(Interpreter& in, std::string_view text, long long width, std::string_view fill, Justify side,
+              bool markup);
 // Python's textwrap.wrap of one line, white space kept as it is.
 std::vector<std::string> wrap_line(std::string_view line, size_t width, bool break_long, bool break_hyphens);
 // pprint.pformat with a width of 80.

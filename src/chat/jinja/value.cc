@@ -14,7 +14,7 @@
 namespace da::chat::jinja {
 namespace {
 
-constexpr size_t kIndexFrom = 16;   // entries from which a dict's keys are indexed
+constexpr size_t kIndexFrom = 16;  // entries from which a dict's keys are indexed
 // Above every depth that a value reaches in good faith; lists that were appended to may be deeper, or hold themselves.
 constexpr int kMaxEqualDepth = 80;
 constexpr int kMaxReprDepth = 3 * 80;  // counts each level up to three times
@@ -77,11 +77,14 @@ bool repr_seq(std::string& out, const Seq& seq, size_t max_bytes, int depth) {
       }
       out += ')';
       return true;
-    case SeqType::kIterator: out += "<generator object>"; return true;
+    case SeqType::kIterator:
+      out += "<generator object>";
+      return true;
     case SeqType::kList:
     case SeqType::kKeys:
     case SeqType::kValues:
-    case SeqType::kItems: break;
+    case SeqType::kItems:
+      break;
   }
   bool view = seq.type != SeqType::kList;
   if (view) {
@@ -97,13 +100,21 @@ bool repr_seq(std::string& out, const Seq& seq, size_t max_bytes, int depth) {
 
 void repr_callable(std::string& out, const Callable& callable) {
   switch (callable.type) {
-    case CallableType::kMacro: out += "<Macro '" + std::string(callable.name) + "'>"; return;
-    case CallableType::kCycler: out += "<Cycler>"; return;
-    case CallableType::kJoiner: out += "<Joiner>"; return;
+    case CallableType::kMacro:
+      out += "<Macro '" + std::string(callable.name) + "'>";
+      return;
+    case CallableType::kCycler:
+      out += "<Cycler>";
+      return;
+    case CallableType::kJoiner:
+      out += "<Joiner>";
+      return;
     case CallableType::kNative:
     case CallableType::kMethod:
     case CallableType::kBlock:
-    case CallableType::kLoopMethod: out += "<function " + std::string(callable.name) + ">"; return;
+    case CallableType::kLoopMethod:
+      out += "<function " + std::string(callable.name) + ">";
+      return;
   }
 }
 
@@ -112,18 +123,30 @@ bool repr_into(std::string& out, const Value& value, size_t max_bytes, int depth
     return false;
   }
   switch (value.kind) {
-    case Kind::kUndefined: out += "Undefined"; return true;
-    case Kind::kNone: out += "None"; return true;
-    case Kind::kBool: out += value.boolean ? "True" : "False"; return true;
-    case Kind::kInt: out += int_text(value.integer); return true;
-    case Kind::kFloat: out += python_float(value.real); return true;
+    case Kind::kUndefined:
+      out += "Undefined";
+      return true;
+    case Kind::kNone:
+      out += "None";
+      return true;
+    case Kind::kBool:
+      out += value.boolean ? "True" : "False";
+      return true;
+    case Kind::kInt:
+      out += int_text(value.integer);
+      return true;
+    case Kind::kFloat:
+      out += python_float(value.real);
+      return true;
     case Kind::kString:
       out += value.markup ? "Markup(" : "";
       append_text_repr(out, value.str());
       out += value.markup ? ")" : "";
       return true;
-    case Kind::kSeq: return repr_seq(out, *value.seq(), max_bytes, depth + 1);
-    case Kind::kDict: return repr_dict(out, *value.dict(), max_bytes, depth + 1);
+    case Kind::kSeq:
+      return repr_seq(out, *value.seq(), max_bytes, depth + 1);
+    case Kind::kDict:
+      return repr_dict(out, *value.dict(), max_bytes, depth + 1);
     case Kind::kNamespace:
       out += "<Namespace ";
       if (!repr_dict(out, *value.dict(), max_bytes, depth + 1)) {
@@ -131,8 +154,12 @@ bool repr_into(std::string& out, const Value& value, size_t max_bytes, int depth
       }
       out += '>';
       return true;
-    case Kind::kCallable: repr_callable(out, *value.callable()); return true;
-    case Kind::kLoop: out += value.loop()->describe(); return true;
+    case Kind::kCallable:
+      repr_callable(out, *value.callable());
+      return true;
+    case Kind::kLoop:
+      out += value.loop()->describe();
+      return true;
   }
   return true;
 }
@@ -203,15 +230,18 @@ bool equal(const Value& a, const Value& b, int depth) {
   }
   switch (a.kind) {
     case Kind::kUndefined:
-    case Kind::kNone: return true;
-    case Kind::kString: return a.str() == b.str();
+    case Kind::kNone:
+      return true;
+    case Kind::kString:
+      return a.str() == b.str();
     case Kind::kSeq: {
       const Seq& x = *a.seq();
       const Seq& y = *b.seq();
       if (&x == &y) {
         return true;
       }
-      if (x.type != y.type || x.items.size() != y.items.size() || x.type == SeqType::kIterator || x.type == SeqType::kValues) {
+      if (x.type != y.type || x.items.size() != y.items.size() || x.type == SeqType::kIterator ||
+          x.type == SeqType::kValues) {
         return false;
       }
       return std::equal(x.items.begin(), x.items.end(), y.items.begin(),
@@ -230,10 +260,12 @@ bool equal(const Value& a, const Value& b, int depth) {
     }
     case Kind::kNamespace:
     case Kind::kCallable:
-    case Kind::kLoop: return a.object == b.object;
+    case Kind::kLoop:
+      return a.object == b.object;
     case Kind::kBool:
     case Kind::kInt:
-    case Kind::kFloat: return numbers_equal(a, b);
+    case Kind::kFloat:
+      return numbers_equal(a, b);
   }
   return false;
 }
@@ -241,42 +273,68 @@ bool equal(const Value& a, const Value& b, int depth) {
 bool truthy(const Value& value) {
   switch (value.kind) {
     case Kind::kUndefined:
-    case Kind::kNone: return false;
-    case Kind::kBool: return value.boolean;
-    case Kind::kInt: return value.integer != 0;
-    case Kind::kFloat: return value.real != 0;
-    case Kind::kString: return value.text.size > 0;
-    case Kind::kSeq: return value.seq()->type == SeqType::kIterator || !value.seq()->items.empty();
-    case Kind::kDict: return !value.dict()->entries.empty();
+    case Kind::kNone:
+      return false;
+    case Kind::kBool:
+      return value.boolean;
+    case Kind::kInt:
+      return value.integer != 0;
+    case Kind::kFloat:
+      return value.real != 0;
+    case Kind::kString:
+      return value.text.size > 0;
+    case Kind::kSeq:
+      return value.seq()->type == SeqType::kIterator || !value.seq()->items.empty();
+    case Kind::kDict:
+      return !value.dict()->entries.empty();
     case Kind::kNamespace:
     case Kind::kCallable:
-    case Kind::kLoop: return true;
+    case Kind::kLoop:
+      return true;
   }
   return false;
 }
 
 std::string_view type_name(const Value& value) {
   switch (value.kind) {
-    case Kind::kUndefined: return "Undefined";
-    case Kind::kNone: return "NoneType";
-    case Kind::kBool: return "bool";
-    case Kind::kInt: return "int";
-    case Kind::kFloat: return "float";
-    case Kind::kString: return value.markup ? "Markup" : "str";
-    case Kind::kDict: return "dict";
-    case Kind::kNamespace: return "Namespace";
-    case Kind::kCallable: return "function";
-    case Kind::kLoop: return "LoopContext";
-    case Kind::kSeq: break;
+    case Kind::kUndefined:
+      return "Undefined";
+    case Kind::kNone:
+      return "NoneType";
+    case Kind::kBool:
+      return "bool";
+    case Kind::kInt:
+      return "int";
+    case Kind::kFloat:
+      return "float";
+    case Kind::kString:
+      return value.markup ? "Markup" : "str";
+    case Kind::kDict:
+      return "dict";
+    case Kind::kNamespace:
+      return "Namespace";
+    case Kind::kCallable:
+      return "function";
+    case Kind::kLoop:
+      return "LoopContext";
+    case Kind::kSeq:
+      break;
   }
   switch (value.seq()->type) {
-    case SeqType::kList: return "list";
-    case SeqType::kTuple: return "tuple";
-    case SeqType::kRange: return "range";
-    case SeqType::kKeys: return "dict_keys";
-    case SeqType::kValues: return "dict_values";
-    case SeqType::kItems: return "dict_items";
-    case SeqType::kIterator: return "generator";
+    case SeqType::kList:
+      return "list";
+    case SeqType::kTuple:
+      return "tuple";
+    case SeqType::kRange:
+      return "range";
+    case SeqType::kKeys:
+      return "dict_keys";
+    case SeqType::kValues:
+      return "dict_values";
+    case SeqType::kItems:
+      return "dict_items";
+    case SeqType::kIterator:
+      return "generator";
   }
   return "object";
 }
@@ -284,10 +342,14 @@ std::string_view type_name(const Value& value) {
 std::string undefined_message(const Value& value) {
   std::string name(value.str());
   switch (value.missing) {
-    case Missing::kName: return "'" + name + "' is undefined";
-    case Missing::kHint: return name;
-    case Missing::kUnsafe: return "access to attribute '" + name + "' is unsafe";
-    case Missing::kAttribute: break;
+    case Missing::kName:
+      return "'" + name + "' is undefined";
+    case Missing::kHint:
+      return name;
+    case Missing::kUnsafe:
+      return "access to attribute '" + name + "' is unsafe";
+    case Missing::kAttribute:
+      break;
   }
   Value owner;
   owner.kind = value.missing_owner;
@@ -317,9 +379,11 @@ std::string int_text(BigInt value) {
 
 uint32_t depth_of(const Value& value) {
   switch (value.kind) {
-    case Kind::kSeq: return value.seq()->depth;
+    case Kind::kSeq:
+      return value.seq()->depth;
     case Kind::kDict:
-    case Kind::kNamespace: return value.dict()->depth;
+    case Kind::kNamespace:
+      return value.dict()->depth;
     case Kind::kUndefined:
     case Kind::kNone:
     case Kind::kBool:
@@ -327,7 +391,8 @@ uint32_t depth_of(const Value& value) {
     case Kind::kFloat:
     case Kind::kString:
     case Kind::kCallable:
-    case Kind::kLoop: return 0;
+    case Kind::kLoop:
+      return 0;
   }
   return 0;
 }
@@ -365,7 +430,11 @@ void append_text_repr(std::string& out, std::string_view text) {
     } else if (unicode::is_printable(c)) {
       out += bytes;
     } else {
-      std::snprintf(escape, sizeof(escape), c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", static_cast<unsigned>(c));
+      std::snprintf(escape, sizeof(escape),
+                    c < 0x100     ? "\\x%02x"
+                    : c < 0x10000 ? "\\u%04x"
+                                  : "\\U%08x",
+                    static_cast<unsigned>(c));
       out += escape;
     }
   }

@@ -17,7 +17,19 @@ namespace da::chat::jinja {
 // Python's integers, cut at 127 bits; what overflows is an error, never a wrong digit.
 __extension__ typedef __int128 BigInt;
 
-enum class Kind : uint8_t { kUndefined, kNone, kBool, kInt, kFloat, kString, kSeq, kDict, kNamespace, kCallable, kLoop };
+enum class Kind : uint8_t {
+  kUndefined,
+  kNone,
+  kBool,
+  kInt,
+  kFloat,
+  kString,
+  kSeq,
+  kDict,
+  kNamespace,
+  kCallable,
+  kLoop
+};
 
 // Why a value is undefined; chooses the message if somebody uses it.
 enum class Missing : uint8_t { kName, kAttribute, kHint, kUnsafe };
@@ -118,12 +130,12 @@ enum class SeqType : uint8_t { kList, kTuple, kRange, kKeys, kValues, kItems, kI
 struct Seq : Object {
   SeqType type = SeqType::kList;
   std::vector<Value> items;
-  size_t next = 0;            // kIterator: items before it are consumed
+  size_t next = 0;              // kIterator: items before it are consumed
   BigInt range[3] = {0, 0, 1};  // kRange: start, stop, step, for printing
   // kIterator: reading past the last item is this error (the item that could not be computed).
   std::string failure;
   bool is_group = false;  // a pair of groupby: also has .grouper and .list
-  uint32_t depth = 1;  // nesting of containers
+  uint32_t depth = 1;     // nesting of containers
 };
 
 struct Dict : Object {
@@ -149,12 +161,12 @@ enum class CallableType : uint8_t { kNative, kMethod, kMacro, kCycler, kJoiner, 
 struct Callable : Object {
   CallableType type = CallableType::kNative;
   std::string_view name;
-  const NativeSpec* native = nullptr;    // kNative, kMethod
-  Value self;                            // kMethod; the separator of a joiner; the loop of a kLoopMethod
+  const NativeSpec* native = nullptr;     // kNative, kMethod
+  Value self;                             // kMethod; the separator of a joiner; the loop of a kLoopMethod
   const Statement* definition = nullptr;  // kMacro (a macro or a call block), kBlock
-  Scope* scope = nullptr;                // kMacro: where it was defined
-  std::vector<Value> items;              // kCycler
-  size_t position = 0;                   // kCycler; kJoiner: 1 once used
+  Scope* scope = nullptr;                 // kMacro: where it was defined
+  std::vector<Value> items;               // kCycler
+  size_t position = 0;                    // kCycler; kJoiner: 1 once used
 };
 
 // Owns everything a rendering creates; freed at once, so neither cycles nor depth matter.
