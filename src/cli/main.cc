@@ -59,7 +59,7 @@ void add_text_commands(CLI::App& app) {
   command->add_option("--keepalive", run_options->keep_alive, "How long the model stays loaded, e.g. 5m");
   command->add_option("--format", run_options->format, "json, or a JSON Schema");
   command->add_option("--system", run_options->system, "System message");
-  command->add_option("-p,--parameter", run_options->parameters, "name=value, e.g. temperature=0");
+  command->add_option("-p,--parameter", run_options->parameters, "name=value, e.g. temperature=0")->allow_extra_args(false);
   command->add_flag("--verbose", run_options->verbose, "Print timings");
   on_run(command, run_options, run);
 }

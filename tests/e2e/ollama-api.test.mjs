@@ -1,6 +1,6 @@
 // The Ollama API as Ollama's own JavaScript client and plain HTTP see it.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Ollama } from 'ollama';
@@ -102,7 +102,9 @@ test('bad requests get a clear error', async () => {
     ['/api/generate', '{"model":', 400, /./],
     ['/api/generate', { model: 'nothing-here', prompt: 'x' }, 404, /model 'nothing-here' not found/],
     ['/api/chat', {}, 400, /model is required/],
-    ['/api/generate', { model: '../../etc/passwd', prompt: 'x' }, 400, /invalid model name/],
+    ['/api/generate', { model: 'no such|name', prompt: 'x' }, 400, /invalid model name/],
+    ['/api/generate', { model: '../../etc/passwd', prompt: 'x' }, 404, /not found/],
+    ['/api/generate', { model: '/etc/passwd', prompt: 'x' }, 500, /GGUF/],
     ['/api/generate', { model: 'stories', prompt: 'x', options: { temperature: 'hot' } }, 500, /option "temperature" must be of type float32/],
     ['/api/generate', { model: 'stories', prompt: 'x', format: 'xml' }, 500, /invalid format/],
     ['/api/chat', { model: 'stories', messages: [{ role: 'user', content: 'x' }], keep_alive: '5' }, 400, /missing unit in duration/],
@@ -129,10 +131,15 @@ test('a client that leaves stops the work', async () => {
 
 test('the server outlives a killed runner', async () => {
   await ollama.generate({ model: 'stories', prompt: 'Once', raw: true, options: { num_predict: 1 } });
-  const pid = Number(/runner started.*?pid=(\d+)/s.exec(server.log.slice(server.log.lastIndexOf('runner started')))?.[1]);
-  assert.ok(pid > 0, 'the log names the runner');
-  process.kill(pid, 'SIGKILL');
-  await sleep(200);
+  const children = readdirSync(`/proc/${server.child.pid}/task`).flatMap((task) => readFileSync(`/proc/${server.child.pid}/task/${task}/children`, 'utf8').trim().split(' ')).filter(Boolean);
+  assert.equal(children.length, 1, 'one runner');
+  const running = await fetch(`${server.url}/api/generate`, { method: 'POST', body: JSON.stringify({ model: 'stories', prompt: 'Once', raw: true, options: { num_predict: 100000, temperature: 1 } }) });
+  const reader = running.body.getReader();
+  await reader.read();
+  process.kill(Number(children[0]), 'SIGKILL');
+  let rest = '';
+  for (let part; !(part = await reader.read()).done;) rest += Buffer.from(part.value).toString();
+  assert.match(rest.trimEnd().split('\n').at(-1), /"error":"model runner has unexpectedly stopped/);
   const again = await ollama.generate({ model: 'stories', prompt: expected.prompt, raw: true, options: { temperature: 0, num_predict: 5 } });
   assert.equal(again.eval_count, 5);
 });
