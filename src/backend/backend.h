@@ -157,8 +157,8 @@ class Backend {
   virtual void norm(const Activation& in, const NormSpec& spec, Activation& out) = 0;
   virtual void linear(const Activation& in, std::span<const LinearSpec> products) = 0;
   // Norms and rotates query [n_rows][n_heads * key_dim] and key in place, then puts key and value in the batch's pages.
-  virtual void rope_store(const RopeSpec& spec, int32_t layer_idx, Activation& query, Activation& key, const Activation& value,
-                          KvPool& kv) = 0;
+  virtual void rope_store(const RopeSpec& spec, int32_t layer_idx, Activation& query, Activation& key,
+                          const Activation& value, KvPool& kv) = 0;
   // out [n_rows][n_heads * value_dim]
   virtual void attention(const AttentionSpec& spec, int32_t layer_idx, const Activation& query, const KvPool& kv,
                          Activation& out) = 0;

@@ -26,7 +26,8 @@ constexpr int32_t kGrowPages = 16;
 
 class EngineImpl final : public Engine {
  public:
-  EngineImpl(std::unique_ptr<model::Model> model, std::shared_ptr<const tokenizer::Tokenizer> tokenizer, EngineOptions options)
+  EngineImpl(std::unique_ptr<model::Model> model, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+             EngineOptions options)
       : model_(std::move(model)), tokenizer_(std::move(tokenizer)), options_(options), pages_(max_pages()) {}
 
   ~EngineImpl() override {
@@ -55,7 +56,8 @@ class EngineImpl final : public Engine {
   Status check_integrity() override;
   int32_t context_tokens() const override { return options_.context_tokens; }
   uint64_t memory_bytes() const override {
-    return model_->weight_bytes() + model_->buffer_bytes() + kv_->page_bytes * static_cast<uint64_t>(committed_pages_.load());
+    return model_->weight_bytes() + model_->buffer_bytes() +
+           kv_->page_bytes * static_cast<uint64_t>(committed_pages_.load());
   }
 
  private:
@@ -63,7 +65,7 @@ class EngineImpl final : public Engine {
 
   // Everything below runs on the engine's thread.
   void run();
-  bool take_requests();                       // false: the engine is being destroyed
+  bool take_requests();  // false: the engine is being destroyed
   void step();
   Status give_pages(Sequence& sequence, int32_t n_tokens);
   void finish(SequencePtr& sequence, const Finish& finish);  // leaves null
@@ -112,8 +114,8 @@ Result<Engine::RequestId> EngineImpl::submit(GenerateRequest request, UpdateCall
   if (request.prompt.empty()) return {ErrorCode::kInvalidArgument, "generate: the prompt has no tokens"};
   for (const int32_t id : request.prompt) {
     if (id < 0 || id >= model_->hyper().n_vocab) {
-      return {ErrorCode::kInvalidArgument,
-              "generate: token " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(model_->hyper().n_vocab)};
+      return {ErrorCode::kInvalidArgument, "generate: token " + std::to_string(id) + " is outside the vocabulary of " +
+                                               std::to_string(model_->hyper().n_vocab)};
     }
   }
   if (request.prompt.size() >= static_cast<size_t>(options_.context_tokens)) {
@@ -153,7 +155,8 @@ Status EngineImpl::check_integrity() {
 
 Status EngineImpl::page_integrity() const {
   std::vector<int32_t> owned;
-  for (const SequencePtr& sequence : running_) owned.insert(owned.end(), sequence->pages.begin(), sequence->pages.end());
+  for (const SequencePtr& sequence : running_)
+    owned.insert(owned.end(), sequence->pages.begin(), sequence->pages.end());
   return pages_.check_integrity(owned);
 }
 
@@ -165,7 +168,8 @@ void EngineImpl::run() {
   } catch (const std::exception& error) {
     // A library threw (out of memory, a callback): nobody may wait for an answer that never comes.
     finish_all({FinishReason::kError, {ErrorCode::kInternal, std::string("engine: ") + error.what()}});
-    while (take_requests()) finish_all({FinishReason::kError, {ErrorCode::kUnavailable, "engine: stopped after an earlier failure"}});
+    while (take_requests())
+      finish_all({FinishReason::kError, {ErrorCode::kUnavailable, "engine: stopped after an earlier failure"}});
   }
   finish_all({FinishReason::kCancelled, {}});
 }
@@ -184,12 +188,14 @@ bool EngineImpl::take_requests() {
     checks.swap(integrity_checks_);
     stopping = stopping_;
     for (const RequestId id : cancelled) {
-      const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Request& request) { return request.id == id; });
+      const auto found =
+          std::find_if(waiting_.begin(), waiting_.end(), [&](const Request& request) { return request.id == id; });
       if (found == waiting_.end()) continue;
       cancelled_waiting.push_back(std::move(*found));
       waiting_.erase(found);
     }
-    while (!waiting_.empty() && (stopping || running_.size() + admitted.size() < static_cast<size_t>(options_.max_sequences))) {
+    while (!waiting_.empty() &&
+           (stopping || running_.size() + admitted.size() < static_cast<size_t>(options_.max_sequences))) {
       admitted.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
     }
@@ -197,14 +203,17 @@ bool EngineImpl::take_requests() {
   for (Request& request : admitted) {
     if (request.request.grammar != nullptr && !stopping) prepare_grammar();
     if (stopping) request.request.grammar = nullptr;
-    running_.push_back(std::make_unique<Sequence>(request.id, std::move(request.request), std::move(request.callback), vocabulary_));
+    running_.push_back(
+        std::make_unique<Sequence>(request.id, std::move(request.request), std::move(request.callback), vocabulary_));
   }
   for (Request& request : cancelled_waiting) {
     request.request.grammar = nullptr;
-    Sequence(request.id, std::move(request.request), std::move(request.callback), vocabulary_).report_finished({FinishReason::kCancelled, {}});
+    Sequence(request.id, std::move(request.request), std::move(request.callback), vocabulary_)
+        .report_finished({FinishReason::kCancelled, {}});
   }
   for (SequencePtr& sequence : running_) {
-    if (std::find(cancelled.begin(), cancelled.end(), sequence->id()) != cancelled.end()) finish(sequence, {FinishReason::kCancelled, {}});
+    if (std::find(cancelled.begin(), cancelled.end(), sequence->id()) != cancelled.end())
+      finish(sequence, {FinishReason::kCancelled, {}});
   }
   std::erase(running_, nullptr);
   for (std::promise<Status>& check : checks) check.set_value(page_integrity());
@@ -222,7 +231,8 @@ void EngineImpl::prepare_grammar() {
 Status EngineImpl::give_pages(Sequence& sequence, int32_t n_tokens) {
   while (static_cast<int32_t>(sequence.pages.size()) < pages_for(n_tokens)) {
     const int32_t page = pages_.allocate();
-    if (page < 0) return {ErrorCode::kResourceExhausted, "KV pool: all " + std::to_string(max_pages()) + " pages are used"};
+    if (page < 0)
+      return {ErrorCode::kResourceExhausted, "KV pool: all " + std::to_string(max_pages()) + " pages are used"};
     sequence.pages.push_back(page);
     if (page < kv_->n_pages) continue;
     DA_RETURN_IF_ERROR(kv_->grow(std::min(std::max(kv_->n_pages + kGrowPages, page + 1), max_pages())));
@@ -300,7 +310,8 @@ void EngineImpl::step() {
 void EngineImpl::take_tokens(const std::vector<Part>& parts, const backend::Activation& logits) {
   if (output_rows_.empty()) return;
   const auto any = [&](auto wants) {
-    return std::any_of(parts.begin(), parts.end(), [&](const Part& part) { return part.output_idx >= 0 && wants(*part.sequence); });
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](const Part& part) { return part.output_idx >= 0 && wants(*part.sequence); });
   };
   Status status;
   greedy_.assign(output_rows_.size(), -1);
@@ -337,18 +348,21 @@ void EngineImpl::take_tokens(const std::vector<Part>& parts, const backend::Acti
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<model::Model> model,
-                                               std::shared_ptr<const tokenizer::Tokenizer> tokenizer, EngineOptions options) {
+                                               std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+                                               EngineOptions options) {
   const model::Hyperparameters& hyper = model->hyper();
   if (tokenizer->n_tokens() != hyper.n_vocab) {
-    return {ErrorCode::kCorruptData, "engine: the tokenizer has " + std::to_string(tokenizer->n_tokens()) + " tokens, the model " +
-                                         std::to_string(hyper.n_vocab)};
+    return {ErrorCode::kCorruptData, "engine: the tokenizer has " + std::to_string(tokenizer->n_tokens()) +
+                                         " tokens, the model " + std::to_string(hyper.n_vocab)};
   }
   if (options.context_tokens < 0 || options.max_sequences < 1 || options.batch_tokens < 1) {
-    return {ErrorCode::kInvalidArgument, "engine: context_tokens is " + std::to_string(options.context_tokens) + " (expected 0 or more), max_sequences " +
+    return {ErrorCode::kInvalidArgument, "engine: context_tokens is " + std::to_string(options.context_tokens) +
+                                             " (expected 0 or more), max_sequences " +
                                              std::to_string(options.max_sequences) + " (1 or more), batch_tokens " +
                                              std::to_string(options.batch_tokens) + " (1 or more)"};
   }
-  if (options.context_tokens == 0 || options.context_tokens > hyper.context_tokens) options.context_tokens = hyper.context_tokens;
+  if (options.context_tokens == 0 || options.context_tokens > hyper.context_tokens)
+    options.context_tokens = hyper.context_tokens;
   if (int64_t{options.max_sequences} * pages_for(options.context_tokens) > INT32_MAX / 2) {
     return {ErrorCode::kInvalidArgument, "engine: " + std::to_string(options.max_sequences) + " sequences of " +
                                              std::to_string(options.context_tokens) + " tokens are too many"};

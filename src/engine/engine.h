@@ -17,16 +17,17 @@
 // chunks of waiting prompts within a token budget, as one ragged batch over a paged KV cache.
 //
 // A request's logits do not depend, bit by bit, on the requests beside it or on how its prompt was cut (see
-// backend/backend.h): the same greedy or seeded request gives the same tokens alone and in company, on one instruction set.
+// backend/backend.h): the same greedy or seeded request gives the same tokens alone and in company, on one instruction
+// set.
 namespace da::engine {
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
 
 struct GenerateRequest {
-  std::vector<tokenizer::TokenId> prompt;   // not empty
+  std::vector<tokenizer::TokenId> prompt;  // not empty
   SamplingParams sampling;
-  int32_t max_tokens = -1;                  // -1: until the context is full
-  std::vector<std::string> stop;            // strings that end generation and are not part of the output
+  int32_t max_tokens = -1;                          // -1: until the context is full
+  std::vector<std::string> stop;                    // strings that end generation and are not part of the output
   std::shared_ptr<const grammar::Grammar> grammar;  // null: unconstrained
 };
 
@@ -45,11 +46,11 @@ struct Update {
 using UpdateCallback = std::function<void(const Update&)>;
 
 struct EngineOptions {
-  int32_t context_tokens = 0;       // per sequence; 0 or more than the model's own: the model's own
-  int32_t max_sequences = 4;        // running at once; more wait
-  int32_t batch_tokens = 512;       // token budget of a step; raised to max_sequences if below
-  int32_t n_threads = 0;            // 0: the CPUs this process may use. For load_engine (engine/load.h), which makes the backend
-  std::string isa;                  // "": the best this CPU has. For load_engine
+  int32_t context_tokens = 0;  // per sequence; 0 or more than the model's own: the model's own
+  int32_t max_sequences = 4;   // running at once; more wait
+  int32_t batch_tokens = 512;  // token budget of a step; raised to max_sequences if below
+  int32_t n_threads = 0;  // 0: the CPUs this process may use. For load_engine (engine/load.h), which makes the backend
+  std::string isa;        // "": the best this CPU has. For load_engine
   backend::KvType kv_type = backend::KvType::kF16;
 };
 
@@ -59,10 +60,11 @@ class Engine {
   virtual ~Engine() = default;  // cancels what runs and joins the thread
 
   static Result<std::unique_ptr<Engine>> create(std::unique_ptr<model::Model> model,
-                                                std::shared_ptr<const tokenizer::Tokenizer> tokenizer, EngineOptions options);
+                                                std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+                                                EngineOptions options);
 
-  // Thread-safe. Errors: kInvalidArgument (empty prompt, token out of range), kResourceExhausted (prompt longer than the
-  // context: both counts are named).
+  // Thread-safe. Errors: kInvalidArgument (empty prompt, token out of range), kResourceExhausted (prompt longer than
+  // the context: both counts are named).
   virtual Result<RequestId> submit(GenerateRequest request, UpdateCallback callback) = 0;
   // Thread-safe; the request ends with kCancelled before the next step. Unknown ids are ignored.
   virtual void cancel(RequestId id) = 0;

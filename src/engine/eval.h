@@ -25,7 +25,7 @@ Status eval_logits(std::shared_ptr<const gguf::File> file, std::span<const int32
                    const std::function<Status(std::span<const float> logits)>& row);
 
 // The same into a file of float32, little-endian, [n_tokens][n_vocab].
-Status eval_logits(const std::string& model_path, std::span<const int32_t> tokens, const std::string& isa, const std::string& out_path,
-                   int32_t n_threads);
+Status eval_logits(const std::string& model_path, std::span<const int32_t> tokens, const std::string& isa,
+                   const std::string& out_path, int32_t n_threads);
 
 }  // namespace da::engine

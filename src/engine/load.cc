@@ -7,8 +7,8 @@
 namespace da::engine {
 
 Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> file,
-                                            std::shared_ptr<const tokenizer::Tokenizer> tokenizer, const EngineOptions& options,
-                                            const model::LoadProgress& progress) {
+                                            std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+                                            const EngineOptions& options, const model::LoadProgress& progress) {
   DA_ASSIGN_OR_RETURN(auto backend, backend::make_cpu_backend({.n_threads = options.n_threads, .isa = options.isa}));
   DA_ASSIGN_OR_RETURN(auto model, model::Model::load(std::move(file), std::move(backend), {}, progress));
   return Engine::create(std::move(model), std::move(tokenizer), options);
@@ -17,7 +17,8 @@ Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> fi
 Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> file, const EngineOptions& options,
                                             const model::LoadProgress& progress) {
   DA_ASSIGN_OR_RETURN(std::unique_ptr<tokenizer::Tokenizer> tokenizer, tokenizer::Tokenizer::from_gguf(*file));
-  return load_engine(std::move(file), std::shared_ptr<const tokenizer::Tokenizer>(std::move(tokenizer)), options, progress);
+  return load_engine(std::move(file), std::shared_ptr<const tokenizer::Tokenizer>(std::move(tokenizer)), options,
+                     progress);
 }
 
 }  // namespace da::engine

@@ -8,7 +8,8 @@ namespace da::engine {
 namespace {
 
 Status out_of_range(const char* name, double value, const char* expected) {
-  return {ErrorCode::kInvalidArgument, std::string("sampling: ") + name + " is " + std::to_string(value) + ", expected " + expected};
+  return {ErrorCode::kInvalidArgument,
+          std::string("sampling: ") + name + " is " + std::to_string(value) + ", expected " + expected};
 }
 
 }  // namespace
@@ -17,7 +18,8 @@ Status validate(const SamplingParams& p) {
   if (!(p.temperature >= 0 && p.temperature <= 1000)) return out_of_range("temperature", p.temperature, "0 to 1000");
   if (!(p.top_p >= 0 && std::isfinite(p.top_p))) return out_of_range("top_p", p.top_p, "a number from 0 on");
   if (!(p.min_p >= 0 && p.min_p <= 1)) return out_of_range("min_p", p.min_p, "0 to 1");
-  if (!(p.repeat_penalty > 0 && std::isfinite(p.repeat_penalty))) return out_of_range("repeat_penalty", p.repeat_penalty, "a positive number");
+  if (!(p.repeat_penalty > 0 && std::isfinite(p.repeat_penalty)))
+    return out_of_range("repeat_penalty", p.repeat_penalty, "a positive number");
   if (!std::isfinite(p.presence_penalty)) return out_of_range("presence_penalty", p.presence_penalty, "a number");
   if (!std::isfinite(p.frequency_penalty)) return out_of_range("frequency_penalty", p.frequency_penalty, "a number");
   return Status::ok();
@@ -31,9 +33,11 @@ Sampler::Sampler(const SamplingParams& params)
     : params_(params), random_(params.seed >= 0 ? static_cast<uint64_t>(params.seed) : std::random_device{}()) {}
 
 void Sampler::penalize(std::span<float> logits, std::span<const int32_t> history) {
-  const bool penalties = params_.repeat_penalty != 1.0F || params_.presence_penalty != 0.0F || params_.frequency_penalty != 0.0F;
+  const bool penalties =
+      params_.repeat_penalty != 1.0F || params_.presence_penalty != 0.0F || params_.frequency_penalty != 0.0F;
   if (!penalties || params_.repeat_last_n == 0) return;
-  const size_t window = params_.repeat_last_n < 0 ? history.size() : std::min(history.size(), static_cast<size_t>(params_.repeat_last_n));
+  const size_t window =
+      params_.repeat_last_n < 0 ? history.size() : std::min(history.size(), static_cast<size_t>(params_.repeat_last_n));
   recent_.assign(history.end() - static_cast<std::ptrdiff_t>(window), history.end());
   std::sort(recent_.begin(), recent_.end());
   for (size_t i = 0; i < recent_.size();) {
@@ -50,10 +54,11 @@ void Sampler::penalize(std::span<float> logits, std::span<const int32_t> history
 void Sampler::keep_top_k(std::span<const float> logits) {
   const size_t k = params_.top_k <= 0 ? candidates_.size() : static_cast<size_t>(params_.top_k);
   if (k >= candidates_.size()) return;
-  std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k), candidates_.end(), [&](int32_t a, int32_t b) {
-    const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
-    return x != y ? x > y : a < b;
-  });
+  std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k), candidates_.end(),
+                   [&](int32_t a, int32_t b) {
+                     const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
+                     return x != y ? x > y : a < b;
+                   });
   candidates_.resize(k);
 }
 
@@ -126,7 +131,8 @@ int32_t Sampler::sample(std::span<float> logits, std::span<const uint64_t> allow
     sum += static_cast<double>(probabilities_[i]);
     if (draw < sum) return candidates_[i];
   }
-  return candidates_[static_cast<size_t>(std::max_element(probabilities_.begin(), probabilities_.end()) - probabilities_.begin())];
+  return candidates_[static_cast<size_t>(std::max_element(probabilities_.begin(), probabilities_.end()) -
+                                         probabilities_.begin())];
 }
 
 }  // namespace da::engine

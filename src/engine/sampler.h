@@ -11,15 +11,15 @@ namespace da::engine {
 
 // Ollama's names and defaults.
 struct SamplingParams {
-  float temperature = 0.8F;     // 0: greedy
-  int32_t top_k = 40;           // 0: off
+  float temperature = 0.8F;  // 0: greedy
+  int32_t top_k = 40;        // 0: off
   float top_p = 0.9F;
   float min_p = 0.0F;
   float repeat_penalty = 1.0F;  // 1: off
   int32_t repeat_last_n = 64;   // 0: off, -1: the whole context
   float presence_penalty = 0.0F;
   float frequency_penalty = 0.0F;
-  int64_t seed = -1;            // negative: random
+  int64_t seed = -1;  // negative: random
 };
 
 // kInvalidArgument names the parameter that is not a number or out of range.

@@ -45,7 +45,8 @@ Status Sequence::update_mask() {
     forced_ = static_cast<int32_t>(i * 64) + std::countr_zero(mask_[i]);
   }
   if (n_allowed != 1) forced_ = -1;
-  if (n_allowed == 0) return {ErrorCode::kUnsupported, "grammar: the model's vocabulary has no token that may come next"};
+  if (n_allowed == 0)
+    return {ErrorCode::kUnsupported, "grammar: the model's vocabulary has no token that may come next"};
   return Status::ok();
 }
 
@@ -62,7 +63,8 @@ std::optional<Finish> Sequence::accept_one(int32_t token) {
   ++n_generated_;
   const std::string_view bytes = vocabulary_.tokenizer->bytes(token);
   if (matcher_ && !matcher_->accept(bytes)) {
-    return Finish{FinishReason::kError, {ErrorCode::kInternal, "grammar: refuses token " + std::to_string(token) + " that it allowed"}};
+    return Finish{FinishReason::kError,
+                  {ErrorCode::kInternal, "grammar: refuses token " + std::to_string(token) + " that it allowed"}};
   }
   if (text_.push(bytes)) return Finish{FinishReason::kStop, {}};
   if (matcher_ && matcher_->must_end()) return Finish{FinishReason::kStop, {}};
@@ -83,13 +85,18 @@ std::optional<Finish> Sequence::accept(int32_t token) {
 
 void Sequence::report_prefill(int32_t n_done) {
   if (n_done >= n_prompt_) prefilled_ = steady_clock::now();
-  callback_({.kind = Update::Kind::kPrefill, .prompt_tokens_done = std::min(n_done, n_prompt_), .prompt_tokens_total = n_prompt_});
+  callback_({.kind = Update::Kind::kPrefill,
+             .prompt_tokens_done = std::min(n_done, n_prompt_),
+             .prompt_tokens_total = n_prompt_});
 }
 
 void Sequence::report_text() {
   std::string text = text_.take();
   if (text.empty()) return;
-  callback_({.kind = Update::Kind::kText, .text = std::move(text), .tokens = std::exchange(unreported_, {}), .generated_tokens = n_generated_});
+  callback_({.kind = Update::Kind::kText,
+             .text = std::move(text),
+             .tokens = std::exchange(unreported_, {}),
+             .generated_tokens = n_generated_});
 }
 
 void Sequence::report_finished(const Finish& finish) {

@@ -17,8 +17,8 @@ namespace da::engine {
 // A vocabulary as sequences see it. Outlives them.
 struct Vocabulary {
   const tokenizer::Tokenizer* tokenizer = nullptr;
-  const grammar::TokenTrie* trie = nullptr;              // set before the first sequence with a grammar
-  std::vector<int32_t> end_tokens;                       // end of generation
+  const grammar::TokenTrie* trie = nullptr;  // set before the first sequence with a grammar
+  std::vector<int32_t> end_tokens;           // end of generation
   int32_t context_tokens = 0;
 };
 
@@ -46,7 +46,7 @@ class Sequence {
   std::optional<Finish> accept(int32_t token);
 
   void report_prefill(int32_t n_done);
-  void report_text();                        // what is ready, if anything
+  void report_text();                          // what is ready, if anything
   void report_finished(const Finish& finish);  // once, last
 
   // Filled by the engine: positions in the KV cache, and their pages.

@@ -10,7 +10,7 @@ namespace da::model {
 
 // What tells architectures of one family apart; a variation is a field here, not a fork.
 struct Architecture {
-  std::string_view name;           // general.architecture
+  std::string_view name;  // general.architecture
   backend::RopeKind rope_kind;
   bool requires_qkv_bias = false;  // otherwise optional
   bool has_qk_norm = false;        // RMS norm of each query and key head

@@ -75,7 +75,8 @@ class KeyReader {
       if (!entry.key.starts_with(prefix_)) continue;
       const std::string_view name = entry.key.substr(prefix_.size());
       if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
-        return {ErrorCode::kUnsupported, "key \"" + std::string(entry.key) + "\" is not supported for this architecture"};
+        return {ErrorCode::kUnsupported,
+                "key \"" + std::string(entry.key) + "\" is not supported for this architecture"};
       }
     }
     return Status::ok();
@@ -103,7 +104,8 @@ Status read_attention(KeyReader& keys, Hyperparameters& hyper) {
   DA_ASSIGN_OR_RETURN(hyper.key_dim, keys.count_or("attention.key_length", even_share, 1, kMaxHeadDim));
   DA_ASSIGN_OR_RETURN(hyper.value_dim, keys.count_or("attention.value_length", even_share, 1, kMaxHeadDim));
   if (hyper.key_dim > kMaxHeadDim || hyper.value_dim > kMaxHeadDim) {
-    return bad_value(keys.key("attention.head_count"), std::to_string(hyper.n_heads), "heads of at most " + std::to_string(kMaxHeadDim));
+    return bad_value(keys.key("attention.head_count"), std::to_string(hyper.n_heads),
+                     "heads of at most " + std::to_string(kMaxHeadDim));
   }
   DA_ASSIGN_OR_RETURN(hyper.norm_eps, keys.real("attention.layer_norm_rms_epsilon", 0.0, 1.0));
   return Status::ok();
@@ -123,8 +125,8 @@ Status read_rope_scaling(KeyReader& keys, Hyperparameters& hyper) {
     return Status::ok();
   }
   if (type != "linear" && type != "yarn") {
-    return {ErrorCode::kUnsupported,
-            "key \"" + keys.key("rope.scaling.type") + "\": \"" + std::string(type) + "\" is not supported; known: none, linear, yarn"};
+    return {ErrorCode::kUnsupported, "key \"" + keys.key("rope.scaling.type") + "\": \"" + std::string(type) +
+                                         "\" is not supported; known: none, linear, yarn"};
   }
   DA_ASSIGN_OR_RETURN(hyper.rope_scaling_factor, keys.real("rope.scaling.factor", 1e-3, 1e6));
   hyper.rope_scaling = RopeScaling::kLinear;
@@ -141,7 +143,8 @@ Status read_rope_scaling(KeyReader& keys, Hyperparameters& hyper) {
 
 Status read_rope(KeyReader& keys, Hyperparameters& hyper) {
   DA_ASSIGN_OR_RETURN(hyper.rope_dims, keys.count_or("rope.dimension_count", hyper.key_dim, 2, hyper.key_dim));
-  if (hyper.rope_dims % 2 != 0) return bad_value(keys.key("rope.dimension_count"), std::to_string(hyper.rope_dims), "an even number");
+  if (hyper.rope_dims % 2 != 0)
+    return bad_value(keys.key("rope.dimension_count"), std::to_string(hyper.rope_dims), "an even number");
   DA_ASSIGN_OR_RETURN(hyper.rope_freq_base, keys.real_or("rope.freq_base", 10000.0F, 1.0, 1e12));
   return read_rope_scaling(keys, hyper);
 }
@@ -153,7 +156,8 @@ Status read_vocabulary(const gguf::File& file, KeyReader& keys, Hyperparameters&
   if (embedding == nullptr) return {ErrorCode::kCorruptData, "tensor token_embd.weight is missing"};
   const uint64_t rows = embedding->dims[1];
   if (rows < 1 || rows > static_cast<uint64_t>(kMaxVocab)) {
-    return {ErrorCode::kCorruptData, "tensor token_embd.weight: " + std::to_string(rows) + " rows, expected 1 to " + std::to_string(kMaxVocab)};
+    return {ErrorCode::kCorruptData,
+            "tensor token_embd.weight: " + std::to_string(rows) + " rows, expected 1 to " + std::to_string(kMaxVocab)};
   }
   hyper.n_vocab = static_cast<int32_t>(rows);
   if (file.find("tokenizer.ggml.tokens") == nullptr) return Status::ok();
@@ -182,7 +186,8 @@ Result<Hyperparameters> read_hyperparameters(const gguf::File& file) {
   DA_RETURN_IF_ERROR(read_vocabulary(file, keys, hyper));
   DA_ASSIGN_OR_RETURN(const int32_t n_experts, keys.count_or("expert_count", 0, 0, 1 << 16));
   if (n_experts != 0) {
-    return {ErrorCode::kUnsupported, "key \"" + keys.key("expert_count") + "\": mixtures of experts are not supported yet"};
+    return {ErrorCode::kUnsupported,
+            "key \"" + keys.key("expert_count") + "\": mixtures of experts are not supported yet"};
   }
   keys.ignore("expert_used_count");
   keys.ignore("tensor_data_layout");

@@ -13,16 +13,16 @@ enum class RopeScaling : uint8_t { kNone, kLinear, kYarn };
 
 // The sizes of a model, in the one vocabulary used from here to the kernels.
 struct Hyperparameters {
-  std::string architecture;     // "llama"
+  std::string architecture;  // "llama"
   int32_t n_layers = 0;
-  int32_t n_embd = 0;           // width of the residual stream
-  int32_t n_heads = 0;          // query heads
-  int32_t n_kv_heads = 0;       // divides n_heads
-  int32_t key_dim = 0;          // of one query or key head
-  int32_t value_dim = 0;        // of one value head
-  int32_t n_ff = 0;             // width of the feed-forward
+  int32_t n_embd = 0;      // width of the residual stream
+  int32_t n_heads = 0;     // query heads
+  int32_t n_kv_heads = 0;  // divides n_heads
+  int32_t key_dim = 0;     // of one query or key head
+  int32_t value_dim = 0;   // of one value head
+  int32_t n_ff = 0;        // width of the feed-forward
   int32_t n_vocab = 0;
-  int32_t context_tokens = 0;   // the model was trained for
+  int32_t context_tokens = 0;  // the model was trained for
   float norm_eps = 0;
 
   backend::RopeKind rope_kind = backend::RopeKind::kInterleaved;

@@ -7,8 +7,9 @@
 
 namespace da::model {
 
-Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file, std::unique_ptr<backend::Backend> backend,
-                                           const LoadOptions&, const LoadProgress& progress) {
+Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file,
+                                           std::unique_ptr<backend::Backend> backend, const LoadOptions&,
+                                           const LoadProgress& progress) {
   DA_ASSIGN_OR_RETURN(const Architecture* architecture, find_architecture(file->architecture()));
   DA_ASSIGN_OR_RETURN(const Hyperparameters hyper, read_hyperparameters(*file));
   return load_llama(std::move(file), std::move(backend), hyper, *architecture, progress);

@@ -9,7 +9,8 @@ namespace {
 
 // The pair of dimensions whose wave turns `rotations` times in the original context (YaRN, section 3.2).
 double correction_dim(const Hyperparameters& hyper, double rotations) {
-  return hyper.rope_dims * std::log(hyper.rope_original_context / (rotations * 2 * std::numbers::pi)) / (2 * std::log(hyper.rope_freq_base));
+  return hyper.rope_dims * std::log(hyper.rope_original_context / (rotations * 2 * std::numbers::pi)) /
+         (2 * std::log(hyper.rope_freq_base));
 }
 
 }  // namespace
@@ -17,7 +18,8 @@ double correction_dim(const Hyperparameters& hyper, double rotations) {
 RopeFrequencies rope_frequencies(const Hyperparameters& hyper, std::span<const float> factors) {
   const bool yarn = hyper.rope_scaling == RopeScaling::kYarn;
   const double low = yarn ? std::max(0.0, std::floor(correction_dim(hyper, hyper.yarn_beta_fast))) : 0;
-  const double high = yarn ? std::min(hyper.rope_dims - 1.0, std::ceil(correction_dim(hyper, hyper.yarn_beta_slow))) : 0;
+  const double high =
+      yarn ? std::min(hyper.rope_dims - 1.0, std::ceil(correction_dim(hyper, hyper.yarn_beta_slow))) : 0;
   RopeFrequencies out;
   for (int32_t i = 0; i < hyper.rope_dims / 2; ++i) {
     double frequency = std::pow(static_cast<double>(hyper.rope_freq_base), -2.0 * i / hyper.rope_dims);
@@ -31,7 +33,8 @@ RopeFrequencies rope_frequencies(const Hyperparameters& hyper, std::span<const f
     out.radians_per_position.push_back(static_cast<float>(frequency * scale));
   }
   out.magnitude = hyper.rope_attn_factor;
-  if (yarn && hyper.yarn_ext_factor != 0) out.magnitude *= static_cast<float>(1.0 + 0.1 * std::log(hyper.rope_scaling_factor));
+  if (yarn && hyper.yarn_ext_factor != 0)
+    out.magnitude *= static_cast<float>(1.0 + 0.1 * std::log(hyper.rope_scaling_factor));
   return out;
 }
 

@@ -19,8 +19,8 @@ std::string shape_text(const TensorSpec& spec) {
 }
 
 bool same_shape(const gguf::Tensor& tensor, const TensorSpec& spec) {
-  return tensor.dims[0] == static_cast<uint64_t>(spec.dims[0]) && tensor.dims[1] == static_cast<uint64_t>(spec.dims[1]) &&
-         tensor.dims[2] == 1 && tensor.dims[3] == 1;
+  return tensor.dims[0] == static_cast<uint64_t>(spec.dims[0]) &&
+         tensor.dims[1] == static_cast<uint64_t>(spec.dims[1]) && tensor.dims[2] == 1 && tensor.dims[3] == 1;
 }
 
 bool may_be_vector(gguf::TensorType type) {
@@ -77,11 +77,13 @@ Status check_tensors(const gguf::File& file, const std::vector<TensorSpec>& spec
     } else if (!same_shape(*tensor, spec)) {
       complaints.push_back(spec.name + ": expected " + shape_text(spec) + ", found " + shape_text(*tensor));
     } else if (spec.role == TensorRole::kVector && !may_be_vector(tensor->type)) {
-      complaints.push_back(spec.name + ": expected F32, F16 or BF16, found " + std::string(gguf::tensor_type_info(tensor->type).name));
+      complaints.push_back(spec.name + ": expected F32, F16 or BF16, found " +
+                           std::string(gguf::tensor_type_info(tensor->type).name));
     }
   }
   for (const gguf::Tensor& tensor : file.tensors()) {
-    if (!expected.contains(tensor.name)) complaints.push_back(tensor.name + " " + shape_text(tensor) + " is not expected");
+    if (!expected.contains(tensor.name))
+      complaints.push_back(tensor.name + " " + shape_text(tensor) + " is not expected");
   }
   if (complaints.empty()) return Status::ok();
   std::string message = "tensors do not fit the architecture " + std::string(file.architecture()) + ": ";

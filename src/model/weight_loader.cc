@@ -27,7 +27,8 @@ Result<std::unique_ptr<backend::Weight>> WeightLoader::matrix(const std::string&
 Result<std::vector<float>> WeightLoader::values(const std::string& name) {
   const gguf::Tensor* tensor = file_.find_tensor(name);
   if (tensor == nullptr) return std::vector<float>();
-  if (tensor->data.size() != tensor->size_bytes) return {ErrorCode::kInvalidArgument, "tensor " + name + ": opened without its data"};
+  if (tensor->data.size() != tensor->size_bytes)
+    return {ErrorCode::kInvalidArgument, "tensor " + name + ": opened without its data"};
   std::vector<float> out(tensor->n_values());
   DA_RETURN_IF_ERROR(quant::dequantize(tensor->type, tensor->data.data(), out.data(), out.size()));
   DA_RETURN_IF_ERROR(advance(tensor->size_bytes));

@@ -137,11 +137,11 @@ void unpack_q6_k(const uint8_t* b, IntegerBlock& out) {
 
 constexpr IntegerFormat kFormats[] = {
     // type, values, sub-block, zero point, bits, scales, min
-    {TensorType::kQ4_0, 32, 32, 8, 4, false, false},   {TensorType::kQ4_1, 32, 32, 0, 4, false, true},
-    {TensorType::kQ5_0, 32, 32, 16, 5, false, false},  {TensorType::kQ5_1, 32, 32, 0, 5, false, true},
-    {TensorType::kQ8_0, 32, 32, 128, 8, false, false}, {TensorType::kQ2_K, 256, 16, 0, 2, true, true},
-    {TensorType::kQ3_K, 256, 16, 4, 3, true, false},   {TensorType::kQ4_K, 256, 32, 0, 4, true, true},
-    {TensorType::kQ5_K, 256, 32, 0, 5, true, true},    {TensorType::kQ6_K, 256, 16, 32, 6, true, false},
+    {TensorType::kQ4_0, 32, 32, 8, 4, false, false},    {TensorType::kQ4_1, 32, 32, 0, 4, false, true},
+    {TensorType::kQ5_0, 32, 32, 16, 5, false, false},   {TensorType::kQ5_1, 32, 32, 0, 5, false, true},
+    {TensorType::kQ8_0, 32, 32, 128, 8, false, false},  {TensorType::kQ2_K, 256, 16, 0, 2, true, true},
+    {TensorType::kQ3_K, 256, 16, 4, 3, true, false},    {TensorType::kQ4_K, 256, 32, 0, 4, true, true},
+    {TensorType::kQ5_K, 256, 32, 0, 5, true, true},     {TensorType::kQ6_K, 256, 16, 32, 6, true, false},
     {TensorType::kQ8_K, 256, 32, 128, 8, false, false},
 };
 
@@ -157,18 +157,30 @@ const IntegerFormat* integer_format(TensorType type) {
 void unpack_block(TensorType type, const std::byte* block, IntegerBlock& out) {
   const auto* b = reinterpret_cast<const uint8_t*>(block);
   switch (type) {
-    case TensorType::kQ4_0: return unpack_q4(b, false, out);
-    case TensorType::kQ4_1: return unpack_q4(b, true, out);
-    case TensorType::kQ5_0: return unpack_q5(b, false, out);
-    case TensorType::kQ5_1: return unpack_q5(b, true, out);
-    case TensorType::kQ8_0: return unpack_q8_0(b, out);
-    case TensorType::kQ8_K: return unpack_q8_k(b, out);
-    case TensorType::kQ2_K: return unpack_q2_k(b, out);
-    case TensorType::kQ3_K: return unpack_q3_k(b, out);
-    case TensorType::kQ4_K: return unpack_q4_k(b, out);
-    case TensorType::kQ5_K: return unpack_q5_k(b, out);
-    case TensorType::kQ6_K: return unpack_q6_k(b, out);
-    default: DA_CHECK(!"a type without an IntegerFormat");  // the enum is the file format's, most of it is not ours
+    case TensorType::kQ4_0:
+      return unpack_q4(b, false, out);
+    case TensorType::kQ4_1:
+      return unpack_q4(b, true, out);
+    case TensorType::kQ5_0:
+      return unpack_q5(b, false, out);
+    case TensorType::kQ5_1:
+      return unpack_q5(b, true, out);
+    case TensorType::kQ8_0:
+      return unpack_q8_0(b, out);
+    case TensorType::kQ8_K:
+      return unpack_q8_k(b, out);
+    case TensorType::kQ2_K:
+      return unpack_q2_k(b, out);
+    case TensorType::kQ3_K:
+      return unpack_q3_k(b, out);
+    case TensorType::kQ4_K:
+      return unpack_q4_k(b, out);
+    case TensorType::kQ5_K:
+      return unpack_q5_k(b, out);
+    case TensorType::kQ6_K:
+      return unpack_q6_k(b, out);
+    default:
+      DA_CHECK(!"a type without an IntegerFormat");  // the enum is the file format's, most of it is not ours
   }
 }
 

@@ -17,10 +17,10 @@ inline constexpr int kMaxBlockValues = 256;
 struct IntegerFormat {
   gguf::TensorType type;
   int values_per_block;
-  int sub_block;      // values that share a scale: 16 or 32
+  int sub_block;  // values that share a scale: 16 or 32
   int zero_point;
-  int code_bits;      // codes are below 1 << code_bits
-  bool has_scales;    // sub-blocks have integer scales of their own
+  int code_bits;    // codes are below 1 << code_bits
+  bool has_scales;  // sub-blocks have integer scales of their own
   bool has_min;
 };
 

@@ -36,16 +36,24 @@ void quantize_q8_0(const float* values, std::byte* out, size_t n_values) {
 
 Status quantize(TensorType type, const float* values, std::byte* out, size_t n_values) {
   switch (type) {
-    case TensorType::kF32: std::memcpy(out, values, n_values * sizeof(float)); return Status::ok();
-    case TensorType::kF16: convert_to_16(values, out, n_values, float_to_half); return Status::ok();
-    case TensorType::kBF16: convert_to_16(values, out, n_values, float_to_bf16); return Status::ok();
+    case TensorType::kF32:
+      std::memcpy(out, values, n_values * sizeof(float));
+      return Status::ok();
+    case TensorType::kF16:
+      convert_to_16(values, out, n_values, float_to_half);
+      return Status::ok();
+    case TensorType::kBF16:
+      convert_to_16(values, out, n_values, float_to_bf16);
+      return Status::ok();
     case TensorType::kQ8_0:
       for (size_t i = 0; i < n_values; ++i) {
-        if (!std::isfinite(values[i])) return {ErrorCode::kInvalidArgument, "quantize Q8_0: value " + std::to_string(i) + " is not finite"};
+        if (!std::isfinite(values[i]))
+          return {ErrorCode::kInvalidArgument, "quantize Q8_0: value " + std::to_string(i) + " is not finite"};
       }
       quantize_q8_0(values, out, n_values);
       return Status::ok();
-    default: return {ErrorCode::kUnsupported, "quantize: cannot write " + std::string(gguf::tensor_type_info(type).name)};
+    default:
+      return {ErrorCode::kUnsupported, "quantize: cannot write " + std::string(gguf::tensor_type_info(type).name)};
   }
 }
 

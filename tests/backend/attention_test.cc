@@ -31,10 +31,12 @@ class Pages {
     for (int page = 0; page < n_pages; ++page) order.push_back(n_pages + 1 - page);
     for (int t = 0; t < n_tokens; ++t) {
       uint8_t* page = memory.data() + order[static_cast<size_t>(t / kPageTokens)] * page_bytes;
-      for (int d = 0; d < c.key_dim; ++d) put(page, d * kPageTokens + t % kPageTokens, keys[static_cast<size_t>(t * c.key_dim + d)]);
+      for (int d = 0; d < c.key_dim; ++d)
+        put(page, d * kPageTokens + t % kPageTokens, keys[static_cast<size_t>(t * c.key_dim + d)]);
       for (int d = 0; d < value_stride_; ++d) {
         float zero = 0;
-        put(page + value_offset(), t % kPageTokens * value_stride_ + d, d < c.value_dim ? values[static_cast<size_t>(t * c.value_dim + d)] : zero);
+        put(page + value_offset(), t % kPageTokens * value_stride_ + d,
+            d < c.value_dim ? values[static_cast<size_t>(t * c.value_dim + d)] : zero);
       }
     }
   }
@@ -60,9 +62,11 @@ class Pages {
   int value_stride_, element_ = 4;
 };
 
-std::vector<float> run(const KernelTable& table, const Case& c, const Pages& pages, const std::vector<float>& query, int first_row, int n_rows) {
+std::vector<float> run(const KernelTable& table, const Case& c, const Pages& pages, const std::vector<float>& query,
+                       int first_row, int n_rows) {
   std::vector<float> out(static_cast<size_t>(c.n_rows * c.heads * c.value_dim));
-  std::vector<float> scratch(static_cast<size_t>(kMaxQueryVectors * (c.key_dim + kPageTokens + pages.value_stride() + 3)));
+  std::vector<float> scratch(
+      static_cast<size_t>(kMaxQueryVectors * (c.key_dim + kPageTokens + pages.value_stride() + 3)));
   const AttentionJob job{.query = query.data() + first_row * c.heads * c.key_dim,
                          .query_stride = c.heads * c.key_dim,
                          .out = out.data() + first_row * c.heads * c.value_dim,
@@ -87,8 +91,9 @@ std::vector<float> run(const KernelTable& table, const Case& c, const Pages& pag
 }
 
 void check(const KernelTable& table, const Case& c) {
-  SCOPED_TRACE(std::string(table.name) + " rows " + std::to_string(c.n_rows) + " at " + std::to_string(c.first_position) + " heads " +
-               std::to_string(c.heads) + " dims " + std::to_string(c.key_dim) + "/" + std::to_string(c.value_dim) + " window " + std::to_string(c.window));
+  SCOPED_TRACE(std::string(table.name) + " rows " + std::to_string(c.n_rows) + " at " +
+               std::to_string(c.first_position) + " heads " + std::to_string(c.heads) + " dims " +
+               std::to_string(c.key_dim) + "/" + std::to_string(c.value_dim) + " window " + std::to_string(c.window));
   const Pages pages(c, 11);
   const auto query = test::random_floats(static_cast<size_t>(c.n_rows * c.heads * c.key_dim), 5);
   const auto out = run(table, c, pages, query, 0, c.n_rows);
@@ -101,7 +106,8 @@ void check(const KernelTable& table, const Case& c) {
       double total = 0, largest_score = 0;
       for (int t = first; t <= position; ++t) {
         double score = 0;
-        for (int d = 0; d < c.key_dim; ++d) score += static_cast<double>(q[d] * 0.3F) * pages.keys[static_cast<size_t>(t * c.key_dim + d)];
+        for (int d = 0; d < c.key_dim; ++d)
+          score += static_cast<double>(q[d] * 0.3F) * pages.keys[static_cast<size_t>(t * c.key_dim + d)];
         if (c.softcap > 0) score = c.softcap * std::tanh(score / c.softcap);
         largest_score = std::max(largest_score, std::fabs(score));
         weights.push_back(std::exp(score));
@@ -110,7 +116,8 @@ void check(const KernelTable& table, const Case& c) {
       for (int d = 0; d < c.value_dim; ++d) {
         double expected = 0, magnitude = 0;
         for (int t = first; t <= position; ++t) {
-          const double term = weights[static_cast<size_t>(t - first)] / total * pages.values[static_cast<size_t>(t * c.value_dim + d)];
+          const double term =
+              weights[static_cast<size_t>(t - first)] / total * pages.values[static_cast<size_t>(t * c.value_dim + d)];
           expected += term;
           magnitude += std::fabs(term);
         }
@@ -121,8 +128,10 @@ void check(const KernelTable& table, const Case& c) {
       }
     }
     const auto alone = run(table, c, pages, query, row, 1);
-    const size_t begin = static_cast<size_t>(row * c.heads * c.value_dim), bytes = static_cast<size_t>(c.heads * c.value_dim) * sizeof(float);
-    ASSERT_EQ(std::memcmp(alone.data() + begin, out.data() + begin, bytes), 0) << "row " << row << " differs from the same row alone";
+    const size_t begin = static_cast<size_t>(row * c.heads * c.value_dim),
+                 bytes = static_cast<size_t>(c.heads * c.value_dim) * sizeof(float);
+    ASSERT_EQ(std::memcmp(alone.data() + begin, out.data() + begin, bytes), 0)
+        << "row " << row << " differs from the same row alone";
   }
 }
 
@@ -134,9 +143,29 @@ TEST(Attention, AgainstTheDefinition) {
       check(*table, {.n_rows = 8, .first_position = 29, .heads = 4, .key_dim = 20, .value_dim = 37, .half = half});
       check(*table, {.n_rows = 10, .first_position = 60, .heads = 3, .key_dim = 128, .value_dim = 16, .half = half});
       check(*table, {.n_rows = 32, .first_position = 0, .heads = 1, .key_dim = 33, .value_dim = 48, .half = half});
-      check(*table, {.n_rows = 8, .first_position = 90, .heads = 4, .key_dim = 16, .value_dim = 16, .half = half, .softcap = 2.0F});
-      check(*table, {.n_rows = 16, .first_position = 0, .heads = 2, .key_dim = 16, .value_dim = 16, .half = half, .softcap = 0, .window = 5});
-      check(*table, {.n_rows = 16, .first_position = 120, .heads = 2, .key_dim = 16, .value_dim = 16, .half = half, .softcap = 0, .window = 40});
+      check(*table, {.n_rows = 8,
+                     .first_position = 90,
+                     .heads = 4,
+                     .key_dim = 16,
+                     .value_dim = 16,
+                     .half = half,
+                     .softcap = 2.0F});
+      check(*table, {.n_rows = 16,
+                     .first_position = 0,
+                     .heads = 2,
+                     .key_dim = 16,
+                     .value_dim = 16,
+                     .half = half,
+                     .softcap = 0,
+                     .window = 5});
+      check(*table, {.n_rows = 16,
+                     .first_position = 120,
+                     .heads = 2,
+                     .key_dim = 16,
+                     .value_dim = 16,
+                     .half = half,
+                     .softcap = 0,
+                     .window = 40});
     }
   }
 }

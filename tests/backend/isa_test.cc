@@ -21,13 +21,15 @@ std::vector<std::string> cpu_flags() {
 }
 
 bool has(const std::vector<std::string>& flags, std::initializer_list<const char*> wanted) {
-  return std::all_of(wanted.begin(), wanted.end(), [&](const char* flag) { return std::find(flags.begin(), flags.end(), flag) != flags.end(); });
+  return std::all_of(wanted.begin(), wanted.end(),
+                     [&](const char* flag) { return std::find(flags.begin(), flags.end(), flag) != flags.end(); });
 }
 
 TEST(Isa, EachSetRunsWhereTheCpuHasIt) {
   const auto flags = cpu_flags();
   EXPECT_EQ(cpu_isa_supported("avx2"), has(flags, {"avx2", "fma", "f16c"}));
-  EXPECT_EQ(cpu_isa_supported("avx512vnni"), has(flags, {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"}));
+  EXPECT_EQ(cpu_isa_supported("avx512vnni"),
+            has(flags, {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"}));
   EXPECT_TRUE(cpu_isa_supported("scalar"));
 }
 

@@ -8,7 +8,8 @@ namespace {
 TEST(KvPool, GrowsWithinWhatWasReserved) {
   auto backend = std::move(make_cpu_backend({.n_threads = 1})).value();
   // 3 layers, 2 heads, keys of 8, values of 20 (kept as 32), 32 tokens, float16.
-  const KvSpec spec{.n_layers = 3, .n_kv_heads = 2, .key_dim = 8, .value_dim = 20, .type = KvType::kF16, .max_pages = 1000000};
+  const KvSpec spec{
+      .n_layers = 3, .n_kv_heads = 2, .key_dim = 8, .value_dim = 20, .type = KvType::kF16, .max_pages = 1000000};
   auto pool = backend->make_kv_pool(spec);
   ASSERT_TRUE(pool.is_ok());
   EXPECT_EQ((*pool)->page_bytes, 3U * 2 * (8 + 32) * 32 * 2);
@@ -23,7 +24,12 @@ TEST(KvPool, GrowsWithinWhatWasReserved) {
 
 TEST(KvPool, MoreThanTheAddressSpaceIsAnError) {
   auto backend = std::move(make_cpu_backend({.n_threads = 1})).value();
-  const KvSpec spec{.n_layers = 1000, .n_kv_heads = 100, .key_dim = 1024, .value_dim = 1024, .type = KvType::kF32, .max_pages = 1 << 30};
+  const KvSpec spec{.n_layers = 1000,
+                    .n_kv_heads = 100,
+                    .key_dim = 1024,
+                    .value_dim = 1024,
+                    .type = KvType::kF32,
+                    .max_pages = 1 << 30};
   EXPECT_EQ(backend->make_kv_pool(spec).code(), ErrorCode::kResourceExhausted);
 }
 

@@ -11,9 +11,10 @@ namespace {
 
 using gguf::TensorType;
 
-constexpr TensorType kTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16, TensorType::kQ4_0, TensorType::kQ4_1,
-                                 TensorType::kQ5_0, TensorType::kQ5_1, TensorType::kQ8_0, TensorType::kQ2_K, TensorType::kQ3_K,
-                                 TensorType::kQ4_K, TensorType::kQ5_K, TensorType::kQ6_K, TensorType::kF64};
+constexpr TensorType kTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16, TensorType::kQ4_0,
+                                 TensorType::kQ4_1, TensorType::kQ5_0, TensorType::kQ5_1, TensorType::kQ8_0,
+                                 TensorType::kQ2_K, TensorType::kQ3_K, TensorType::kQ4_K, TensorType::kQ5_K,
+                                 TensorType::kQ6_K, TensorType::kF64};
 
 struct Case {
   TensorType type;
@@ -25,8 +26,9 @@ struct Case {
 int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
 // One product through pack_weight and the table, with the first and last groups in separate calls.
-std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeight& weight, const std::vector<float>& input,
-                       const std::vector<float>& bias, const std::vector<float>& before, int32_t first_row, int32_t n_rows) {
+std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeight& weight,
+                       const std::vector<float>& input, const std::vector<float>& bias,
+                       const std::vector<float>& before, int32_t first_row, int32_t n_rows) {
   const int64_t out_stride = round_up(c.n_out, 16), quantized_stride = c.n_in / 32 + 1;
   std::vector<QuantBlock> quantized(static_cast<size_t>(n_rows * quantized_stride));
   if (weight.wants_quantized()) {
@@ -57,8 +59,8 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
 }
 
 void check(const KernelTable& table, const Case& c) {
-  SCOPED_TRACE(std::string(table.name) + " " + std::string(gguf::tensor_type_info(c.type).name) + " " + std::to_string(c.n_out) + "x" +
-               std::to_string(c.n_in) + " rows " + std::to_string(c.n_rows));
+  SCOPED_TRACE(std::string(table.name) + " " + std::string(gguf::tensor_type_info(c.type).name) + " " +
+               std::to_string(c.n_out) + "x" + std::to_string(c.n_in) + " rows " + std::to_string(c.n_rows));
   ThreadPool pool(1);
   std::vector<std::byte> rows;
   if (c.type == TensorType::kF64) {
@@ -71,7 +73,10 @@ void check(const KernelTable& table, const Case& c) {
     rows = test::random_rows(c.type, c.n_out * c.n_in, 7);
   }
   rows.insert(rows.begin(), std::byte{0});  // an odd address
-  gguf::Tensor tensor{.name = "w", .type = c.type, .n_dims = 2, .dims = {static_cast<uint64_t>(c.n_in), static_cast<uint64_t>(c.n_out), 1, 1}};
+  gguf::Tensor tensor{.name = "w",
+                      .type = c.type,
+                      .n_dims = 2,
+                      .dims = {static_cast<uint64_t>(c.n_in), static_cast<uint64_t>(c.n_out), 1, 1}};
   tensor.size_bytes = rows.size() - 1;
   tensor.data = std::span(rows).subspan(1);
   auto packed = pack_weight(tensor, {}, table, pool);
@@ -92,17 +97,20 @@ void check(const KernelTable& table, const Case& c) {
     for (int64_t begin = 0; begin < c.n_in; begin += 32) {
       const int64_t end = std::min(begin + 32, c.n_in);
       float largest = 0;
-      for (int64_t k = begin; k < end; ++k) largest = std::max(largest, std::fabs(input[static_cast<size_t>(r * c.n_in + k)]));
+      for (int64_t k = begin; k < end; ++k)
+        largest = std::max(largest, std::fabs(input[static_cast<size_t>(r * c.n_in + k)]));
       const float scale = largest / 127.0F, inverse = 1.0F / scale;
       for (int64_t k = begin; k < end; ++k) {
         const float value = input[static_cast<size_t>(r * c.n_in + k)];
-        x[static_cast<size_t>(k)] = weight.wants_quantized() ? static_cast<double>(scale) * std::nearbyint(value * inverse) : value;
+        x[static_cast<size_t>(k)] =
+            weight.wants_quantized() ? static_cast<double>(scale) * std::nearbyint(value * inverse) : value;
       }
     }
     for (int64_t o = 0; o < c.n_out; ++o) {
       double expected = 0, magnitude = 0;
       for (int64_t k = 0; k < c.n_in; ++k) {
-        const double term = static_cast<double>(values[static_cast<size_t>(o * c.n_in + k)]) * x[static_cast<size_t>(k)];
+        const double term =
+            static_cast<double>(values[static_cast<size_t>(o * c.n_in + k)]) * x[static_cast<size_t>(k)];
         expected += term;
         magnitude += std::fabs(term);
       }
@@ -111,13 +119,15 @@ void check(const KernelTable& table, const Case& c) {
       // Each float32 addition errs by half a unit of the sum so far. A format with a minimum sums two products that may
       // cancel, of up to 63 steps each.
       const bool has_min = c.type == TensorType::kQ2_K || c.type == TensorType::kQ4_K || c.type == TensorType::kQ5_K;
-      const double steps = weight.wants_quantized() ? static_cast<double>(c.n_in) / 16 + 8 : static_cast<double>(c.n_in);
+      const double steps =
+          weight.wants_quantized() ? static_cast<double>(c.n_in) / 16 + 8 : static_cast<double>(c.n_in);
       const double tolerance = (magnitude * (has_min ? 8 : 1) + 10) * steps * 0x1p-24;
       ASSERT_NEAR(out[static_cast<size_t>(r * out_stride + o)], expected, tolerance) << "row " << r << " output " << o;
     }
     // Bit for bit what the row gets alone.
     const auto alone = run(table, c, weight, input, bias, before, r, 1);
-    ASSERT_EQ(std::memcmp(alone.data(), out.data() + r * out_stride, static_cast<size_t>(c.n_out) * sizeof(float)), 0) << "row " << r;
+    ASSERT_EQ(std::memcmp(alone.data(), out.data() + r * out_stride, static_cast<size_t>(c.n_out) * sizeof(float)), 0)
+        << "row " << r;
   }
 }
 
@@ -125,16 +135,32 @@ TEST(Linear, EveryFormatAndTargetAtRaggedSizes) {
   for (const KernelTable* table : test::tables()) {
     for (const TensorType type : kTypes) {
       const auto block = static_cast<int64_t>(gguf::tensor_type_info(type).values_per_block);
-      check(*table, {.type = type, .n_out = 37, .n_in = block == 1 ? 45 : block, .n_rows = 1, .bias = false, .accumulate = false});
-      check(*table, {.type = type, .n_out = 83, .n_in = block == 1 ? 131 : 3 * block, .n_rows = 15, .bias = true, .accumulate = false});
-      check(*table, {.type = type, .n_out = 17, .n_in = 2 * std::max<int64_t>(block, 32), .n_rows = 6, .bias = true, .accumulate = true});
+      check(*table, {.type = type,
+                     .n_out = 37,
+                     .n_in = block == 1 ? 45 : block,
+                     .n_rows = 1,
+                     .bias = false,
+                     .accumulate = false});
+      check(*table, {.type = type,
+                     .n_out = 83,
+                     .n_in = block == 1 ? 131 : 3 * block,
+                     .n_rows = 15,
+                     .bias = true,
+                     .accumulate = false});
+      check(*table, {.type = type,
+                     .n_out = 17,
+                     .n_in = 2 * std::max<int64_t>(block, 32),
+                     .n_rows = 6,
+                     .bias = true,
+                     .accumulate = true});
     }
   }
 }
 
 TEST(Linear, RowsBeyondTheCacheBlock) {
   for (const KernelTable* table : test::tables()) {
-    check(*table, {.type = TensorType::kQ8_0, .n_out = 17, .n_in = 4096, .n_rows = 141, .bias = false, .accumulate = false});
+    check(*table,
+          {.type = TensorType::kQ8_0, .n_out = 17, .n_in = 4096, .n_rows = 141, .bias = false, .accumulate = false});
   }
 }
 

@@ -13,7 +13,8 @@ constexpr double kUnit = 0x1p-24;
 TEST(Rows, NormsAndDots) {
   for (const KernelTable* table : test::tables()) {
     for (int64_t n = 1; n <= 70; ++n) {
-      const auto in = test::random_floats(static_cast<size_t>(n) + 1, 1), weight = test::random_floats(static_cast<size_t>(n), 2);
+      const auto in = test::random_floats(static_cast<size_t>(n) + 1, 1),
+                 weight = test::random_floats(static_cast<size_t>(n), 2);
       const auto bias = test::random_floats(static_cast<size_t>(n), 3);
       const float* x = in.data() + 1;
       double sum = 0, squares = 0, products = 0, magnitude = 0;
@@ -38,7 +39,9 @@ TEST(Rows, NormsAndDots) {
         const double l = (x[i] - mean) * factor * weight[at] + bias[at];
         ASSERT_NEAR(rms[at], r, std::fabs(r) * steps * kUnit) << table->name << " " << n;
         // The mean errs by its own rounding; the factor carries that on.
-        ASSERT_NEAR(layer[at], l, (std::fabs(l) + std::fabs(bias[at]) + 4 * factor * std::fabs(weight[at])) * steps * kUnit) << table->name << " " << n;
+        ASSERT_NEAR(layer[at], l,
+                    (std::fabs(l) + std::fabs(bias[at]) + 4 * factor * std::fabs(weight[at])) * steps * kUnit)
+            << table->name << " " << n;
       }
     }
   }
@@ -63,7 +66,8 @@ TEST(Rows, Gates) {
         const double inner = 0.7978845608 * (x + 0.044715 * x * x * x);
         const double g = 0.5 * x * (1 + std::tanh(inner)) * u;
         // 1 + tanh cancels for negative x: the error is of the size of x, not of the result.
-        ASSERT_NEAR(gelu[i], g, std::fabs(x * u) * (16 + 8 * std::min(std::fabs(inner), 10.0)) * kUnit) << table->name << " " << x;
+        ASSERT_NEAR(gelu[i], g, std::fabs(x * u) * (16 + 8 * std::min(std::fabs(inner), 10.0)) * kUnit)
+            << table->name << " " << x;
       }
     }
   }
@@ -87,7 +91,8 @@ TEST(Rows, QuantizedBlocksAreTheSameOnEveryTarget) {
       float largest = 0;
       for (size_t i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(values[b * 32 + i]));
       for (size_t i = 0; i < 32; ++i) {
-        EXPECT_NEAR(got[b].scale * static_cast<float>(got[b].codes[i]), values[b * 32 + i], largest / 254 * 1.00001F + 1e-38F);
+        EXPECT_NEAR(got[b].scale * static_cast<float>(got[b].codes[i]), values[b * 32 + i],
+                    largest / 254 * 1.00001F + 1e-38F);
       }
     }
   }

@@ -38,11 +38,16 @@ inline std::vector<size_t> half_offsets(gguf::TensorType type) {
     case gguf::TensorType::kQ4_1:
     case gguf::TensorType::kQ5_1:
     case gguf::TensorType::kQ4_K:
-    case gguf::TensorType::kQ5_K: return {0, 2};
-    case gguf::TensorType::kQ2_K: return {80, 82};
-    case gguf::TensorType::kQ3_K: return {108};
-    case gguf::TensorType::kQ6_K: return {208};
-    default: return {0};
+    case gguf::TensorType::kQ5_K:
+      return {0, 2};
+    case gguf::TensorType::kQ2_K:
+      return {80, 82};
+    case gguf::TensorType::kQ3_K:
+      return {108};
+    case gguf::TensorType::kQ6_K:
+      return {208};
+    default:
+      return {0};
   }
 }
 

@@ -63,7 +63,9 @@ std::vector<GenerateRequest> varied_requests(const std::vector<int32_t>& words) 
     request.prompt.insert(request.prompt.end(), words.begin() + i * 3, words.begin() + i * 9 + 5);
     request.sampling = greedy();
     request.max_tokens = 20 + 11 * i;
-    if (i % 3 == 1) request.sampling = {.temperature = 1.1F, .top_k = 50, .top_p = 0.95F, .min_p = 0.01F, .repeat_penalty = 1.2F, .seed = 7 + i};
+    if (i % 3 == 1)
+      request.sampling = {
+          .temperature = 1.1F, .top_k = 50, .top_p = 0.95F, .min_p = 0.01F, .repeat_penalty = 1.2F, .seed = 7 + i};
     if (i % 3 == 2) request.sampling.repeat_penalty = 1.3F;
     requests.push_back(request);
   }
@@ -77,7 +79,8 @@ TEST(Engine, GivesTheSameTokensAloneAndInCompany) {
     auto alone = load_stories({.max_sequences = 1, .batch_tokens = 512, .kv_type = kv_type});
     auto company = load_stories({.max_sequences = 4, .batch_tokens = 9, .kv_type = kv_type});
     std::vector<Pending> pending(requests.size());
-    for (size_t i = 0; i < requests.size(); ++i) ASSERT_TRUE(company.engine->submit(requests[i], pending[i].callback()).is_ok());
+    for (size_t i = 0; i < requests.size(); ++i)
+      ASSERT_TRUE(company.engine->submit(requests[i], pending[i].callback()).is_ok());
     for (size_t i = 0; i < requests.size(); ++i) {
       const Answer expected = generate(*alone.engine, requests[i]), got = pending[i].wait();
       EXPECT_EQ(got.tokens, expected.tokens) << i;
@@ -103,14 +106,16 @@ TEST(Engine, CancelsRunningAndWaitingRequests) {
   EXPECT_EQ(waiting.wait().reason, FinishReason::kCancelled);
   EXPECT_EQ(running.wait().reason, FinishReason::kCancelled);
   EXPECT_TRUE(loaded.engine->check_integrity().is_ok());
-  EXPECT_EQ(generate(*loaded.engine, {.prompt = story.prompt, .sampling = greedy(), .max_tokens = 5}).tokens.size(), 5U);
+  EXPECT_EQ(generate(*loaded.engine, {.prompt = story.prompt, .sampling = greedy(), .max_tokens = 5}).tokens.size(),
+            5U);
 }
 
 TEST(Engine, CancelsWhatIsLeftWhenItEnds) {
   const Story story = golden_story();
   auto loaded = load_stories({.max_sequences = 1});
   std::vector<Pending> pending(3);
-  for (Pending& one : pending) ASSERT_TRUE(loaded.engine->submit({.prompt = story.prompt, .sampling = greedy()}, one.callback()).is_ok());
+  for (Pending& one : pending)
+    ASSERT_TRUE(loaded.engine->submit({.prompt = story.prompt, .sampling = greedy()}, one.callback()).is_ok());
   loaded.engine.reset();
   int cancelled = 0;
   for (Pending& one : pending) cancelled += one.wait().reason == FinishReason::kCancelled ? 1 : 0;
@@ -124,12 +129,15 @@ TEST(Engine, StopsAtAStringAcrossTokens) {
   // Every cut of the known text: the answer ends just before its first occurrence.
   for (size_t begin = 5; begin < 60; begin += 7) {
     const std::string stop = whole.text.substr(begin, 9);
-    const Answer answer = generate(*loaded.engine, {.prompt = story.prompt, .sampling = greedy(), .max_tokens = 60, .stop = {"\x01", stop, ""}});
+    const Answer answer = generate(
+        *loaded.engine, {.prompt = story.prompt, .sampling = greedy(), .max_tokens = 60, .stop = {"\x01", stop, ""}});
     EXPECT_EQ(answer.text, whole.text.substr(0, whole.text.find(stop))) << stop;
     EXPECT_EQ(answer.reason, FinishReason::kStop);
   }
   // A stop string that almost comes is held back and then sent.
-  const Answer almost = generate(*loaded.engine, {.prompt = story.prompt, .sampling = greedy(), .max_tokens = 60, .stop = {whole.text.substr(10) + "#"}});
+  const Answer almost =
+      generate(*loaded.engine,
+               {.prompt = story.prompt, .sampling = greedy(), .max_tokens = 60, .stop = {whole.text.substr(10) + "#"}});
   EXPECT_EQ(almost.text, whole.text);
   EXPECT_EQ(almost.reason, FinishReason::kLength);
 }
@@ -137,7 +145,9 @@ TEST(Engine, StopsAtAStringAcrossTokens) {
 TEST(Engine, RefusesWhatDoesNotFit) {
   auto loaded = load_stories({.context_tokens = 40});
   EXPECT_EQ(loaded.engine->context_tokens(), 40);
-  const auto submit = [&](GenerateRequest request) { return loaded.engine->submit(std::move(request), [](const Update&) {}).status(); };
+  const auto submit = [&](GenerateRequest request) {
+    return loaded.engine->submit(std::move(request), [](const Update&) {}).status();
+  };
   EXPECT_EQ(submit({}).code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(submit({.prompt = {1, 512}}).code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(submit({.prompt = {1, -1}}).code(), ErrorCode::kInvalidArgument);
@@ -188,13 +198,16 @@ TEST(Engine, WritesWhatTheSchemaAsksFor) {
   for (const int seed : {1, 2, 3}) {
     SamplingParams sampling;
     sampling.seed = seed;
-    const Answer answer = generate(*loaded.engine, {.prompt = {1, 403, 407}, .sampling = sampling, .max_tokens = 200, .grammar = *schema});
+    const Answer answer = generate(
+        *loaded.engine, {.prompt = {1, 403, 407}, .sampling = sampling, .max_tokens = 200, .grammar = *schema});
     EXPECT_EQ(answer.reason, FinishReason::kStop) << answer.error.message();
     const json value = json::parse(answer.text, nullptr, false);
     ASSERT_TRUE(value.is_object()) << answer.text;
     EXPECT_TRUE(value["mood"] == "happy" || value["mood"] == "sad") << answer.text;
     EXPECT_TRUE(value["count"].is_number_integer()) << answer.text;
-    EXPECT_NE(std::string("Once upon a time there was a little girl.").find(value["quote"].get<std::string>()), std::string::npos) << answer.text;
+    EXPECT_NE(std::string("Once upon a time there was a little girl.").find(value["quote"].get<std::string>()),
+              std::string::npos)
+        << answer.text;
   }
 }
 
@@ -210,7 +223,8 @@ TEST(Engine, EndsARequestWhoseLogitsAreNoNumbers) {
   auto parsed = gguf::File::parse(std::as_bytes(std::span(bytes)), "poisoned");
   auto loaded = test::load(std::shared_ptr<const gguf::File>(std::move(parsed).value()), {.n_threads = 1});
   for (const float temperature : {0.0F, 1.0F}) {
-    const Answer answer = generate(*loaded.engine, {.prompt = {1, 5}, .sampling = {.temperature = temperature}, .max_tokens = 3});
+    const Answer answer =
+        generate(*loaded.engine, {.prompt = {1, 5}, .sampling = {.temperature = temperature}, .max_tokens = 3});
     EXPECT_EQ(answer.reason, FinishReason::kError);
     EXPECT_NE(answer.error.message().find("finite"), std::string::npos) << answer.error.message();
   }
@@ -222,13 +236,15 @@ TEST(Engine, SendsOnlyWholeCharacters) {
   const auto collect = pending.callback();
   bool valid = true;
   // Hot sampling over a vocabulary with byte tokens: broken and split characters come up.
-  ASSERT_TRUE(loaded.engine
-                  ->submit({.prompt = {1}, .sampling = {.temperature = 50, .top_k = 0, .top_p = 1, .seed = 11}, .max_tokens = 300},
-                           [&](const Update& update) {
-                             valid = valid && utf8::is_valid(update.text);
-                             collect(update);
-                           })
-                  .is_ok());
+  ASSERT_TRUE(
+      loaded.engine
+          ->submit(
+              {.prompt = {1}, .sampling = {.temperature = 50, .top_k = 0, .top_p = 1, .seed = 11}, .max_tokens = 300},
+              [&](const Update& update) {
+                valid = valid && utf8::is_valid(update.text);
+                collect(update);
+              })
+          .is_ok());
   pending.wait();
   EXPECT_TRUE(valid);
 }

@@ -25,7 +25,8 @@ struct Difference {
   double nmse = 0, max_abs = 0;
 };
 
-Difference compare(const std::string& model, const std::vector<int32_t>& tokens, const std::vector<float>& expected, EvalOptions options) {
+Difference compare(const std::string& model, const std::vector<int32_t>& tokens, const std::vector<float>& expected,
+                   EvalOptions options) {
   size_t at = 0;
   double error = 0, power = 0, largest = 0;
   const Status status = eval_logits(open(model), tokens, options, [&](std::span<const float> logits) {
@@ -62,7 +63,8 @@ TEST_P(GoldenModel, GivesTheReferenceLogitsHoweverTheTokensAreCut) {
     const std::vector<float> expected = test::golden_floats(entry["logits"].get<std::string>());
     for (const std::string& isa : supported_isas()) {
       for (const int32_t chunk : {0, 7, 1}) {
-        const Difference difference = compare(entry["file"], tokens, expected, {.isa = isa, .n_threads = 2, .chunk_tokens = chunk});
+        const Difference difference =
+            compare(entry["file"], tokens, expected, {.isa = isa, .n_threads = 2, .chunk_tokens = chunk});
         EXPECT_LE(difference.nmse, 1e-8) << isa << " chunk " << chunk;
         EXPECT_LE(difference.max_abs, 1e-4 * entry["logits_absmax"].get<double>()) << isa << " chunk " << chunk;
         RecordProperty(isa + "-" + std::to_string(chunk), std::to_string(difference.nmse * 1e12) + "e-12");
@@ -92,9 +94,11 @@ TEST_P(GoldenQuant, StaysWithinTheReferenceEnginesOwnError) {
     const double allowed = 1.5 * std::max(entry["engine_nmse"].get<double>(), entry.value("engine_nmse_mean", 0.0));
     for (const std::string& isa : supported_isas()) {
       for (const int32_t chunk : {0, 1}) {
-        const Difference difference = compare(entry["file"], tokens, expected, {.isa = isa, .n_threads = 2, .chunk_tokens = chunk});
+        const Difference difference =
+            compare(entry["file"], tokens, expected, {.isa = isa, .n_threads = 2, .chunk_tokens = chunk});
         EXPECT_LE(difference.nmse, allowed) << isa << " chunk " << chunk;
-        RecordProperty(isa + "-" + std::to_string(chunk), std::to_string(difference.nmse) + " of " + std::to_string(allowed));
+        RecordProperty(isa + "-" + std::to_string(chunk),
+                       std::to_string(difference.nmse) + " of " + std::to_string(allowed));
       }
     }
     return;
@@ -103,9 +107,10 @@ TEST_P(GoldenQuant, StaysWithinTheReferenceEnginesOwnError) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Quants, GoldenQuant,
-                         testing::Values("half-F16", "half-BF16", "one-Q8_0", "one-Q4_0", "one-Q4_1", "one-Q5_0", "one-Q5_1", "one-Q2_K",
-                                         "one-Q3_K", "one-Q4_K", "one-Q5_K", "one-Q6_K", "two-mix-Q2_K", "two-mix-Q3_K_M",
-                                         "two-mix-Q3_K_L", "two-mix-Q4_K_S", "two-mix-Q4_K_M", "two-mix-Q5_K_S", "two-mix-Q5_K_M"),
+                         testing::Values("half-F16", "half-BF16", "one-Q8_0", "one-Q4_0", "one-Q4_1", "one-Q5_0",
+                                         "one-Q5_1", "one-Q2_K", "one-Q3_K", "one-Q4_K", "one-Q5_K", "one-Q6_K",
+                                         "two-mix-Q2_K", "two-mix-Q3_K_M", "two-mix-Q3_K_L", "two-mix-Q4_K_S",
+                                         "two-mix-Q4_K_M", "two-mix-Q5_K_S", "two-mix-Q5_K_M"),
                          [](const auto& param) {
                            std::string name = param.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -118,15 +123,19 @@ TEST(Stories, LogitsAndPerplexityOfATrainedModel) {
   for (const std::string& isa : supported_isas()) {
     double nll = 0;
     size_t position = 0;
-    ASSERT_TRUE(eval_logits(open("stories/stories260K.gguf"), tokens, {.isa = isa, .n_threads = 2}, [&](std::span<const float> logits) {
-                  if (++position == tokens.size()) return Status::ok();
-                  const double largest = *std::max_element(logits.begin(), logits.end());
-                  double sum = 0;
-                  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
-                  nll += std::log(sum) + largest - static_cast<double>(logits[static_cast<size_t>(tokens[position])]);
-                  return Status::ok();
-                }).is_ok());
-    EXPECT_NEAR(nll / static_cast<double>(tokens.size() - 1), stories["perplexity"]["mean_nll"].get<double>(), 1e-5) << isa;
+    ASSERT_TRUE(eval_logits(open("stories/stories260K.gguf"), tokens, {.isa = isa, .n_threads = 2},
+                            [&](std::span<const float> logits) {
+                              if (++position == tokens.size()) return Status::ok();
+                              const double largest = *std::max_element(logits.begin(), logits.end());
+                              double sum = 0;
+                              for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
+                              nll += std::log(sum) + largest -
+                                     static_cast<double>(logits[static_cast<size_t>(tokens[position])]);
+                              return Status::ok();
+                            })
+                    .is_ok());
+    EXPECT_NEAR(nll / static_cast<double>(tokens.size() - 1), stories["perplexity"]["mean_nll"].get<double>(), 1e-5)
+        << isa;
   }
 }
 

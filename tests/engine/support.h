@@ -61,8 +61,12 @@ class Pending {
       Answer& answer = state->answer;
       answer.tokens.insert(answer.tokens.end(), update.tokens.begin(), update.tokens.end());
       switch (update.kind) {
-        case Update::Kind::kPrefill: answer.prefill.push_back(update.prompt_tokens_done); return;
-        case Update::Kind::kText: answer.text += update.text; return;
+        case Update::Kind::kPrefill:
+          answer.prefill.push_back(update.prompt_tokens_done);
+          return;
+        case Update::Kind::kText:
+          answer.text += update.text;
+          return;
         case Update::Kind::kFinished:
           answer.reason = update.reason;
           answer.error = update.error;
@@ -75,7 +79,8 @@ class Pending {
   }
   Answer wait() {
     auto future = state_->promise.get_future();
-    if (future.wait_for(std::chrono::seconds(60)) != std::future_status::ready) throw std::runtime_error("no end after 60 s");
+    if (future.wait_for(std::chrono::seconds(60)) != std::future_status::ready)
+      throw std::runtime_error("no end after 60 s");
     return future.get();
   }
 

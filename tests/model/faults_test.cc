@@ -1,9 +1,9 @@
 // Faults G08 to G10: hyper-parameters, vocabulary and tensors that cannot be are refused by name.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
-#include <algorithm>
 #include <string>
 
 #include "backend/cpu/cpu_backend.h"
@@ -26,12 +26,15 @@ std::unique_ptr<gguf::File> golden(const std::string& name) {
 Status load_edited(const std::string& name, const std::vector<std::string>& dropped, const Edit& edit) {
   const auto source = golden(name);
   gguf::Writer writer;
-  const auto is_dropped = [&](std::string_view what) { return std::find(dropped.begin(), dropped.end(), what) != dropped.end(); };
+  const auto is_dropped = [&](std::string_view what) {
+    return std::find(dropped.begin(), dropped.end(), what) != dropped.end();
+  };
   for (const gguf::KeyValue& entry : source->metadata()) {
     if (!is_dropped(entry.key)) writer.add(entry.key, entry.value);
   }
   for (const gguf::Tensor& tensor : source->tensors()) {
-    if (!is_dropped(tensor.name)) writer.add_tensor(tensor.name, tensor.type, std::span(tensor.dims.data(), tensor.n_dims), tensor.data);
+    if (!is_dropped(tensor.name))
+      writer.add_tensor(tensor.name, tensor.type, std::span(tensor.dims.data(), tensor.n_dims), tensor.data);
   }
   if (edit) edit(writer);
   const auto bytes = writer.serialize();
@@ -85,8 +88,10 @@ TEST(ModelFaults, HyperparametersThatCannotBe) {
       {"llama.block_count", [](gguf::Writer& writer) { writer.add_string("llama.block_count", "two"); }},
       {"llama.block_count", [](gguf::Writer& writer) { writer.add_int32("llama.block_count", -2); }},
       {"llama.block_count", {}},
-      {"llama.rope.scaling.type", [](gguf::Writer& writer) { writer.add_string("llama.rope.scaling.type", "magic"); }, ErrorCode::kUnsupported},
-      {"llama.attention.wobble", [](gguf::Writer& writer) { writer.add_uint32("llama.attention.wobble", 1); }, ErrorCode::kUnsupported},
+      {"llama.rope.scaling.type", [](gguf::Writer& writer) { writer.add_string("llama.rope.scaling.type", "magic"); },
+       ErrorCode::kUnsupported},
+      {"llama.attention.wobble", [](gguf::Writer& writer) { writer.add_uint32("llama.attention.wobble", 1); },
+       ErrorCode::kUnsupported},
       {"llama.expert_count", [](gguf::Writer& writer) { writer.add_uint32("llama.expert_count", 100000); }},
   };
   for (const KeyFault& fault : faults) {
@@ -98,8 +103,8 @@ TEST(ModelFaults, HyperparametersThatCannotBe) {
 
 TEST(ModelFaults, VocabularyAndEmbeddingRowsDiffer) {
   const std::vector<std::string> tokens(500, "a");
-  const Status status =
-      load_edited("llama", {"tokenizer.ggml.tokens"}, [&](gguf::Writer& writer) { writer.add_strings("tokenizer.ggml.tokens", tokens); });
+  const Status status = load_edited("llama", {"tokenizer.ggml.tokens"},
+                                    [&](gguf::Writer& writer) { writer.add_strings("tokenizer.ggml.tokens", tokens); });
   EXPECT_EQ(status.code(), ErrorCode::kCorruptData);
   EXPECT_NE(status.message().find("500"), std::string::npos) << status.message();
   EXPECT_NE(status.message().find("512"), std::string::npos) << status.message();
@@ -145,25 +150,30 @@ TEST(ModelFaults, WrongTypeForTheRole) {
 }
 
 TEST(ModelFaults, UnknownArchitectureListsTheKnown) {
-  const Status status = load_edited("llama", {"general.architecture"},
-                                    [](gguf::Writer& writer) { writer.add_string("general.architecture", "perceptron"); });
+  const Status status = load_edited("llama", {"general.architecture"}, [](gguf::Writer& writer) {
+    writer.add_string("general.architecture", "perceptron");
+  });
   EXPECT_EQ(status.code(), ErrorCode::kUnsupported);
-  for (const std::string_view known : known_architectures()) EXPECT_NE(status.message().find(known), std::string::npos) << status.message();
+  for (const std::string_view known : known_architectures())
+    EXPECT_NE(status.message().find(known), std::string::npos) << status.message();
 }
 
 TEST(ModelLoad, ReportsProgressAndCanBeCancelled) {
   const std::shared_ptr<const gguf::File> file = golden("llama");
   uint64_t last = 0, total = 0;
-  auto model = Model::load(file, std::move(backend::make_cpu_backend({.n_threads = 1})).value(), {}, [&](uint64_t done, uint64_t all) {
-    EXPECT_GT(done, last);
-    last = done;
-    total = all;
-    return true;
-  });
+  auto model = Model::load(file, std::move(backend::make_cpu_backend({.n_threads = 1})).value(), {},
+                           [&](uint64_t done, uint64_t all) {
+                             EXPECT_GT(done, last);
+                             last = done;
+                             total = all;
+                             return true;
+                           });
   ASSERT_TRUE(model.is_ok());
   EXPECT_EQ(last, total);
   EXPECT_GT((*model)->weight_bytes(), 0U);
-  EXPECT_EQ(Model::load(file, std::move(backend::make_cpu_backend({.n_threads = 1})).value(), {}, [](uint64_t, uint64_t) { return false; }).code(),
+  EXPECT_EQ(Model::load(file, std::move(backend::make_cpu_backend({.n_threads = 1})).value(), {},
+                        [](uint64_t, uint64_t) { return false; })
+                .code(),
             ErrorCode::kCancelled);
 }
 

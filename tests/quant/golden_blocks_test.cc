@@ -22,7 +22,8 @@ TEST(GoldenBlocks, DequantizeAsTheReference) {
     const std::string data = test::golden_bytes(entry["data"].get<std::string>());
     const std::vector<float> expected = test::golden_floats(entry["dequantized"].get<std::string>());
     std::vector<float> values(expected.size());
-    const Status status = dequantize(type, reinterpret_cast<const std::byte*>(data.data()), values.data(), values.size());
+    const Status status =
+        dequantize(type, reinterpret_cast<const std::byte*>(data.data()), values.data(), values.size());
     ASSERT_EQ(status.is_ok(), can_dequantize(type)) << entry["type"];
     if (!status.is_ok()) {
       EXPECT_EQ(status.code(), ErrorCode::kUnsupported);
@@ -42,7 +43,8 @@ TEST(GoldenBlocks, DequantizeAsTheReference) {
     // Blocks at an odd address.
     std::string shifted = "x" + data;
     std::vector<float> again(values.size());
-    ASSERT_TRUE(dequantize(type, reinterpret_cast<const std::byte*>(shifted.data() + 1), again.data(), again.size()).is_ok());
+    ASSERT_TRUE(
+        dequantize(type, reinterpret_cast<const std::byte*>(shifted.data() + 1), again.data(), again.size()).is_ok());
     EXPECT_EQ(values, again) << entry["type"];
   }
   EXPECT_GE(n_known, 12) << "F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K";

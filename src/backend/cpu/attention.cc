@@ -5,7 +5,8 @@
 
 namespace da::backend::cpu {
 
-void CpuBackend::attention(const AttentionSpec& spec, int32_t layer_idx, const Activation& query, const KvPool& kv, Activation& out) {
+void CpuBackend::attention(const AttentionSpec& spec, int32_t layer_idx, const Activation& query, const KvPool& kv,
+                           Activation& out) {
   const auto& pool = static_cast<const CpuKvPool&>(kv);
   const auto& in = static_cast<const CpuActivation&>(query);
   const auto& to = static_cast<const CpuActivation&>(out);
@@ -14,8 +15,8 @@ void CpuBackend::attention(const AttentionSpec& spec, int32_t layer_idx, const A
   DA_CHECK(query.width == int64_t{spec.n_heads} * key_dim && out.width == int64_t{spec.n_heads} * value_dim);
   out.n_rows = query.n_rows;
 
-  // A job is one key-value head and as many query vectors as fit: some rows with all heads of the group, or one row with
-  // a part of them.
+  // A job is one key-value head and as many query vectors as fit: some rows with all heads of the group, or one row
+  // with a part of them.
   const int32_t heads_per_job = std::min(group, kMaxQueryVectors);
   const int32_t rows_per_job = std::max(1, kMaxQueryVectors / group);
   attention_jobs_.clear();

@@ -40,8 +40,9 @@ Result<std::unique_ptr<Activation>> CpuBackend::make_activation(int64_t width, i
   activation->width = width;
   activation->max_rows = max_rows;
   activation->stride = round_up(width, 16);
-  DA_ASSIGN_OR_RETURN(activation->values,
-                      Memory::allocate(static_cast<uint64_t>(activation->stride * max_rows) * sizeof(float), "activations"));
+  DA_ASSIGN_OR_RETURN(
+      activation->values,
+      Memory::allocate(static_cast<uint64_t>(activation->stride * max_rows) * sizeof(float), "activations"));
   activation->size_bytes = activation->values.size_bytes();
   const bool quantized = std::any_of(readers.begin(), readers.end(), [](const Weight* weight) {
     return static_cast<const PackedWeight*>(weight)->wants_quantized();

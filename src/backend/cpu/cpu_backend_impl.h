@@ -56,7 +56,8 @@ class CpuBackend : public Backend {
   void linear(const Activation& in, std::span<const LinearSpec> products) override;
   void rope_store(const RopeSpec& spec, int32_t layer_idx, Activation& query, Activation& key, const Activation& value,
                   KvPool& kv) override;
-  void attention(const AttentionSpec& spec, int32_t layer_idx, const Activation& query, const KvPool& kv, Activation& out) override;
+  void attention(const AttentionSpec& spec, int32_t layer_idx, const Activation& query, const KvPool& kv,
+                 Activation& out) override;
   void gate(GateKind kind, const Activation& gate, const Activation& up, Activation& out) override;
   void select_outputs(const Activation& in, Activation& out) override;
   Result<RowsView> read_rows(const Activation& in) override;
@@ -77,7 +78,7 @@ class CpuBackend : public Backend {
   std::vector<RopeTable> rope_tables_;                // emptied of meaning by begin()
   size_t n_rope_tables_ = 0;
   std::vector<AttentionJob> attention_jobs_;
-  Memory attention_scratch_;                          // [n_threads][attention_scratch_stride_]
+  Memory attention_scratch_;  // [n_threads][attention_scratch_stride_]
   int64_t attention_scratch_stride_ = 0;
 };
 

@@ -7,12 +7,25 @@
 namespace da::backend::cpu {
 
 // How a packed weight keeps its values. Rows are taken in groups of `lanes`, one row to a vector lane. Integer formats
-// keep, for each 32 columns of a group, 8 code vectors (vector v, lane r: 4 bytes, the columns 4v .. 4v+3 of row r) split
-// into bit planes, and beside them their scales; see packing.h.
+// keep, for each 32 columns of a group, 8 code vectors (vector v, lane r: 4 bytes, the columns 4v .. 4v+3 of row r)
+// split into bit planes, and beside them their scales; see packing.h.
 enum class PackedFormat : uint8_t {
-  kF32, kF16, kBF16,                      // [group][n_in][lanes]
-  kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0,      // a float16 scale (and minimum) for 32 columns
-  kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K,      // float16 d (and d_min) for 256 columns, integer scales for 16 or 32
+  // [group][n_in][lanes]
+  kF32,
+  kF16,
+  kBF16,
+  // A float16 scale (and minimum) for 32 columns.
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
+  // float16 d (and d_min) for 256 columns, integer scales for 16 or 32.
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
 };
 inline constexpr int kPackedFormats = 13;
 
@@ -20,46 +33,46 @@ inline constexpr int kPackedFormats = 13;
 struct alignas(64) QuantBlock {
   int8_t codes[32];
   float scale;
-  int32_t negative_sum;             // -(sum of codes)
-  int32_t negative_sum16[2];        // the same, of each half
-  float negative_value_sum;         // -(sum of scale * codes)
+  int32_t negative_sum;       // -(sum of codes)
+  int32_t negative_sum16[2];  // the same, of each half
+  float negative_value_sum;   // -(sum of scale * codes)
   float negative_value_sum16[2];
   float unused;
 };
 
 struct LinearJob {
-  const uint8_t* codes;             // packed weight
+  const uint8_t* codes;  // packed weight
   const uint8_t* scales;
-  int64_t codes_stride_bytes;       // from group to group
+  int64_t codes_stride_bytes;  // from group to group
   int64_t scales_stride_bytes;
   int64_t n_in, n_out;
-  const float* input;               // [n_rows][input_stride], float formats
+  const float* input;  // [n_rows][input_stride], float formats
   int64_t input_stride;
-  const QuantBlock* quantized;      // [n_rows][quantized_stride], integer formats
+  const QuantBlock* quantized;  // [n_rows][quantized_stride], integer formats
   int64_t quantized_stride;
   int32_t n_rows;
-  float* out;                       // [n_rows][out_stride], out_stride >= n_out rounded up to lanes
+  float* out;  // [n_rows][out_stride], out_stride >= n_out rounded up to lanes
   int64_t out_stride;
-  const float* bias;                // [n_out rounded up to lanes] or null
+  const float* bias;  // [n_out rounded up to lanes] or null
   bool accumulate;
 };
 
 // One key-value head of one sequence against `n_rows` query rows with `heads_per_kv` heads each.
 struct AttentionJob {
-  const float* query;               // first row, first head of this group: [n_rows][query_stride]
+  const float* query;  // first row, first head of this group: [n_rows][query_stride]
   int64_t query_stride;
-  float* out;                       // [n_rows][out_stride]
+  float* out;  // [n_rows][out_stride]
   int64_t out_stride;
   int32_t n_rows, heads_per_kv, first_position;
   int32_t key_dim, value_dim, value_stride;  // value_stride: value_dim rounded up to 16
-  const uint8_t* keys;              // this layer and head in page 0: [key_dim][page tokens]
-  const uint8_t* values;            // [page tokens][value_stride]
+  const uint8_t* keys;                       // this layer and head in page 0: [key_dim][page tokens]
+  const uint8_t* values;                     // [page tokens][value_stride]
   int64_t page_bytes;
   const int32_t* pages;
-  bool half;                        // pages hold float16
+  bool half;  // pages hold float16
   float scale, softcap;
   int32_t window;
-  float* scratch;                   // attention_scratch_floats()
+  float* scratch;  // kMaxQueryVectors * (key_dim + page tokens + value_stride + 3) floats
 };
 // Query vectors (rows times heads) a job may have.
 inline constexpr int kMaxQueryVectors = 32;
@@ -69,7 +82,7 @@ enum class GateFunction : uint8_t { kSilu, kGeluTanh };
 struct KernelTable {
   const char* name;
   int lanes;
-  bool signed_q8;                   // 8-bit codes are packed as signed bytes (no unsigned-by-signed product fits them)
+  bool signed_q8;  // 8-bit codes are packed as signed bytes (no unsigned-by-signed product fits them)
   // Rows of groups [group_begin, group_end) for all n_rows inputs.
   void (*linear[kPackedFormats])(const LinearJob& job, int64_t group_begin, int64_t group_end);
   void (*attention)(const AttentionJob& job);

@@ -5,7 +5,8 @@
 
 namespace da::backend::cpu {
 
-// A page, layer after layer: keys [n_kv_heads][key_dim][kPageTokens], then values [n_kv_heads][kPageTokens][value_stride].
+// A page, layer after layer: keys [n_kv_heads][key_dim][kPageTokens], then values
+// [n_kv_heads][kPageTokens][value_stride].
 class CpuKvPool : public KvPool {
  public:
   static Result<std::unique_ptr<CpuKvPool>> make(const KvSpec& spec);
@@ -16,7 +17,8 @@ class CpuKvPool : public KvPool {
     return memory_.data() + layer_idx * layer_bytes_ + kv_head_idx * key_head_bytes_;
   }
   uint8_t* values(int32_t layer_idx, int32_t kv_head_idx) const {
-    return memory_.data() + layer_idx * layer_bytes_ + spec.n_kv_heads * key_head_bytes_ + kv_head_idx * value_head_bytes_;
+    return memory_.data() + layer_idx * layer_bytes_ + spec.n_kv_heads * key_head_bytes_ +
+           kv_head_idx * value_head_bytes_;
   }
   int32_t value_stride() const { return value_stride_; }  // value_dim rounded up to 16
 

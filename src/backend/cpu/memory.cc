@@ -12,7 +12,8 @@ constexpr uint64_t kHugePageBytes = 2 << 20;
 constexpr uint64_t kPageBytes = 4096;
 
 Status no_memory(const char* what, uint64_t size_bytes) {
-  return {ErrorCode::kResourceExhausted, std::string(what) + ": the system refused " + std::to_string(size_bytes) + " bytes"};
+  return {ErrorCode::kResourceExhausted,
+          std::string(what) + ": the system refused " + std::to_string(size_bytes) + " bytes"};
 }
 
 }  // namespace
@@ -39,9 +40,11 @@ Result<Memory> Memory::reserve(uint64_t size_bytes, const char* what) {
 
 Status Memory::commit(uint64_t begin_bytes, uint64_t end_bytes, const char* what) {
   begin_bytes = begin_bytes / kPageBytes * kPageBytes;
-  end_bytes = std::min((end_bytes + kPageBytes - 1) / kPageBytes * kPageBytes, (size_bytes_ + kPageBytes - 1) / kPageBytes * kPageBytes);
+  end_bytes = std::min((end_bytes + kPageBytes - 1) / kPageBytes * kPageBytes,
+                       (size_bytes_ + kPageBytes - 1) / kPageBytes * kPageBytes);
   if (end_bytes <= begin_bytes) return Status::ok();
-  if (mprotect(data() + begin_bytes, end_bytes - begin_bytes, PROT_READ | PROT_WRITE) != 0) return no_memory(what, end_bytes - begin_bytes);
+  if (mprotect(data() + begin_bytes, end_bytes - begin_bytes, PROT_READ | PROT_WRITE) != 0)
+    return no_memory(what, end_bytes - begin_bytes);
   // Advice only: without huge pages everything works, slower.
   if (end_bytes - begin_bytes >= kHugePageBytes) madvise(data() + begin_bytes, end_bytes - begin_bytes, MADV_HUGEPAGE);
   return Status::ok();

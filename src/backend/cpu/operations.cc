@@ -10,7 +10,9 @@ namespace {
 
 const CpuActivation& mine(const Activation& activation) { return static_cast<const CpuActivation&>(activation); }
 const PackedWeight& mine(const Weight& weight) { return static_cast<const PackedWeight&>(weight); }
-const float* data_of(const Vector* vector) { return vector == nullptr ? nullptr : static_cast<const CpuVector*>(vector)->data(); }
+const float* data_of(const Vector* vector) {
+  return vector == nullptr ? nullptr : static_cast<const CpuVector*>(vector)->data();
+}
 
 LinearJob make_job(const CpuActivation& in, const LinearSpec& spec) {
   const PackedWeight& weight = mine(*spec.weight);
@@ -67,7 +69,8 @@ void CpuBackend::embed(const Weight& weight, float scale, Activation& out) {
   for_rows(out.n_rows, out.width, [&](int32_t row) {
     const std::byte* source = table.rows.data() + batch_.token_ids[static_cast<size_t>(row)] * row_bytes;
     float* to = mine(out).row(row);
-    DA_CHECK(quant::dequantize(table.type, source, to, static_cast<size_t>(table.n_in)).is_ok());  // type checked at load
+    DA_CHECK(
+        quant::dequantize(table.type, source, to, static_cast<size_t>(table.n_in)).is_ok());  // type checked at load
     if (scale != 1.0F) {
       for (int64_t i = 0; i < table.n_in; ++i) to[i] *= scale;
     }
@@ -77,8 +80,12 @@ void CpuBackend::embed(const Weight& weight, float scale, Activation& out) {
 
 void CpuBackend::norm_row(const NormSpec& spec, const float* in, int64_t n, float* out) const {
   switch (spec.kind) {
-    case NormKind::kRms: kernels_.rms_norm(in, data_of(spec.weight), spec.eps, n, out); return;
-    case NormKind::kLayer: kernels_.layer_norm(in, data_of(spec.weight), data_of(spec.bias), spec.eps, n, out); return;
+    case NormKind::kRms:
+      kernels_.rms_norm(in, data_of(spec.weight), spec.eps, n, out);
+      return;
+    case NormKind::kLayer:
+      kernels_.layer_norm(in, data_of(spec.weight), data_of(spec.bias), spec.eps, n, out);
+      return;
   }
 }
 
@@ -109,7 +116,8 @@ void CpuBackend::linear(const Activation& in, std::span<const LinearSpec> produc
     for (size_t i = 0; i < products.size(); ++i) {
       const int64_t from = std::max(begin, first_group[i]), to = std::min(end, first_group[i + 1]);
       if (from < to) {
-        kernels_.linear[static_cast<size_t>(mine(*products[i].weight).format)](jobs[i], from - first_group[i], to - first_group[i]);
+        kernels_.linear[static_cast<size_t>(mine(*products[i].weight).format)](jobs[i], from - first_group[i],
+                                                                               to - first_group[i]);
       }
     }
   };

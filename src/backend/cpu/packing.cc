@@ -21,19 +21,32 @@ Status unsupported(TensorType type) {
 
 Result<PackedFormat> packed_format(TensorType type) {
   switch (type) {
-    case TensorType::kF16: return PackedFormat::kF16;
-    case TensorType::kBF16: return PackedFormat::kBF16;
-    case TensorType::kQ4_0: return PackedFormat::kQ4_0;
-    case TensorType::kQ4_1: return PackedFormat::kQ4_1;
-    case TensorType::kQ5_0: return PackedFormat::kQ5_0;
-    case TensorType::kQ5_1: return PackedFormat::kQ5_1;
-    case TensorType::kQ8_0: return PackedFormat::kQ8_0;
-    case TensorType::kQ2_K: return PackedFormat::kQ2_K;
-    case TensorType::kQ3_K: return PackedFormat::kQ3_K;
-    case TensorType::kQ4_K: return PackedFormat::kQ4_K;
-    case TensorType::kQ5_K: return PackedFormat::kQ5_K;
-    case TensorType::kQ6_K: return PackedFormat::kQ6_K;
-    default: break;  // the enum is the file format's
+    case TensorType::kF16:
+      return PackedFormat::kF16;
+    case TensorType::kBF16:
+      return PackedFormat::kBF16;
+    case TensorType::kQ4_0:
+      return PackedFormat::kQ4_0;
+    case TensorType::kQ4_1:
+      return PackedFormat::kQ4_1;
+    case TensorType::kQ5_0:
+      return PackedFormat::kQ5_0;
+    case TensorType::kQ5_1:
+      return PackedFormat::kQ5_1;
+    case TensorType::kQ8_0:
+      return PackedFormat::kQ8_0;
+    case TensorType::kQ2_K:
+      return PackedFormat::kQ2_K;
+    case TensorType::kQ3_K:
+      return PackedFormat::kQ3_K;
+    case TensorType::kQ4_K:
+      return PackedFormat::kQ4_K;
+    case TensorType::kQ5_K:
+      return PackedFormat::kQ5_K;
+    case TensorType::kQ6_K:
+      return PackedFormat::kQ6_K;
+    default:
+      break;  // the enum is the file format's
   }
   if (quant::can_dequantize(type)) return PackedFormat::kF32;
   return unsupported(type);
@@ -46,8 +59,8 @@ int64_t scale_bytes_per_block(const quant::IntegerFormat& format, int lanes) {
   return bytes;
 }
 
-// The 32 codes of one row as 8 words (word v: columns 4v .. 4v+3), split into bit planes. `out` is this row's lane of the
-// block's first vector; vectors are `lanes` words apart.
+// The 32 codes of one row as 8 words (word v: columns 4v .. 4v+3), split into bit planes. `out` is this row's lane of
+// the block's first vector; vectors are `lanes` words apart.
 void store_codes(int bits, const uint32_t* words, int lanes, uint32_t* out) {
   switch (bits) {
     case 8:
@@ -82,13 +95,14 @@ void store_codes(int bits, const uint32_t* words, int lanes, uint32_t* out) {
 }
 
 // One row of an integer format into lane `lane` of its group.
-void pack_integer_row(const quant::IntegerFormat& format, const std::byte* row, int64_t n_in, bool signed_q8, int lanes, int lane,
-                      uint8_t* codes, uint8_t* scales) {
+void pack_integer_row(const quant::IntegerFormat& format, const std::byte* row, int64_t n_in, bool signed_q8, int lanes,
+                      int lane, uint8_t* codes, uint8_t* scales) {
   const uint64_t block_bytes = gguf::tensor_type_info(format.type).bytes_per_block;
   const int64_t scale_bytes = scale_bytes_per_block(format, lanes);
   const uint32_t flip = format.code_bits == 8 && signed_q8 ? 0x80808080 : 0;
   quant::IntegerBlock block;
-  for (int64_t column = 0; column < n_in; column += format.values_per_block, row += block_bytes, scales += scale_bytes) {
+  for (int64_t column = 0; column < n_in;
+       column += format.values_per_block, row += block_bytes, scales += scale_bytes) {
     quant::unpack_block(format.type, row, block);
     for (int begin = 0; begin < format.values_per_block; begin += 32, codes += format.code_bits * 4 * lanes) {
       uint32_t words[8];
@@ -116,7 +130,8 @@ void interleave(const Element* row, int64_t n_in, int lanes, int lane, uint8_t* 
   for (int64_t k = 0; k < n_in; ++k) out[k * lanes] = row[k];
 }
 
-void pack_float_row(const gguf::Tensor& tensor, const std::byte* row, PackedFormat format, int lanes, int lane, uint8_t* codes) {
+void pack_float_row(const gguf::Tensor& tensor, const std::byte* row, PackedFormat format, int lanes, int lane,
+                    uint8_t* codes) {
   const auto n_in = static_cast<int64_t>(tensor.dims[0]);
   if (format == PackedFormat::kF32) {
     std::vector<float> values(static_cast<size_t>(n_in));
@@ -158,7 +173,8 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
   }
   if (!quant::can_dequantize(tensor.type)) return unsupported(tensor.type).with_context("tensor " + tensor.name);
   if (tensor.n_dims > 2 || n_in % info.values_per_block != 0) {
-    return {ErrorCode::kCorruptData, "tensor " + tensor.name + ": not a matrix of whole " + std::string(info.name) + " blocks"};
+    return {ErrorCode::kCorruptData,
+            "tensor " + tensor.name + ": not a matrix of whole " + std::string(info.name) + " blocks"};
   }
   auto weight = std::make_unique<PackedWeight>();
   weight->n_in = n_in;

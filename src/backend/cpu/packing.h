@@ -23,8 +23,8 @@ class PackedWeight : public Weight {
   int lanes = 0;
   Memory memory;
   int64_t codes_stride_bytes = 0, scales_stride_bytes = 0, scales_offset_bytes = 0;
-  bool packed = false;                 // false: only rows are looked up
-  std::span<const std::byte> rows;     // the GGUF tensor, for look-ups; empty if not wanted
+  bool packed = false;              // false: only rows are looked up
+  std::span<const std::byte> rows;  // the GGUF tensor, for look-ups; empty if not wanted
 };
 
 struct PackedSize {

@@ -33,7 +33,8 @@ void store_key(const Element* from, int32_t key_dim, int32_t slot, uint8_t* page
 
 const RopeTable& CpuBackend::rope_table(const RopeSpec& spec) {
   for (size_t i = 0; i < n_rope_tables_; ++i) {
-    if (rope_tables_[i].frequencies == spec.frequencies && rope_tables_[i].magnitude == spec.magnitude) return rope_tables_[i];
+    if (rope_tables_[i].frequencies == spec.frequencies && rope_tables_[i].magnitude == spec.magnitude)
+      return rope_tables_[i];
   }
   if (n_rope_tables_ == rope_tables_.size()) rope_tables_.emplace_back();
   RopeTable& table = rope_tables_[n_rope_tables_++];
@@ -45,7 +46,8 @@ const RopeTable& CpuBackend::rope_table(const RopeSpec& spec) {
   for_rows(static_cast<int32_t>(row_position_.size()), spec.n_dims * 16, [&](int32_t row) {
     float* out = table.cos_sin.data() + row * spec.n_dims;
     for (int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(row_position_[static_cast<size_t>(row)]) * static_cast<double>(frequencies[i]);
+      const double angle =
+          static_cast<double>(row_position_[static_cast<size_t>(row)]) * static_cast<double>(frequencies[i]);
       out[2 * i] = static_cast<float>(std::cos(angle)) * spec.magnitude;
       out[2 * i + 1] = static_cast<float>(std::sin(angle)) * spec.magnitude;
     }
@@ -53,8 +55,8 @@ const RopeTable& CpuBackend::rope_table(const RopeSpec& spec) {
   return table;
 }
 
-void CpuBackend::rope_store(const RopeSpec& spec, int32_t layer_idx, Activation& query, Activation& key, const Activation& value,
-                            KvPool& kv) {
+void CpuBackend::rope_store(const RopeSpec& spec, int32_t layer_idx, Activation& query, Activation& key,
+                            const Activation& value, KvPool& kv) {
   auto& pool = static_cast<CpuKvPool&>(kv);
   const int32_t key_dim = kv.spec.key_dim, value_dim = kv.spec.value_dim, n_kv_heads = kv.spec.n_kv_heads;
   const auto n_heads = static_cast<int32_t>(query.width / key_dim);
@@ -92,7 +94,8 @@ void CpuBackend::rope_store(const RopeSpec& spec, int32_t layer_idx, Activation&
         kernels_.to_half(head_values, value_dim, reinterpret_cast<uint16_t*>(value_page) + slot * pool.value_stride());
       } else {
         store_key(head, key_dim, slot, key_page);
-        std::memcpy(value_page + static_cast<int64_t>(slot) * pool.value_stride() * 4, head_values, static_cast<size_t>(value_dim) * 4);
+        std::memcpy(value_page + static_cast<int64_t>(slot) * pool.value_stride() * 4, head_values,
+                    static_cast<size_t>(value_dim) * 4);
       }
     }
   });

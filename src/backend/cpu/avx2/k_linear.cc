@@ -1,7 +1,11 @@
+// The order matters: types of the table, types of the target, bodies written with them.
 #include "backend/cpu/kernels.h"
+
 #include "backend/cpu/simd/avx2.h"
-#include "backend/cpu/body/linear-inl.h"
+
 #include "backend/cpu/body/functions.h"
+
+#include "backend/cpu/body/linear-inl.h"
 
 namespace da::backend::cpu::avx2 {
 

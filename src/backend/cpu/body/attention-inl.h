@@ -1,12 +1,12 @@
 // Attention over pages; included once by each target, after its simd header and rows-inl.h.
 //
-// A page keeps keys transposed, [key_dim][kPageTokens], so that the scores of all its tokens are sums of broadcast query
-// values times contiguous key vectors, and values as rows. Pages are taken in order and each query vector has its own
-// running maximum, sum and output: what a row gets does not depend on the rows beside it.
+// A page keeps keys transposed, [key_dim][kPageTokens], so that the scores of all its tokens are sums of broadcast
+// query values times contiguous key vectors, and values as rows. Pages are taken in order and each query vector has its
+// own running maximum, sum and output: what a row gets does not depend on the rows beside it.
 
 namespace da::backend::cpu::DA_CPU_TARGET {
 
-constexpr int kPage = 32;                       // backend::kPageTokens
+constexpr int kPage = 32;  // backend::kPageTokens
 constexpr int kPageVectors = kPage / kLanes;
 constexpr int kTile = kRegisters == 32 ? 8 : 2;  // query vectors taken together
 
@@ -41,8 +41,8 @@ static void page_scores(const float* query, int64_t key_dim, const uint8_t* keys
 
 // acc[q] = acc[q] * keep[q] + sum over the page's first n_tokens of weight[q][t] * value[t]
 template <bool kHalf, int kQueries>
-static void page_values(const float* weights, const float* keep, const uint8_t* values, int64_t value_stride, int n_tokens,
-                        float* acc) {
+static void page_values(const float* weights, const float* keep, const uint8_t* values, int64_t value_stride,
+                        int n_tokens, float* acc) {
   for (int64_t d = 0; d < value_stride; d += kLanes) {
     VecF out[kQueries];
 #pragma GCC unroll 8
@@ -59,7 +59,8 @@ static void page_values(const float* weights, const float* keep, const uint8_t* 
 
 // Turns one query vector's scores into weights; updates its maximum and sum; returns what to multiply the output so far
 // by. Tokens outside [first_visible, last_visible] (page-relative) count nothing, whatever their memory holds.
-static inline float page_softmax(float* scores, float softcap, int first_visible, int last_visible, float* maximum, float* total) {
+static inline float page_softmax(float* scores, float softcap, int first_visible, int last_visible, float* maximum,
+                                 float* total) {
   const float kNever = -__builtin_inff();
   if (softcap > 0) {
     for (int v = 0; v < kPageVectors; ++v) {
@@ -97,10 +98,10 @@ template <bool kHalf>
 static void attention_over_pages(const AttentionJob& job) {
   const int n_queries = job.n_rows * job.heads_per_kv;
   const int64_t key_dim = job.key_dim, value_stride = job.value_stride;
-  float* query = job.scratch;                          // [n_queries][key_dim], scaled
-  float* scores = query + n_queries * key_dim;         // [n_queries][kPage]
-  float* acc = scores + n_queries * kPage;             // [n_queries][value_stride]
-  float* maximum = acc + n_queries * value_stride;     // [n_queries], then total, keep
+  float* query = job.scratch;                       // [n_queries][key_dim], scaled
+  float* scores = query + n_queries * key_dim;      // [n_queries][kPage]
+  float* acc = scores + n_queries * kPage;          // [n_queries][value_stride]
+  float* maximum = acc + n_queries * value_stride;  // [n_queries], then total, keep
   float* total = maximum + n_queries;
   float* keep = total + n_queries;
   for (int q = 0; q < n_queries; ++q) {
@@ -116,7 +117,8 @@ static void attention_over_pages(const AttentionJob& job) {
     const uint8_t* keys = job.keys + job.pages[page] * job.page_bytes;
     const uint8_t* values = job.values + job.pages[page] * job.page_bytes;
     int q = 0;
-    for (; q + kTile <= n_queries; q += kTile) page_scores<kHalf, kTile>(query + q * key_dim, key_dim, keys, scores + q * kPage);
+    for (; q + kTile <= n_queries; q += kTile)
+      page_scores<kHalf, kTile>(query + q * key_dim, key_dim, keys, scores + q * kPage);
     for (; q < n_queries; ++q) page_scores<kHalf, 1>(query + q * key_dim, key_dim, keys, scores + q * kPage);
     const int page_begin = page * kPage;
     for (q = 0; q < n_queries; ++q) {

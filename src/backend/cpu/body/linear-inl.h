@@ -39,7 +39,8 @@ static void float_tile(const LinearJob& job, int64_t group, int64_t row) {
   for (int64_t k = 0; k < job.n_in; ++k) {
     VecF w[kGroups];
 #pragma GCC unroll 8
-    for (int g = 0; g < kGroups; ++g) w[g] = Codes::get(codes + g * job.codes_stride_bytes + k * (kLanes * Codes::kBytes));
+    for (int g = 0; g < kGroups; ++g)
+      w[g] = Codes::get(codes + g * job.codes_stride_bytes + k * (kLanes * Codes::kBytes));
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const VecF x = set1(input[r * job.input_stride + k]);
@@ -83,8 +84,8 @@ struct Integer {
   static constexpr bool kSigned = kBits == 8 && kSignedQ8;
 };
 
-// Code vector kVector of a 32-column block. Planes in memory, each vector 4 * kLanes bytes: first the low bits (8, 4 or 2
-// to a code), then the high bits (3 = 2 + 1, 5 = 4 + 1, 6 = 4 + 2).
+// Code vector kVector of a 32-column block. Planes in memory, each vector 4 * kLanes bytes: first the low bits (8, 4 or
+// 2 to a code), then the high bits (3 = 2 + 1, 5 = 4 + 1, 6 = 4 + 2).
 template <class F, int kVector>
 static inline VecB code_vector(const uint8_t* p) {
   constexpr int kBytes = 4 * kLanes;
@@ -114,7 +115,8 @@ static inline void dot_step(const uint8_t* codes, const QuantBlock* const* x, in
 
 // Half (or all) of a 32-column block: integer products, then scale and minimum.
 template <class F, int kHalf, int kRows>
-static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const QuantBlock* const* x, int64_t block, VecF* acc) {
+static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const QuantBlock* const* x, int64_t block,
+                             VecF* acc) {
   VecI sums[kRows];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
@@ -190,7 +192,8 @@ template <class F>
 static void linear_integer(const LinearJob& job, int64_t group_begin, int64_t group_end) {
   constexpr int kRows = kRegisters == 32 ? 8 : 4;
   // Rows in blocks whose quantized form stays in the second-level cache while all groups pass over it.
-  const int64_t rows_cached = (int64_t{1} << 20) / (job.quantized_stride * static_cast<int64_t>(sizeof(QuantBlock))) / kRows * kRows;
+  const int64_t rows_cached =
+      (int64_t{1} << 20) / (job.quantized_stride * static_cast<int64_t>(sizeof(QuantBlock))) / kRows * kRows;
   const int64_t row_block = rows_cached < kRows ? kRows : rows_cached;
   for (int64_t row_begin = 0; row_begin < job.n_rows; row_begin += row_block) {
     const int64_t row_end = row_begin + row_block < job.n_rows ? row_begin + row_block : job.n_rows;

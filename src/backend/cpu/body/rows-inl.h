@@ -86,7 +86,8 @@ static float sum(const float* a, int64_t n) {
 }
 
 // out = (in - mean) * factor * weight + bias
-static void scale_row(const float* in, float mean, float factor, const float* weight, const float* bias, int64_t n, float* out) {
+static void scale_row(const float* in, float mean, float factor, const float* weight, const float* bias, int64_t n,
+                      float* out) {
   const VecF m = set1(mean), f = set1(factor);
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
@@ -104,7 +105,7 @@ static void scale_row(const float* in, float mean, float factor, const float* we
 
 static void rms_norm(const float* in, const float* weight, float eps, int64_t n, float* out) {
   const float mean_square = dot(in, in, n) / static_cast<float>(n);
-  scale_row(in, 0.0F, 1.0F / sqrtf(mean_square + eps), weight, nullptr, n, out);
+  scale_row(in, 0.0F, 1.0F / __builtin_sqrtf(mean_square + eps), weight, nullptr, n, out);
 }
 
 static void layer_norm(const float* in, const float* weight, const float* bias, float eps, int64_t n, float* out) {
@@ -118,7 +119,7 @@ static void layer_norm(const float* in, const float* weight, const float* bias, 
   }
   for (; i < n; ++i) rest += (in[i] - mean) * (in[i] - mean);
   const float variance = (reduce_add(total) + rest) / static_cast<float>(n);
-  scale_row(in, mean, 1.0F / sqrtf(variance + eps), weight, bias, n, out);
+  scale_row(in, mean, 1.0F / __builtin_sqrtf(variance + eps), weight, bias, n, out);
 }
 
 static inline VecF gate_of(GateFunction function, VecF x) {

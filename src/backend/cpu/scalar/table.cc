@@ -1,10 +1,13 @@
-#include <math.h>
-
+// The order matters: types of the table, types of the target, bodies written with them.
 #include "backend/cpu/kernels.h"
+
 #include "backend/cpu/simd/scalar.h"
-#include "backend/cpu/body/rows-inl.h"
-#include "backend/cpu/body/attention-inl.h"
+
 #include "backend/cpu/body/functions.h"
+
+#include "backend/cpu/body/rows-inl.h"
+
+#include "backend/cpu/body/attention-inl.h"
 
 namespace da::backend::cpu {
 

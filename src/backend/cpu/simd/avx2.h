@@ -19,7 +19,9 @@ static inline VecF zero() { return _mm256_setzero_ps(); }
 static inline VecF set1(float x) { return _mm256_set1_ps(x); }
 static inline VecF load(const float* p) { return _mm256_loadu_ps(p); }
 static inline void store(float* p, VecF x) { _mm256_storeu_ps(p, x); }
-static inline VecF load_half(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+static inline VecF load_half(const uint16_t* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
 static inline void store_half(uint16_t* p, VecF x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
@@ -41,7 +43,9 @@ static inline VecF div(VecF a, VecF b) { return _mm256_div_ps(a, b); }
 static inline VecF max(VecF a, VecF b) { return _mm256_max_ps(a, b); }  // b if either is NaN
 static inline VecF min(VecF a, VecF b) { return _mm256_min_ps(a, b); }
 static inline VecF abs(VecF a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
-static inline VecF zero_if_less(VecF y, VecF x, VecF bound) { return _mm256_and_ps(_mm256_cmp_ps(x, bound, _CMP_NLT_UQ), y); }
+static inline VecF zero_if_less(VecF y, VecF x, VecF bound) {
+  return _mm256_and_ps(_mm256_cmp_ps(x, bound, _CMP_NLT_UQ), y);
+}
 static inline float reduce_add(VecF a) {
   __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   x = _mm_add_ps(x, _mm_movehl_ps(x, x));
@@ -54,7 +58,9 @@ static inline float reduce_max(VecF a) {
 }
 static inline VecI round_to_int(VecF a) { return _mm256_cvtps_epi32(a); }
 static inline VecF to_float(VecI a) { return _mm256_cvtepi32_ps(a); }
-static inline VecF power_of_two(VecI n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23)); }
+static inline VecF power_of_two(VecI n) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
 static inline VecI add_i(VecI a, VecI b) { return _mm256_add_epi32(a, b); }
 static inline int reduce_add_i(VecI a) {
   __m128i x = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
@@ -68,7 +74,9 @@ static inline void store_i8(int8_t* p, VecI a) {
 
 static inline VecI zero_i() { return _mm256_setzero_si256(); }
 template <int kShift>
-static inline VecI set1_shifted(int x) { return _mm256_slli_epi32(_mm256_set1_epi32(x), kShift); }
+static inline VecI set1_shifted(int x) {
+  return _mm256_slli_epi32(_mm256_set1_epi32(x), kShift);
+}
 static inline VecB load_bytes(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 static inline VecB or_bytes(VecB a, VecB b) { return _mm256_or_si256(a, b); }
 // Each byte shifted right (left if negative) by kShift and masked; the mask takes what crossed from a neighbour.

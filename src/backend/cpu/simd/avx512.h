@@ -19,7 +19,9 @@ static inline VecF zero() { return _mm512_setzero_ps(); }
 static inline VecF set1(float x) { return _mm512_set1_ps(x); }
 static inline VecF load(const float* p) { return _mm512_loadu_ps(p); }
 static inline void store(float* p, VecF x) { _mm512_storeu_ps(p, x); }
-static inline VecF load_half(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+static inline VecF load_half(const uint16_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 static inline void store_half(uint16_t* p, VecF x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
@@ -48,14 +50,20 @@ static inline float reduce_add(VecF a) { return _mm512_reduce_add_ps(a); }
 static inline float reduce_max(VecF a) { return _mm512_reduce_max_ps(a); }
 static inline VecI round_to_int(VecF a) { return _mm512_cvtps_epi32(a); }
 static inline VecF to_float(VecI a) { return _mm512_cvtepi32_ps(a); }
-static inline VecF power_of_two(VecI n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23)); }
+static inline VecF power_of_two(VecI n) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23));
+}
 static inline VecI add_i(VecI a, VecI b) { return _mm512_add_epi32(a, b); }
 static inline int reduce_add_i(VecI a) { return _mm512_reduce_add_epi32(a); }
-static inline void store_i8(int8_t* p, VecI a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a)); }
+static inline void store_i8(int8_t* p, VecI a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
+}
 
 static inline VecI zero_i() { return _mm512_setzero_si512(); }
 template <int kShift>
-static inline VecI set1_shifted(int x) { return _mm512_slli_epi32(_mm512_set1_epi32(x), kShift); }
+static inline VecI set1_shifted(int x) {
+  return _mm512_slli_epi32(_mm512_set1_epi32(x), kShift);
+}
 static inline VecB load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
 static inline VecB or_bytes(VecB a, VecB b) { return _mm512_or_si512(a, b); }
 // Each byte shifted right (left if negative) by kShift and masked; the mask takes what crossed from a neighbour.
@@ -71,6 +79,7 @@ static inline VecI dot4(VecI acc, VecB codes, const int8_t* a) {
   __builtin_memcpy(&a4, a, 4);
   return _mm512_dpbusd_epi32(acc, codes, _mm512_set1_epi32(a4));
 }
-static inline VecI dot4_signed(VecI acc, VecB codes, const int8_t* a) { return dot4(acc, codes, a); }  // kSignedQ8 is false
+// Not used: kSignedQ8 is false.
+static inline VecI dot4_signed(VecI acc, VecB codes, const int8_t* a) { return dot4(acc, codes, a); }
 
 }  // namespace da::backend::cpu::avx512vnni

@@ -1,8 +1,6 @@
 #pragma once
 
 // The reference: plain C++, one loop over the lanes for each operation. Also what runs where no vector target fits.
-#include <math.h>
-
 #define DA_CPU_TARGET scalar
 
 namespace da::backend::cpu::scalar {
@@ -11,9 +9,15 @@ constexpr int kLanes = 8;
 constexpr int kRegisters = 16;
 constexpr bool kSignedQ8 = false;
 
-struct VecF { float v[kLanes]; };
-struct VecI { int32_t v[kLanes]; };
-struct VecB { uint8_t v[4 * kLanes]; };
+struct VecF {
+  float v[kLanes];
+};
+struct VecI {
+  int32_t v[kLanes];
+};
+struct VecB {
+  uint8_t v[4 * kLanes];
+};
 
 template <class Function>
 static inline VecF each(Function function) {
@@ -44,26 +48,60 @@ static inline uint16_t float_to_half(float value) {
   return static_cast<uint16_t>(sign | (rounded - (112U << 23)) >> 13);
 }
 
-static inline VecF zero() { return each([](int) { return 0.0F; }); }
-static inline VecF set1(float x) { return each([=](int) { return x; }); }
-static inline VecF load(const float* p) { return each([=](int i) { return p[i]; }); }
-static inline void store(float* p, VecF x) { for (int i = 0; i < kLanes; ++i) p[i] = x.v[i]; }
-static inline VecF load_half(const uint16_t* p) { return each([=](int i) { return half_to_float(p[i]); }); }
-static inline void store_half(uint16_t* p, VecF x) { for (int i = 0; i < kLanes; ++i) p[i] = float_to_half(x.v[i]); }
+static inline VecF zero() {
+  return each([](int) { return 0.0F; });
+}
+static inline VecF set1(float x) {
+  return each([=](int) { return x; });
+}
+static inline VecF load(const float* p) {
+  return each([=](int i) { return p[i]; });
+}
+static inline void store(float* p, VecF x) {
+  for (int i = 0; i < kLanes; ++i) p[i] = x.v[i];
+}
+static inline VecF load_half(const uint16_t* p) {
+  return each([=](int i) { return half_to_float(p[i]); });
+}
+static inline void store_half(uint16_t* p, VecF x) {
+  for (int i = 0; i < kLanes; ++i) p[i] = float_to_half(x.v[i]);
+}
 static inline VecF load_bf16(const uint16_t* p) {
   return each([=](int i) { return __builtin_bit_cast(float, static_cast<uint32_t>(p[i]) << 16); });
 }
-static inline VecF load_i8(const uint8_t* p) { return each([=](int i) { return static_cast<float>(static_cast<int8_t>(p[i])); }); }
-static inline VecF load_u8(const uint8_t* p) { return each([=](int i) { return static_cast<float>(p[i]); }); }
-static inline VecF fma(VecF a, VecF b, VecF c) { return each([=](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
-static inline VecF add(VecF a, VecF b) { return each([=](int i) { return a.v[i] + b.v[i]; }); }
-static inline VecF sub(VecF a, VecF b) { return each([=](int i) { return a.v[i] - b.v[i]; }); }
-static inline VecF mul(VecF a, VecF b) { return each([=](int i) { return a.v[i] * b.v[i]; }); }
-static inline VecF div(VecF a, VecF b) { return each([=](int i) { return a.v[i] / b.v[i]; }); }
-static inline VecF max(VecF a, VecF b) { return each([=](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
-static inline VecF min(VecF a, VecF b) { return each([=](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
-static inline VecF abs(VecF a) { return each([=](int i) { return fabsf(a.v[i]); }); }
-static inline VecF zero_if_less(VecF y, VecF x, VecF bound) { return each([=](int i) { return x.v[i] < bound.v[i] ? 0.0F : y.v[i]; }); }
+static inline VecF load_i8(const uint8_t* p) {
+  return each([=](int i) { return static_cast<float>(static_cast<int8_t>(p[i])); });
+}
+static inline VecF load_u8(const uint8_t* p) {
+  return each([=](int i) { return static_cast<float>(p[i]); });
+}
+static inline VecF fma(VecF a, VecF b, VecF c) {
+  return each([=](int i) { return a.v[i] * b.v[i] + c.v[i]; });
+}
+static inline VecF add(VecF a, VecF b) {
+  return each([=](int i) { return a.v[i] + b.v[i]; });
+}
+static inline VecF sub(VecF a, VecF b) {
+  return each([=](int i) { return a.v[i] - b.v[i]; });
+}
+static inline VecF mul(VecF a, VecF b) {
+  return each([=](int i) { return a.v[i] * b.v[i]; });
+}
+static inline VecF div(VecF a, VecF b) {
+  return each([=](int i) { return a.v[i] / b.v[i]; });
+}
+static inline VecF max(VecF a, VecF b) {
+  return each([=](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+static inline VecF min(VecF a, VecF b) {
+  return each([=](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+static inline VecF abs(VecF a) {
+  return each([=](int i) { return __builtin_fabsf(a.v[i]); });
+}
+static inline VecF zero_if_less(VecF y, VecF x, VecF bound) {
+  return each([=](int i) { return x.v[i] < bound.v[i] ? 0.0F : y.v[i]; });
+}
 static inline float reduce_add(VecF a) {
   return ((a.v[0] + a.v[4]) + (a.v[2] + a.v[6])) + ((a.v[1] + a.v[5]) + (a.v[3] + a.v[7]));
 }
@@ -75,10 +113,12 @@ static inline float reduce_max(VecF a) {
 static inline VecI round_to_int(VecF a) {
   VecI out;
   // A NaN has no integer; 0 stands in, the NaN itself goes on beside it.
-  for (int i = 0; i < kLanes; ++i) out.v[i] = a.v[i] == a.v[i] ? static_cast<int32_t>(rintf(a.v[i])) : 0;
+  for (int i = 0; i < kLanes; ++i) out.v[i] = a.v[i] == a.v[i] ? static_cast<int32_t>(__builtin_rintf(a.v[i])) : 0;
   return out;
 }
-static inline VecF to_float(VecI a) { return each([=](int i) { return static_cast<float>(a.v[i]); }); }
+static inline VecF to_float(VecI a) {
+  return each([=](int i) { return static_cast<float>(a.v[i]); });
+}
 static inline VecF power_of_two(VecI n) {
   return each([=](int i) { return __builtin_bit_cast(float, static_cast<uint32_t>(n.v[i] + 127) << 23); });
 }
@@ -91,7 +131,9 @@ static inline int reduce_add_i(VecI a) {
   for (int i = 0; i < kLanes; ++i) sum += a.v[i];
   return sum;
 }
-static inline void store_i8(int8_t* p, VecI a) { for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(a.v[i]); }
+static inline void store_i8(int8_t* p, VecI a) {
+  for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(a.v[i]);
+}
 
 static inline VecI zero_i() { return VecI{}; }
 template <int kShift>
@@ -125,6 +167,7 @@ static inline VecI dot4(VecI acc, VecB codes, const int8_t* a) {
   }
   return acc;
 }
-static inline VecI dot4_signed(VecI acc, VecB codes, const int8_t* a) { return dot4(acc, codes, a); }  // kSignedQ8 is false
+// Not used: kSignedQ8 is false.
+static inline VecI dot4_signed(VecI acc, VecB codes, const int8_t* a) { return dot4(acc, codes, a); }
 
 }  // namespace da::backend::cpu::scalar
