@@ -276,7 +276,7 @@ Response load_error(const Status& status) {
 }
 
 std::string runner_error_text(std::string_view code, std::string_view message) {
-  if (code == "unavailable") {
+  if (code == "unavailable" && !message.starts_with("model runner has")) {
     return "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check "
            "ollama server logs for details" + (message.empty() ? "" : ": " + std::string(message));
   }
