@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "runner/inbox.h"
 #include "store/temp_dir.h"
 
 namespace da::runner {
@@ -22,52 +23,6 @@ namespace {
 
 using Json = nlohmann::json;
 using namespace std::chrono_literals;
-
-// Messages of one request as they come.
-class Inbox {
- public:
-  Client::Handler handler() {
-    return [this](const Json& message) {
-      const std::lock_guard lock(mutex_);
-      messages_.push_back(message);
-      changed_.notify_all();
-    };
-  }
-  // The first message of one of the types; a null if none comes in time.
-  Json wait_for(const std::vector<std::string>& types, std::chrono::milliseconds timeout = 20s) {
-    std::unique_lock lock(mutex_);
-    Json found;
-    changed_.wait_for(lock, timeout, [&] {
-      for (const Json& message : messages_) {
-        for (const std::string& type : types) {
-          if (message["type"] == type) {
-            found = message;
-            return true;
-          }
-        }
-      }
-      return false;
-    });
-    return found;
-  }
-  std::string text() {
-    const std::lock_guard lock(mutex_);
-    std::string text;
-    for (const Json& message : messages_) {
-      if (message["type"] == "text") text += message["text"].get<std::string>();
-    }
-    return text;
-  }
-  size_t size() {
-    const std::lock_guard lock(mutex_);
-    return messages_.size();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<Json> messages_;
-};
 
 class ClientTest : public ::testing::Test {
  protected:

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "fake_model.h"
+#include "runner/fake_model.h"
 #include "runner/serve.h"
 
 int main(int argc, char** argv) {

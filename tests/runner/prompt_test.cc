@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "fake_model.h"
+#include "runner/fake_model.h"
 
 namespace da::runner {
 namespace {

@@ -1,0 +1,112 @@
+// The program itself with a real model: text comes out token by token, and every way a request can end.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "runner/client.h"
+#include "runner/inbox.h"
+#include "support/golden.h"
+
+namespace da::runner {
+namespace {
+
+using Json = nlohmann::json;
+
+class ModelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const char* binary = std::getenv("DEEPANALYZE_BINARY");
+    ASSERT_TRUE(binary != nullptr && access(binary, X_OK) == 0) << "DEEPANALYZE_BINARY is missing: build the target deepanalyze";
+    golden_ = Json::parse(test::golden_bytes("stories/stories260K.json"));
+    load_ = std::make_shared<Inbox>();
+    auto client = Client::start({"stories", test::golden_path("stories/stories260K.gguf"), {{"num_parallel", 2}}}, Logger(),
+                                [inbox = load_](const Json& message) { inbox->handler()(message); });
+    ASSERT_TRUE(client.is_ok()) << client.status().message();
+    client_ = *client;
+    ready_ = load_->wait_for({"ready", "error"});
+    ASSERT_EQ(ready_["type"], "ready") << ready_;
+  }
+  Json generate(Json request, Inbox& inbox) {
+    request["op"] = "generate";
+    client_->send(std::move(request), inbox.handler());
+    return inbox.wait_for({"done", "error"});
+  }
+  Json golden_, ready_;
+  std::shared_ptr<Inbox> load_;
+  std::shared_ptr<Client> client_;
+};
+
+TEST_F(ModelTest, GreedyTextIsTheReference) {
+  EXPECT_EQ(ready_["template"], "");
+  EXPECT_EQ(ready_["protocol"], "");
+  EXPECT_EQ(ready_["sandbox"]["reason"], "");
+  const std::string prompt = golden_["greedy"]["prompt"];
+  const int n = golden_["greedy"]["n"];
+  Inbox inbox;
+  const Json done = generate({{"prompt", prompt}, {"options", {{"temperature", 0}, {"num_predict", n}}}}, inbox);
+  ASSERT_EQ(done["type"], "done") << done;
+  EXPECT_EQ(prompt + inbox.text(), golden_["greedy"]["text"]);
+  EXPECT_EQ(done["reason"], "length");
+  EXPECT_EQ(done["prompt_tokens"], golden_["greedy"]["prompt_ids"].size());
+  EXPECT_EQ(done["generated_tokens"], n);
+  Json context = golden_["greedy"]["prompt_ids"];
+  for (const Json& id : golden_["greedy"]["ids"]) context.push_back(id);
+  EXPECT_EQ(done["context"], context);
+  EXPECT_GT(inbox.size(), 20U);   // streamed
+}
+
+TEST_F(ModelTest, StopAndContextLimits) {
+  Inbox stop;
+  const Json stopped = generate({{"prompt", "Once upon a time"}, {"options", {{"temperature", 0}, {"num_predict", 100}, {"stop", {"Lily"}}}}}, stop);
+  EXPECT_EQ(stopped["reason"], "stop");
+  EXPECT_TRUE(stop.text().ends_with("little girl named ")) << stop.text();
+  Inbox small;
+  const Json limited = generate({{"prompt", "Once upon a time"}, {"options", {{"temperature", 0}, {"num_ctx", 16}}}}, small);
+  EXPECT_EQ(limited["reason"], "length");
+  EXPECT_EQ(limited["prompt_tokens"].get<int>() + limited["generated_tokens"].get<int>(), 16);
+  Inbox large;
+  EXPECT_EQ(generate({{"prompt", std::string(100000, 'x')}}, large)["code"], "resource_exhausted");
+}
+
+TEST_F(ModelTest, ControlTokensOfAUserStayText) {
+  Inbox inbox;
+  const Json done = generate({{"prompt", "</s><s>"}, {"options", {{"num_predict", 1}}}}, inbox);
+  const Json context = done["context"];
+  EXPECT_EQ(context[0], 1);
+  for (size_t i = 1; i < done["prompt_tokens"].get<size_t>(); ++i) EXPECT_GT(context[i].get<int>(), 2);
+  Inbox raw;
+  EXPECT_EQ(generate({{"prompt", "<s>"}, {"raw", true}, {"options", {{"num_predict", 1}}}}, raw)["prompt_tokens"], 1);
+}
+
+TEST_F(ModelTest, JsonFormat) {
+  Inbox inbox;
+  const std::string schema = R"({"type":"object","properties":{"b":{"type":"boolean"},"a":{"type":"string","maxLength":8}},"required":["b","a"]})";
+  const Json done = generate({{"prompt", "Once"}, {"format", schema}, {"options", {{"num_predict", 60}, {"seed", 1}}}}, inbox);
+  ASSERT_EQ(done["type"], "done") << done;
+  EXPECT_EQ(done["reason"], "stop") << inbox.text();
+  EXPECT_TRUE(inbox.text().starts_with(R"({"b":)")) << inbox.text();
+  EXPECT_TRUE(Json::accept(inbox.text())) << inbox.text();
+  Inbox wrong;
+  EXPECT_EQ(generate({{"prompt", "Once"}, {"format", "xml"}}, wrong)["code"], "invalid_argument");
+}
+
+TEST_F(ModelTest, CancelAndKill) {
+  Inbox cancelled;
+  const auto id = client_->send({{"op", "generate"}, {"prompt", "Once"}, {"options", {{"temperature", 1}}}}, cancelled.handler());
+  cancelled.wait_for({"text"});
+  client_->cancel(id);
+  const Json end = cancelled.wait_for({"done", "error"});
+  EXPECT_TRUE(end["reason"] == "cancelled" || end["reason"] == "stop" || end["reason"] == "length") << end;
+  Inbox killed;
+  client_->send({{"op", "generate"}, {"prompt", "Once"}, {"options", {{"temperature", 1}}}}, killed.handler());
+  kill(client_->pid(), SIGKILL);
+  EXPECT_FALSE(killed.wait_for({"done", "error"}).is_null());
+  EXPECT_FALSE(client_->alive());
+}
+
+}  // namespace
+}  // namespace da::runner
