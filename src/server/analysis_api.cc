@@ -78,7 +78,7 @@ void AnalysisApi::add_routes(Router& router) {
 void AnalysisApi::start() {
   const auto strand = app_.pool.new_strand();
   sweeper_ = Mailbox::create(strand);
-  app_.pool.spawn(strand, forget_unwatched());
+  app_.pool.spawn(strand, forget_unwatched(sweeper_));
 }
 
 void AnalysisApi::stop() {
@@ -98,8 +98,7 @@ void AnalysisApi::stop() {
   }
 }
 
-Awaitable<void> AnalysisApi::forget_unwatched() {
-  const std::shared_ptr<Mailbox> mailbox = sweeper_;
+Awaitable<void> AnalysisApi::forget_unwatched(std::shared_ptr<Mailbox> mailbox) {
   const auto period = std::min(app_.config.analysis.unwatched_time / 4 + std::chrono::milliseconds(1), std::chrono::milliseconds(1000));
   for (;;) {
     const std::optional<Event> stopped = co_await mailbox->next(period);
@@ -205,6 +204,7 @@ Awaitable<void> AnalysisApi::handle_analyze(Exchange& exchange) {
     start.model = std::move(**model);
     start.request = std::move(read.request);
     start.options = std::move(read.options);
+    wipe(read.request.text);   // a short text is copied, not moved
     Result<TaskPointer> task = add_task(std::move(start));
     if (task.is_ok()) {
       (*task)->start();
@@ -219,9 +219,13 @@ Awaitable<void> AnalysisApi::handle_analyze(Exchange& exchange) {
 
 Awaitable<void> AnalysisApi::handle_stream(Exchange& exchange) {
   const std::string* id = exchange.request().parameter("task_id");
-  const TaskPointer task = id ? find(*id) : nullptr;
+  if (id == nullptr) {
+    co_await exchange.send(error_response(400, "task_id is required"));
+    co_return;
+  }
+  const TaskPointer task = find(*id);
   if (!task) {
-    co_await exchange.send(error_response(id ? 404 : 400, id ? "task not found" : "task_id is required"));
+    co_await exchange.send(error_response(404, "task not found"));
     co_return;
   }
   const auto mailbox = Mailbox::create(exchange.executor());

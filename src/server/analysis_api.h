@@ -28,7 +28,7 @@ class AnalysisApi {
   Awaitable<void> handle_stream(Exchange& exchange);
   Awaitable<void> handle_cancel(Exchange& exchange);
   Awaitable<void> follow(Exchange& exchange, TaskPointer task, std::shared_ptr<Mailbox> mailbox);
-  Awaitable<void> forget_unwatched();
+  Awaitable<void> forget_unwatched(std::shared_ptr<Mailbox> mailbox);
   // The new task, or the refusal.
   Result<TaskPointer> add_task(AnalysisTask::Start start);
   TaskPointer find(const std::string& id);

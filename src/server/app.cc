@@ -27,7 +27,9 @@ App::App(const ServerConfig& server_config, store::Store& model_store, scheduler
 bool App::may_name_files() const { return is_loopback_address(config.api_address); }
 
 Awaitable<Result<store::ModelInfo>> App::resolve(std::string name) {
-  if (!may_name_files() && (!store::ModelName::parse(name).is_ok() || name.ends_with(".gguf"))) {
+  // Only what says it is a model file: the error about any other would tell what that file begins with.
+  const bool is_file = name.ends_with(".gguf");
+  if (is_file ? !may_name_files() : !store::ModelName::parse(name).is_ok()) {
     co_return Status(ErrorCode::kInvalidArgument, "invalid model name");
   }
   std::optional<Result<store::ModelInfo>> result;

@@ -57,7 +57,7 @@ Awaitable<void> Connection::run() {
   try {
     while (co_await one_exchange()) {
     }
-    co_await linger();
+    if (unread_input_) co_await linger();
   } catch (...) {
     thrown = std::current_exception();
   }
@@ -156,7 +156,6 @@ Awaitable<Connection::Wait> Connection::read_head(std::optional<HttpError>& erro
   parser_.emplace(shared_->limits.parser);
   idle_since_ = Clock::now().time_since_epoch().count();
   Wait wait = co_await wait_input(0, Clock::now() + shared_->limits.idle_timeout);
-  idle_since_ = 0;
   if (wait == Wait::kTimeout) co_return Wait::kEnd;   // idle for long: closed without a word
   const Clock::time_point deadline = Clock::now() + shared_->limits.head_timeout;
   while (wait == Wait::kData) {
@@ -247,10 +246,12 @@ Awaitable<bool> Connection::one_exchange() {
 
   std::optional<HttpError> error;
   const Wait wait = co_await read_head(error);
+  idle_since_ = 0;   // until here a newcomer may take the place: a head that never ends must not hold it
   exchange_start_ = body_start_ = Clock::now();
   if (wait == Wait::kEnd || wait == Wait::kDraining) co_return false;
   if (wait == Wait::kTimeout) error = HttpError{408, "the request head comes too slowly"};
   in_exchange_ = true;
+  unread_input_ = true;
   if (error) {
     co_await send(error_response(error->status, error->message));
     log_access();
@@ -290,6 +291,7 @@ Awaitable<bool> Connection::one_exchange() {
   }
   abort_hook_ = nullptr;
   if (!parser_->body_done()) keep_alive_ = false;
+  unread_input_ = !parser_->body_done() || !input_.empty();
   release_body();
   in_exchange_ = false;
   log_access();

@@ -89,6 +89,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
 
   std::array<char, 16384> incoming_{};        // the pending read's
   std::string input_;                         // read, not yet parsed
+  bool unread_input_ = false;                 // there is more to read than was answered
   bool reading_ = false, writing_ = false, ended_ = false, draining_ = false;
 
   std::optional<HttpParser> parser_;

@@ -79,7 +79,8 @@ std::optional<Response> read_request(const Json& body, const App& app, store::Cr
     return error_response(400, files != nullptr ? "no files provided to convert" : "neither 'from' or 'files' was specified");
   }
   // Elsewhere than on this machine a path would let strangers read its files.
-  if (!app.may_name_files() && !request.from.empty() && !store::ModelName::parse(request.from).is_ok()) {
+  const bool is_file = request.from.find('/') != std::string::npos || request.from.ends_with(".gguf");
+  if (!app.may_name_files() && is_file && !store::ModelName::parse(request.from).is_ok()) {
     return error_response(400, "invalid model name");
   }
   return std::nullopt;

@@ -32,7 +32,7 @@ struct StaticFile {
 };
 
 struct ServerConfig {
-  std::string api_address = "127.0.0.1";   // an IP address or "localhost"
+  std::string api_address = "127.0.0.1";   // an IP address or "localhost"; "" : all interfaces
   uint16_t api_port = 11434;               // 0: a free one
   bool serve_ui = true;
   std::string ui_address = "127.0.0.1";

@@ -36,7 +36,7 @@ std::string endpoint_text(const std::string& address, uint16_t port) {
 
 Result<tcp::acceptor> listen_on(asio::io_context& context, const PortConfig& config) {
   Error error;
-  const std::string numeric = config.address == "localhost" ? "127.0.0.1" : config.address;
+  const std::string numeric = config.address == "localhost" ? "127.0.0.1" : config.address.empty() ? "0.0.0.0" : config.address;
   const auto address = asio::ip::make_address(numeric, error);
   if (error) {
     return {ErrorCode::kInvalidArgument, "cannot listen on '" + config.address + "': not an IP address"};

@@ -1,6 +1,7 @@
 #include "server/fixture.h"
 
 #include <cstdlib>
+#include <chrono>
 #include <filesystem>
 #include <stdexcept>
 #include <vector>
@@ -46,15 +47,20 @@ void ServerTest::SetUp() {
   folder_ = pattern;
   store_ = std::make_unique<store::Store>(folder_ + "/models");
   write_model(folder_ + "/tiny.gguf", "llama", "{{ messages }}", false);
-  write_model(folder_ + "/tooler.gguf", "llama", "{% if tools %}{{ tools }}{% endif %}{% if enable_thinking %}<think>{% endif %}{{ messages }}", false);
+  write_model(folder_ + "/tooler.gguf", "llama", "{% if tools %}{{ tools }}{% endif %}{% if enable_thinking %}<think></think>{% endif %}{{ messages }}", false);
   write_model(folder_ + "/embedder.gguf", "bert", "", true);
-  for (const std::string name : {"embedder", "tooler", "tiny"}) {
+  std::chrono::minutes age(0);
+  for (const std::string name : {"tiny", "tooler", "embedder"}) {
     store::CreateRequest request;
     request.model = name;
     request.from = folder_ + "/" + name + ".gguf";
     if (name == "tiny") request.parameters = {{"temperature", 0.5}, {"stop", {"END"}}};
     const Status created = store_->create(request, [](std::string_view, uint64_t, uint64_t) {});
     ASSERT_TRUE(created.is_ok()) << created.message();
+    // The list is by time, and the tests want one order: a minute between them.
+    age -= std::chrono::minutes(1);
+    std::filesystem::last_write_time(folder_ + "/models/manifests/registry.ollama.ai/library/" + name + "/latest",
+                                     std::filesystem::file_time_type::clock::now() + age);
   }
   restart(default_config());
 }
