@@ -34,6 +34,21 @@ std::optional<int> intensity_of(const Value& number) {
   return value >= kMinIntensity && value <= kMaxIntensity ? std::optional(value) : std::nullopt;
 }
 
+// True while `item` says nothing that `earlier` does not: equal, or still a beginning of it.
+bool repeats(const Value& item, const Value& earlier) {
+  if (item.kind != earlier.kind) return false;
+  if (item.complete ? item.text != earlier.text : !earlier.text.starts_with(item.text)) return false;
+  const auto agree = [&](const auto& children, const auto& others, const auto& value_of) {
+    if (children.size() > others.size() || (item.complete && children.size() != others.size())) return false;
+    for (size_t i = 0; i < children.size(); ++i) {
+      if (!repeats(value_of(children[i]), value_of(others[i]))) return false;
+    }
+    return true;
+  };
+  return agree(item.items, earlier.items, [](const auto& child) -> const Value& { return *child; }) &&
+         agree(item.members, earlier.members, [](const auto& child) -> const Value& { return *child.second; });
+}
+
 Status breaks(const std::string& where, std::string_view what) {
   return {ErrorCode::kCorruptData, "the model's answer at \"" + where + "\": " + std::string(what)};
 }
@@ -215,7 +230,11 @@ struct ReportBuilder::Impl {
     for (const char* part : kListParts) {
       if (member(root, part, Kind::kArray) == nullptr) continue;
       out[part] = Json::array();
-      for (const auto& item : items_of(part)) {
+      const auto& items = items_of(part);
+      for (size_t i = 0; i < items.size(); ++i) {
+        const auto& item = items[i];
+        // Small models say things twice; the second time adds nothing, and is not shown while it may be just that.
+        if (std::any_of(items.begin(), items.begin() + static_cast<ptrdiff_t>(i), [&](const auto& earlier) { return repeats(*item, *earlier); })) continue;
         Json found = evidence(item.get());
         if (found.is_null()) continue;
         out[part].push_back(part == kListParts[0] ? viewpoint(item.get(), std::move(found)) : fact(item.get(), std::move(found)));

@@ -75,6 +75,27 @@ TEST(Report, TheApisShape) {
             R"("underlying_sentiment":{"evidence":{"quote":"就是没人再来","start":20,"end":26},"surface_tone":"平和","underlying_attitude":"失望","polarity":"negative","intensity":4,"confidence":"high"}})");
 }
 
+TEST(Report, SaysNothingTwice) {
+  const std::string text = "销量上升，价格上升。";
+  const std::string up = R"({"quote":"销量上升","kind":"claim","statement":"作者认为销量上升"})", price = R"({"quote":"价格上升","kind":"claim","statement":"作者认为价格上升"})";
+  const std::string near = R"({"quote":"销量上升","kind":"claim","statement":"作者认为销量大涨"})";
+  const std::string fact = R"({"quote":"销量上升","time":"","subject":"销量","action":"上升","result":"","figures":[]})";
+  const std::string answer = R"({"core_viewpoints":[)" + up + "," + price + "," + up + "," + near + R"(],"key_information":[)" + fact + "," + fact +
+                             R"(],"underlying_sentiment":{"quote":"价格上升","surface_tone":"平静","underlying_attitude":"中立","polarity":"neutral","intensity":1,"confidence":"high"}})";
+  ReportBuilder builder(text, Language::kChinese);
+  Json last = builder.partial_result();
+  for (const char c : answer) {
+    builder.push(std::string_view(&c, 1));
+    const Json now = builder.partial_result();
+    ASSERT_TRUE(grown(last, now)) << last << "\n" << now;
+    last = now;
+  }
+  EXPECT_EQ(last["core_viewpoints"].size(), 3U);
+  EXPECT_EQ(last["core_viewpoints"][2]["statement"], "作者认为销量大涨");
+  EXPECT_EQ(last["key_information"].size(), 1U);
+  EXPECT_TRUE(builder.finish().is_ok());
+}
+
 TEST(Report, GrowsAndNeverTakesBack) {
   std::mt19937_64 random(41);
   for (int round = 0; round < 20; ++round) {
