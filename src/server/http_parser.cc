@@ -54,7 +54,11 @@ struct HttpParser::Impl final : http::basic_parser<true> {
     size_t n_hosts = 0, n_lengths = 0, n_encodings = 0;
     for (const Header& header : request.headers) {
       if (is_field(header.name, "host")) ++n_hosts;
-      if (is_field(header.name, "content-length")) ++n_lengths;
+      if (is_field(header.name, "content-length")) {
+        ++n_lengths;
+        // Beast takes a list of equal lengths; we do not.
+        if (header.value.find_first_not_of("0123456789") != std::string::npos) return fail(400, "malformed Content-Length", ec);
+      }
       if (is_field(header.name, "expect")) expects_continue = is_field(header.value, "100-continue");
       if (is_field(header.name, "transfer-encoding")) {
         ++n_encodings;
@@ -81,6 +85,16 @@ struct HttpParser::Impl final : http::basic_parser<true> {
   }
   void on_finish_impl(error_code&) override {}
 
+  // In the head, of which `bytes` is all that came so far. Beast would wait for more.
+  bool has_bare_line_feed(std::string_view bytes) {
+    for (size_t at = bytes.find('\n', scanned_bytes); at != std::string_view::npos; at = bytes.find('\n', at + 1)) {
+      if (at == 0 || bytes[at - 1] != '\r') return true;
+      if (at >= 3 && bytes[at - 3] == '\r' && bytes[at - 2] == '\n') return false;   // the head's end
+    }
+    scanned_bytes = bytes.size();
+    return false;
+  }
+
   void parse_target(error_code& ec) {
     if (target == "*" && request.method == "OPTIONS") {
       request.raw_path = request.path = target;
@@ -99,6 +113,7 @@ struct HttpParser::Impl final : http::basic_parser<true> {
   std::string target;
   int version = 11;
   bool expects_continue = false;
+  size_t scanned_bytes = 0;
   std::string body;
   std::optional<HttpError> fault;
 };
@@ -109,6 +124,10 @@ HttpParser::~HttpParser() { wipe(impl_->body); }
 size_t HttpParser::put(std::string_view bytes) {
   if (impl_->fault || bytes.empty() || impl_->is_done()) return 0;
   const bool was_head = !impl_->is_header_done();
+  if (was_head && impl_->has_bare_line_feed(bytes)) {
+    impl_->fail(400, "malformed HTTP request: a line does not end in CR LF");
+    return 0;
+  }
   error_code ec;
   const size_t used = impl_->put(boost::asio::const_buffer(bytes.data(), bytes.size()), ec);
   if (ec == http::error::header_limit) {

@@ -102,7 +102,7 @@ bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; 
 // The decoder's words: by position only, with at most the one character that was wrong.
 std::string syntax_error(std::string_view body, const Builder& builder) {
   const size_t position = builder.error_position.value_or(0);
-  if (builder.number_overflow) return "a number at byte " + std::to_string(position) + " is beyond the range of a double";
+  if (builder.number_overflow) return "a number that ends at byte " + std::to_string(position) + " is beyond the range of a double";
   if (position == 0 || position > body.size()) return "unexpected EOF";
   const auto bad = static_cast<unsigned char>(body[position - 1]);
   if (bad < 0x20 || bad >= 0x7f) {

@@ -118,7 +118,8 @@ TEST_F(OllamaTest, KeepAliveIsHandedOn) {
       {"null", std::nullopt}, {"60", milliseconds(60'000)}, {"\"5m\"", milliseconds(300'000)}, {"-1", milliseconds(-1)}, {"0", milliseconds(0)}};
   for (const auto& [text, wanted] : cases) {
     EXPECT_EQ(post("/api/generate", R"({"model":"tiny","prompt":"Hi","keep_alive":)" + text + "}").status, 200) << text;
-    EXPECT_EQ(scheduler_.last_keep_alive(), std::optional(wanted)) << text;
+    ASSERT_TRUE(scheduler_.last_keep_alive().has_value()) << text;
+    EXPECT_EQ(*scheduler_.last_keep_alive(), wanted) << text;
   }
   EXPECT_EQ(post("/api/generate", R"({"model":"tiny","keep_alive":0})").status, 200);
   EXPECT_EQ(scheduler_.unloaded(), std::vector<std::string>{"tiny:latest"});
