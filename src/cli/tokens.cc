@@ -61,7 +61,7 @@ Status detokenize_stdin(const std::string& model) {
     if (!id.is_number_integer()) return {ErrorCode::kInvalidArgument, "stdin: expected a JSON array of token ids"};
     ids.push_back(id.get<tokenizer::TokenId>());
   }
-  DA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer->decode(ids, true));
+  DA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer->detokenize(ids));
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);
   return Status::ok();
 }
