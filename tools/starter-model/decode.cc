@@ -16,6 +16,15 @@ struct SlotRule {
   std::vector<std::pair<int, Slot>> next;  // pieces that end the slot
 };
 
+// The engine's bounds on lengths, here in tokens: a value that loops is cut off.
+size_t max_length(Slot slot) {
+  if (slot == Slot::kViewQuote || slot == Slot::kFactQuote || slot == Slot::kMoodQuote) return 300;
+  if (slot == Slot::kStatement) return 240;
+  if (slot == Slot::kTime) return 60;
+  if (slot == Slot::kFigure) return 40;
+  return slot == Slot::kSubject ? 100 : 160;
+}
+
 std::map<Slot, SlotRule> slot_rules(const Vocab& v) {
   const std::string facts = "],\"key_information\":[", mood = "],\"underlying_sentiment\":{\"quote\":\"";
   auto piece = [&](const std::string& text, Slot slot) { return std::pair<int, Slot>(v.id(text), slot); };
@@ -85,10 +94,11 @@ std::vector<int> decode_report(Decoder& decoder, const Vocab& v, const std::vect
     auto consider = [&](int t) {
       if (best < 0 || logits[size_t(t)] > logits[size_t(best)]) best = t;
     };
-    const bool copy = rule.value == Value::kCopy || rule.value == Value::kCopyOrEmpty;
+    const bool full = value_len >= max_length(slot);
+    const bool copy = !full && (rule.value == Value::kCopy || rule.value == Value::kCopyOrEmpty);
     if (copy && value_len == 0) for (int t : source) consider(t);
     if (copy && value_len > 0) for (size_t e : ends) if (e < source.size()) consider(source[e]);
-    if (rule.value == Value::kFree) for (int t : free_tokens) consider(t);
+    if (rule.value == Value::kFree && !full) for (int t : free_tokens) consider(t);
     if (rule.value == Value::kDigit && value_len == 0) for (char d = '1'; d <= '5'; d++) consider(v.id(std::string(1, d)));
     const bool may_end = rule.value == Value::kNone || rule.value == Value::kCopyOrEmpty || value_len > 0;
     if (may_end)

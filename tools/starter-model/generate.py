@@ -19,8 +19,8 @@ import values_en
 import values_zh
 import voices_zh
 
-ZH = [(market_zh.market, 0.4), (voices_zh.complaint, 0.14), (voices_zh.review, 0.12), (voices_zh.interview, 0.12),
-      (office_zh.meeting, 0.12), (office_zh.notice, 0.1)]
+ZH = [(market_zh.market, 0.5), (voices_zh.complaint, 0.14), (voices_zh.review, 0.1), (voices_zh.interview, 0.1),
+      (office_zh.meeting, 0.08), (office_zh.notice, 0.08)]
 EN = [(texts_en.market, 0.4), (texts_en.complaint, 0.16), (texts_en.review, 0.12), (texts_en.interview, 0.12),
       (texts_en.meeting, 0.12), (texts_en.notice, 0.08)]
 ENGLISH_SHARE = 0.22

@@ -59,6 +59,20 @@ FACTS = """
 <s:{org}与{org}的差距><a:[缩小|扩大]至><r:{value}>
 <s:[客户流失率|续约率|产能利用率|净留存率|坏账率|退货率|投诉率|复购率]><a:[升至|降至|达到|回落到|维持在]><r:{pct}>
 """
+# Two rivals in one sentence are two facts.
+RANKING = """
+<s:{org}>以<r:{value}><a:{rank}>
+<s:{org}>以<r:{count}的[销量|交付量|出货量]><a:{rank}>
+<s:{org}>凭借<r:{pct}的[份额|市占率]><a:{rank}>
+<s:{org}>[销量|营收|{metric}]<a:[为|达]><r:{value}>，{rank}
+"""
+FOLLOWERS = """
+<s:{org}{metric}><a:[为|约为|达]><r:{value}>
+<s:{org}><a:[售出|交付|完成]><r:{count}>
+<s:{org}>[则|]以<r:{value}><a:{rank}>
+<s:{org}[份额|占比|增速]><a:[为|仅为]><r:{pct}>
+<s:{org}><a:紧随其后>，<r:[为|达]{value}>
+"""
 # A survey sentence: fact and viewpoint at once, with details in brackets.
 SURVEYS = """
 !<s:[一项|最新][用户|消费者]访谈><a:提到><r:，<m:<x:{driver}>（{detail}）与<y:{driver}>（{detail}）成为[两个主要理由|推动因素]>> => claim: 作者认为$x与$y是关键驱动因素
@@ -146,24 +160,26 @@ def fact_frames(w):
 
 def market(w):
     """A market or earnings note: facts first, opinions among or after them."""
-    mood = w.pick(list(MOODS))
+    mood = w.pick([*MOODS, "positive"])
     polarity, views, tones, (low, high) = MOODS[mood]
     sentences = []
     if w.chance(0.15):
         sentences.append([w.plain(w.template(lines(FILLERS)))])
     sentences.append([w.fact(w.template(lines(LEAD_FACTS)) if w.chance(0.75) else w.general_fact())])
     frames = fact_frames(w)
+    if w.chance(0.25):
+        sentences.append([w.fact(w.template(lines(RANKING))), w.fact(w.template(lines(FOLLOWERS)))])
     for _ in range(w.rng.choice([1, 1, 2, 2, 3, 4])):
         clause = [w.fact(next(frames))]
         if w.chance(0.3):
             clause.append(w.fact(next(frames)))
         sentences.append(clause)
     opinions = []
-    if mood == "positive" and w.chance(0.5):
+    if mood == "positive" and w.chance(0.6):
         opinions.append([w.fact_view(w.template(lines(VIEW_FACTS)[:3]))])
     if mood == "negative" and w.chance(0.3):
         opinions.append([w.fact_view(w.template(lines(VIEW_FACTS)[3:]))])
-    if mood in ("positive", "neutral") and w.chance(0.4):
+    if mood == "positive" and w.chance(0.65) or mood == "neutral" and w.chance(0.3):
         opinions.append([w.fact_view(w.template(lines(SURVEYS)))])
     if not opinions or mood in ("doubt", "neutral") or w.chance(0.4):
         opinions.append([w.view(w.opinion(polarity) if w.chance(0.35) else w.template(lines(views)))])
