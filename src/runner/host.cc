@@ -21,6 +21,18 @@ bool flag(const Json& object, const char* key, bool fallback) {
   return value.is_boolean() ? value.get<bool>() : fallback;
 }
 
+// Names of the tools a request offers.
+std::vector<std::string> tool_names(const Json& tools) {
+  std::vector<std::string> names;
+  if (!tools.is_array()) return names;
+  for (const Json& tool : tools) {
+    if (!tool.is_object()) continue;
+    const Json& function = member(tool, "function");
+    if (function.is_object() && member(function, "name").is_string()) names.push_back(function["name"].get<std::string>());
+  }
+  return names;
+}
+
 }  // namespace
 
 Json error_message(uint64_t id, const Status& status) {
@@ -32,6 +44,7 @@ struct Host::Running {
   std::vector<TokenId> context;   // prompt and answer, if wanted; on the engine's thread once it runs
   bool wants_context = true;
   size_t prompt_tokens = 0, dropped_messages = 0;
+  std::optional<chat::OutputParser> parser;   // on the engine's thread; none: the text is all content
 };
 
 Host::Host(LoadedModel model, Send send, Logger log)
@@ -81,6 +94,15 @@ Status Host::start(uint64_t id, const Json& request) {
   running->prompt_tokens = prompt.tokens.size();
   running->dropped_messages = prompt.dropped_messages;
   if (running->wants_context) running->context = prompt.tokens;
+  // What a grammar binds is content from its first byte; raw text and models without a template have no markers.
+  const Json& own_template = member(request, "template");
+  const std::string& source = own_template.is_string() ? own_template.get_ref<const std::string&>() : model_.template_source;
+  if (!source.empty() && generate.grammar == nullptr && !flag(request, "raw", false)) {
+    chat::OutputFormat format = chat::detect_output_format(source, prompt.tail);
+    std::vector<std::string> tools = tool_names(member(request, "tools"));
+    if (tools.empty()) format.tools = chat::ToolFormat::kNone;
+    if (!format.think_open.empty() || format.tools != chat::ToolFormat::kNone) running->parser.emplace(std::move(format), std::move(tools));
+  }
   generate.prompt = std::move(prompt.tokens);
   {
     const std::lock_guard lock(mutex_);
@@ -104,6 +126,14 @@ void Host::generate(uint64_t id, const Json& request) {
   if (!status.is_ok()) send_(error_message(id, status));
 }
 
+void Host::send_text(uint64_t id, const engine::Update& update, chat::OutputDelta delta) {
+  if (delta.empty()) return;
+  Json message = {{"id", id}, {"type", "text"}, {"text", std::move(delta.content)}, {"tokens", update.tokens}, {"generated", update.generated_tokens}};
+  if (!delta.thinking.empty()) message["thinking"] = std::move(delta.thinking);
+  if (!delta.tool_calls.empty()) message["tool_calls"] = chat::message_to_json({.role = "assistant", .tool_calls = std::move(delta.tool_calls)})["tool_calls"];
+  send_(message);
+}
+
 void Host::on_update(uint64_t id, Running& running, const engine::Update& update) {
   switch (update.kind) {
     case engine::Update::Kind::kPrefill:
@@ -111,7 +141,7 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
       return;
     case engine::Update::Kind::kText:
       if (running.wants_context) running.context.insert(running.context.end(), update.tokens.begin(), update.tokens.end());
-      send_({{"id", id}, {"type", "text"}, {"text", update.text}, {"tokens", update.tokens}, {"generated", update.generated_tokens}});
+      send_text(id, update, running.parser ? running.parser->push(update.text) : chat::OutputDelta{.content = update.text});
       return;
     case engine::Update::Kind::kFinished:
       break;
@@ -124,6 +154,7 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
     send_(error_message(id, update.error));
     return;
   }
+  if (running.parser) send_text(id, update, running.parser->finish());
   std::string_view reason = "stop";
   if (update.reason == engine::FinishReason::kLength) reason = "length";
   if (update.reason == engine::FinishReason::kCancelled) reason = "cancelled";

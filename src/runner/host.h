@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "chat/output_parser.h"
 #include "engine/engine.h"
 #include "runner/options.h"
 #include "runner/prompt.h"
@@ -24,6 +25,7 @@ struct LoadedModel {
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer;
   std::unique_ptr<engine::Engine> engine;
   Render render;
+  std::string template_source;         // of `render`: tells how the model marks thinking and tool calls
   CompileGo compile_go;
   std::string protocol;                // metadata deepanalyze.protocol
   std::vector<std::string> warnings;   // for the ready message
@@ -60,6 +62,7 @@ class Host {
 
   Status start(uint64_t id, const nlohmann::ordered_json& request);
   Result<std::shared_ptr<const grammar::Grammar>> grammar_of(const nlohmann::ordered_json& request);
+  void send_text(uint64_t id, const engine::Update& update, chat::OutputDelta delta);
   void on_update(uint64_t id, Running& running, const engine::Update& update);
 
   Send send_;

@@ -31,6 +31,7 @@ Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& p
     auto render = compile_jinja(*source, written(tokenizer.bos()), written(tokenizer.eos()));
     if (render.is_ok()) {
       loaded.render = std::move(*render);
+      loaded.template_source = *source;
     } else {
       loaded.warnings.push_back("the model's chat template is not usable (" + render.status().message() + "); text goes in as it is");
     }

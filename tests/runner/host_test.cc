@@ -1,0 +1,71 @@
+// Thinking and tool calls leave the host apart from the answer's text.
+#include "runner/host.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "fake_model.h"
+
+namespace da::runner {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Answer {
+  std::string text, thinking, reason;
+  Json tool_calls = Json::array();
+};
+
+// What a model says whose template names the usual markers, and which repeats the user's words.
+Answer ask(const std::string& words, Json request) {
+  std::promise<void> finished;
+  Answer answer;
+  LoadedModel model;
+  model.tokenizer = std::make_shared<test::ByteTokenizer>(false, std::vector<std::string>{});
+  model.engine = std::make_unique<test::EchoEngine>(4096, std::chrono::milliseconds(0));
+  model.render = [words](const Conversation&) -> Result<std::string> { return words; };
+  model.template_source = "<think></think><tool_call>{{ tools }}</tool_call>";
+  Host host(std::move(model), [&](const Json& message) {
+    if (message["type"] == "text") {
+      answer.text += message.value("text", "");
+      answer.thinking += message.value("thinking", "");
+      for (const Json& call : message.value("tool_calls", Json::array())) answer.tool_calls.push_back(call);
+    }
+    if (message["type"] == "done" || message["type"] == "error") {
+      answer.reason = message.value("reason", message.value("message", ""));
+      finished.set_value();
+    }
+  }, Logger());
+  if (!request.contains("prompt")) request["messages"] = Json::array({{{"role", "user"}, {"content", "x"}}});
+  host.generate(1, request);
+  finished.get_future().wait();
+  return answer;
+}
+
+TEST(Host, ThinkingIsApart) {
+  const Answer answer = ask("<think>let me see</think>It is 4.", {});
+  EXPECT_EQ(answer.thinking, "let me see");
+  EXPECT_EQ(answer.text, "It is 4.");
+  EXPECT_EQ(answer.reason, "stop");
+}
+
+TEST(Host, ToolCallsAreApartWhenToolsAreOffered) {
+  const std::string words = R"(Wait.<tool_call>{"name": "weather", "arguments": {"city": "Wuhan", "days": 2}}</tool_call>)";
+  const Json tools = Json::parse(R"([{"type":"function","function":{"name":"weather","parameters":{}}}])");
+  const Answer called = ask(words, {{"tools", tools}});
+  ASSERT_EQ(called.tool_calls.size(), 1U);
+  EXPECT_EQ(called.tool_calls[0]["function"]["name"], "weather");
+  EXPECT_EQ(called.tool_calls[0]["function"]["arguments"].dump(), R"({"city":"Wuhan","days":2})");
+  EXPECT_EQ(called.text, "Wait.");
+  EXPECT_EQ(ask(words, {}).text, words);   // no tools offered: it is text
+}
+
+TEST(Host, WhatIsHeldBackComesAtTheEnd) { EXPECT_EQ(ask("see <tool_", {{"tools", Json::parse(R"([{"function":{"name":"f"}}])")}}).text, "see <tool_"); }
+
+TEST(Host, RawTextIsLeftAlone) {
+  EXPECT_EQ(ask("", {{"raw", true}, {"prompt", "<think>a</think>b"}}).text, "<think>a</think>b");
+}
+
+}  // namespace
+}  // namespace da::runner
