@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include <cstdlib>
+
 #include "base/version.h"
 #include "cli/terminal.h"
 #include "cli/ui_files.h"
@@ -65,7 +67,10 @@ Result<ApiClient> connect_or_start(std::unique_ptr<LocalServer>& local) {
   DA_ASSIGN_OR_RETURN(Settings settings, read_settings(process_environment()));
   settings.api = {.host = "127.0.0.1", .port = 0};
   settings.ui_port = 0;
-  settings.log_level = std::max(settings.log_level, LogLevel::kWarn);
+  if (settings.log_level == LogLevel::kInfo) {
+    settings.log_level = LogLevel::kWarn;
+    setenv("DEEPANALYZE_LOG_LEVEL", "warn", 1);   // for the runner; no other thread runs yet
+  }
   DA_ASSIGN_OR_RETURN(local, LocalServer::start(settings));
   return ApiClient(local->api());
 }

@@ -98,9 +98,12 @@ class Connection {
 
   // Asks the process to end, and makes it end.
   void end() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;   // before the process can see the message: its end is expected from here on
+    }
     push({{"op", "shutdown"}});
     std::unique_lock lock(mutex_);
-    ending_ = true;
     if (!ended_.wait_for(lock, kShutdownGrace, [this] { return reaped_; })) {
       if (!reaped_) kill(pid_, SIGKILL);
     }
