@@ -253,21 +253,19 @@ Awaitable<void> AnalysisApi::follow(Exchange& exchange, TaskPointer task, std::s
   const std::string type = "text/event-stream";
   const bool started = co_await exchange.start_stream(type);
   if (!started) co_return;
-  uint64_t known_version = 0;
   for (;;) {
-    AnalysisTask::Snapshot snapshot = task->newer_than(known_version);
-    if (snapshot.version > 0) {
-      known_version = snapshot.version;
-      std::string text = "data: " + snapshot.event + "\n\n";
-      wipe(snapshot.event);
+    std::vector<AnalysisTask::Event> fresh = task->take_events();
+    for (AnalysisTask::Event& next : fresh) {
+      std::string text = "data: " + next.json + "\n\n";
+      wipe(next.json);
       const bool written = co_await exchange.write(std::move(text));
       if (!written) co_return;
-      if (snapshot.last) {
+      if (next.last) {
         co_await exchange.finish();
         co_return;
       }
-      continue;
     }
+    if (!fresh.empty()) continue;
     const std::optional<Event> event = co_await mailbox->next(app_.config.analysis.heartbeat);
     if (!event) {
       std::string comment = ": still here\n\n";

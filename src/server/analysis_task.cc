@@ -19,7 +19,7 @@ AnalysisTask::AnalysisTask(App& app, Start start)
 
 AnalysisTask::~AnalysisTask() {
   wipe(start_.request.text);
-  wipe(state_.event);
+  for (Event& event : events_) wipe(event.json);
   wipe(prepared_.runner_request);
 }
 
@@ -39,18 +39,19 @@ bool AnalysisTask::queued() const {
 
 bool AnalysisTask::ended() const {
   const std::lock_guard lock(mutex_);
-  return state_.last;
+  return ended_;
 }
 
-AnalysisTask::Snapshot AnalysisTask::newer_than(uint64_t known_version) const {
+std::vector<AnalysisTask::Event> AnalysisTask::take_events() {
   const std::lock_guard lock(mutex_);
-  return state_.version > known_version ? state_ : Snapshot{};
+  return std::exchange(events_, {});
 }
 
 bool AnalysisTask::watch(std::function<void()> on_change) {
   const std::lock_guard lock(mutex_);
   if (on_change_) return false;
   on_change_ = std::move(on_change);
+  if (events_.size() > 1) events_.erase(events_.begin(), events_.end() - 1);
   return true;
 }
 
@@ -66,18 +67,21 @@ AnalysisTask::Clock::duration AnalysisTask::unwatched_for() const {
 }
 
 void AnalysisTask::publish(Json event, bool last) {
-  std::string text = to_text(event);
+  Event next{event.value("status", ""), to_text(event), last};
   wipe(event);
   std::function<void()> on_change;
   {
     const std::lock_guard lock(mutex_);
-    if (state_.last) return;   // the end is said once
-    std::swap(state_.event, text);
-    ++state_.version;
-    state_.last = last;
+    if (ended_) return;   // the end is said once
+    ended_ = last;
+    if (!events_.empty() && events_.back().status == next.status) {
+      std::swap(events_.back(), next);
+    } else {
+      events_.push_back(std::move(next));
+    }
     on_change = on_change_;
   }
-  wipe(text);
+  wipe(next.json);
   if (on_change) on_change();
 }
 
@@ -112,8 +116,8 @@ void AnalysisTask::leave_queue() {
 
 void AnalysisTask::fail(std::string_view message) { publish({{"status", "error"}, {"error", message}}, true); }
 
-void AnalysisTask::end_by(const Event& event) {
-  if (event.kind == Event::Kind::kFailed && event.status.code() != ErrorCode::kCancelled) {
+void AnalysisTask::end_by(const server::Event& event) {
+  if (event.kind == server::Event::Kind::kFailed && event.status.code() != ErrorCode::kCancelled) {
     fail(event.status.message());
   } else {
     publish({{"status", "cancelled"}}, true);
@@ -146,19 +150,19 @@ Awaitable<void> AnalysisTask::run() {
 Awaitable<bool> AnalysisTask::load(Job& job) {
   job.acquire(start_.model, std::nullopt);
   for (;;) {
-    const std::optional<Event> event = co_await job.next();
+    const std::optional<server::Event> event = co_await job.next();
     if (!event) continue;
     switch (event->kind) {
-      case Event::Kind::kLoading:
+      case server::Event::Kind::kLoading:
         leave_queue();
         publish_loading(event->done, event->total);
         break;
-      case Event::Kind::kLease: co_return true;
-      case Event::Kind::kFailed:
-      case Event::Kind::kAborted: end_by(*event); co_return false;
-      case Event::Kind::kMessage:
-      case Event::Kind::kProgress:
-      case Event::Kind::kWake: break;
+      case server::Event::Kind::kLease: co_return true;
+      case server::Event::Kind::kFailed:
+      case server::Event::Kind::kAborted: end_by(*event); co_return false;
+      case server::Event::Kind::kMessage:
+      case server::Event::Kind::kProgress:
+      case server::Event::Kind::kWake: break;
     }
   }
 }
@@ -192,13 +196,13 @@ Awaitable<void> AnalysisTask::generate(Job& job) {
         continue;
       }
     }
-    const std::optional<Event> event = co_await job.next(wait);
+    const std::optional<server::Event> event = co_await job.next(wait);
     if (!event) continue;
-    if (event->kind == Event::Kind::kAborted || event->kind == Event::Kind::kFailed) {
+    if (event->kind == server::Event::Kind::kAborted || event->kind == server::Event::Kind::kFailed) {
       end_by(*event);
       co_return;
     }
-    if (event->kind != Event::Kind::kMessage) continue;
+    if (event->kind != server::Event::Kind::kMessage) continue;
     const nlohmann::json& message = event->message;
     const std::string type = message.value("type", "");
     if (type == "prefill") {

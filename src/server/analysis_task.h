@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "analysis/analysis.h"
 #include "server/app.h"
@@ -14,7 +15,7 @@
 namespace da::server {
 
 // One analysis from the text to the report. Runs by itself on its own strand; what it has come to is always there as one
-// event, a snapshot that replaces all earlier ones. Public members are thread-safe.
+// event, a snapshot that replaces all earlier ones of its stage. Public members are thread-safe.
 class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
  public:
   using Clock = std::chrono::steady_clock;
@@ -39,15 +40,16 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
   bool queued() const;
   bool ended() const;
 
-  struct Snapshot {
-    uint64_t version = 0;   // grows with each change; 0: nothing yet
-    std::string event;      // JSON
+  struct Event {
+    std::string status;   // the stage: "queued" …
+    std::string json;
     bool last = false;
   };
-  // The state if it is newer than `known_version`, else version 0.
-  Snapshot newer_than(uint64_t known_version) const;
+  // What the watcher has not had yet, oldest first: the newest event of each stage. Never more than the stages there are.
+  std::vector<Event> take_events();
 
-  // One watcher at a time, called on every change from any thread; false if there is one already.
+  // One watcher at a time, called on every change from any thread; false if there is one already. It begins with the
+  // current state.
   bool watch(std::function<void()> on_change);
   void unwatch();
   // How long nobody has watched; zero while somebody does.
@@ -61,7 +63,7 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
   void publish_writing();
   void finish(const nlohmann::json& done);
   void fail(std::string_view message);
-  void end_by(const Event& event);         // kAborted or kFailed
+  void end_by(const server::Event& event);   // kAborted or kFailed
   void publish(Json event, bool last);
   void publish_queued();
   void publish_loading(uint64_t bytes_done, uint64_t bytes_total);
@@ -85,7 +87,8 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
   double time_to_first_token_ms_ = 0;
 
   mutable std::mutex mutex_;   // of all below
-  Snapshot state_;
+  std::vector<Event> events_;   // not taken yet
+  bool ended_ = false;
   bool queued_ = true;
   std::function<void()> on_change_;
   Clock::time_point unwatched_since_ = Clock::now();

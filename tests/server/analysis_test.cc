@@ -1,4 +1,6 @@
 // POST /api/analyze, GET /api/stream, DELETE /api/analyze/ID over sockets.
+#include <algorithm>
+#include <set>
 #include <thread>
 
 #include "server/fixture.h"
@@ -53,7 +55,7 @@ TEST_F(AnalysisTest, FromQueuedToComplete) {
   EXPECT_EQ(id.size(), 32U);
   const std::vector<Json> events = follow(id);
   ASSERT_GE(events.size(), 2U);
-  // Snapshots may be skipped, but their order is fixed.
+  // Of a stage only the newest snapshot counts, but no stage is skipped once the stream is open.
   const std::vector<std::string> order{"queued", "loading", "reading", "writing", "complete"};
   size_t place = 0;
   for (const Json& event : events) {
@@ -61,6 +63,9 @@ TEST_F(AnalysisTest, FromQueuedToComplete) {
     ASSERT_NE(found, order.end()) << event.dump();
     place = static_cast<size_t>(found - order.begin());
   }
+  std::set<std::string> seen;
+  for (const Json& event : events) seen.insert(event["status"]);
+  for (const char* stage : {"reading", "writing", "complete"}) EXPECT_TRUE(seen.contains(stage)) << stage;
   const auto first_writing = std::find_if(events.begin(), events.end(), [](const Json& event) { return event["status"] == "writing"; });
   ASSERT_NE(first_writing, events.end());
   for (const char* key : {"report", "result", "generated_tokens", "tokens_per_second", "time_to_first_token_ms"}) {
@@ -80,6 +85,17 @@ TEST_F(AnalysisTest, FromQueuedToComplete) {
   EXPECT_EQ(get("/api/stream?task_id=" + id).status, 404) << "streamed once";
   EXPECT_EQ(scheduler_.last_request()["op"], "generate");
   EXPECT_EQ(scheduler_.last_request()["source"], kText);
+}
+
+TEST_F(AnalysisTest, NoStageIsSkippedHoweverFast) {
+  Script script;
+  script.messages = {{{"type", "pause"}, {"ms", 150}}};
+  script.messages.push_back({{"type", "prefill"}, {"done", 9}, {"total", 9}});
+  script.text(kAnswerA, 10).text(kAnswerB, 20).text(kAnswerC, 30).done("stop", 9, 30);
+  scheduler_.set(script);
+  std::vector<std::string> stages;
+  for (const Json& event : follow(start())) stages.push_back(event["status"]);
+  EXPECT_EQ(stages, (std::vector<std::string>{"queued", "reading", "writing", "complete"}));
 }
 
 TEST_F(AnalysisTest, ALateSubscriberGetsTheEnd) {
@@ -244,7 +260,9 @@ TEST_F(AnalysisTest, ErrorsAreTheLastEvent) {
 TEST_F(AnalysisTest, TheModelOfATaskThatNamesNone) {
   scheduler_.set(whole_script());
   // The newest that writes text; then the one used last; a configured one always.
-  EXPECT_EQ(Json::parse(post("/api/analyze", R"({"text":"x"})").body)["model"], "tiny:latest");
+  const auto first = Json::parse(post("/api/analyze", R"({"text":"x"})").body);
+  EXPECT_EQ(first["model"], "tiny:latest");
+  follow(first["task_id"]);
   Script quick;
   quick.done("stop", 1, 1);
   scheduler_.set(quick);
