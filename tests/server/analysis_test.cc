@@ -164,7 +164,11 @@ TEST_F(AnalysisTest, LeavingTheStreamCancels) {
   HttpClient stream(api());
   stream.send(HttpClient::request_text("GET", "/api/stream?task_id=" + id));
   EXPECT_EQ(stream.read_head().status, 200);
-  stream.next_chunk();
+  // Only a run that has begun can be cancelled.
+  for (std::string chunk; chunk.find("\"writing\"") == std::string::npos;) {
+    chunk = stream.next_chunk();
+    ASSERT_FALSE(chunk.empty());
+  }
   stream.close();
   EXPECT_TRUE(scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
   EXPECT_TRUE(scheduler_.wait_until([&] { return get("/api/stream?task_id=" + id).status == 404; }));
