@@ -9,9 +9,14 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Upper bounds of lengths in code points: far beyond what a good report needs, so that a model that loops still ends.
-constexpr int kQuoteLength = 300, kStatementLength = 240, kTimeLength = 60, kPartyLength = 100, kOutcomeLength = 160;
-constexpr int kFigureLength = 40, kToneLength = 160;
+// Upper bounds, lengths in code points: beyond what a good report needs, so that a model that loops still ends.
+struct Bounds {
+  int quote, statement, time, party, outcome, figure, tone;
+  size_t viewpoints, facts, figures;
+};
+constexpr Bounds kGeneral = {300, 240, 60, 100, 160, 40, 160, kMaxViewpoints, kMaxFacts, kMaxFigures};
+// Models of compact-1 have a short context, and learnt reports of this size.
+constexpr Bounds kCompact = {140, 100, 40, 60, 100, 24, 60, 3, 6, 4};
 
 Json source_text(int max_length, bool allow_empty) {
   Json schema = {{"type", "string"}, {"x-source", true}, {"maxLength", max_length}};
@@ -46,31 +51,32 @@ Json list(Json items, size_t min, size_t max) {
 }  // namespace
 
 Json protocol_schema(bool compact) {
+  const Bounds& bounds = compact ? kCompact : kGeneral;
   const auto part = [&](int max_length) { return compact ? source_text(max_length, true) : free_text(max_length, 0); };
   const Json viewpoint = object({
-      {"quote", source_text(kQuoteLength, false)},
+      {"quote", source_text(bounds.quote, false)},
       {"kind", one_of(kKinds)},
-      {"statement", free_text(kStatementLength, 1)},
+      {"statement", free_text(bounds.statement, 1)},
   });
   const Json fact = object({
-      {"quote", source_text(kQuoteLength, false)},
-      {"time", source_text(kTimeLength, true)},
-      {"subject", part(kPartyLength)},
-      {"action", part(kOutcomeLength)},
-      {"result", part(kOutcomeLength)},
-      {"figures", list(source_text(kFigureLength, false), 0, kMaxFigures)},
+      {"quote", source_text(bounds.quote, false)},
+      {"time", source_text(bounds.time, true)},
+      {"subject", part(bounds.party)},
+      {"action", part(bounds.outcome)},
+      {"result", part(bounds.outcome)},
+      {"figures", list(source_text(bounds.figure, false), 0, bounds.figures)},
   });
   const Json sentiment = object({
-      {"quote", source_text(kQuoteLength, false)},
-      {"surface_tone", free_text(kToneLength, 1)},
-      {"underlying_attitude", free_text(kToneLength, 1)},
+      {"quote", source_text(bounds.quote, false)},
+      {"surface_tone", free_text(bounds.tone, 1)},
+      {"underlying_attitude", free_text(bounds.tone, 1)},
       {"polarity", one_of(kPolarities)},
       {"intensity", {{"type", "integer"}, {"minimum", kMinIntensity}, {"maximum", kMaxIntensity}}},
       {"confidence", one_of(kConfidences)},
   });
   return object({
-      {"core_viewpoints", list(viewpoint, kMinViewpoints, kMaxViewpoints)},
-      {"key_information", list(fact, 0, kMaxFacts)},
+      {"core_viewpoints", list(viewpoint, kMinViewpoints, bounds.viewpoints)},
+      {"key_information", list(fact, 0, bounds.facts)},
       {"underlying_sentiment", sentiment},
   });
 }
