@@ -57,7 +57,8 @@ std::optional<Response> read_request(const Json& body, AnalyzeRequest& read) {
   read.options = std::move(*options);
   // Everything about the text shows before a model is loaded; the true preparation follows when its protocol is known.
   auto checked = analysis::prepare(read.request, "", read.options);
-  if (!checked.is_ok()) return error_response(checked.code() == ErrorCode::kInvalidArgument ? 400 : 500, checked.status().message());
+  if (!checked.is_ok())
+    return error_response(checked.code() == ErrorCode::kInvalidArgument ? 400 : 500, checked.status().message());
   wipe(checked->runner_request);
   return std::nullopt;
 }
@@ -68,11 +69,17 @@ AnalysisApi::AnalysisApi(App& app) : app_(app) {}
 AnalysisApi::~AnalysisApi() = default;
 
 void AnalysisApi::add_routes(Router& router) {
-  router.add({.method = "POST", .path = "/api/analyze", .handler = [this](Exchange& exchange) { return handle_analyze(exchange); }});
+  router.add({.method = "POST", .path = "/api/analyze", .handler = [this](Exchange& exchange) {
+                return handle_analyze(exchange);
+              }});
   // No HEAD: whoever leaves the stream cancels the task.
-  router.add({.method = "GET", .path = "/api/stream", .handler = [this](Exchange& exchange) { return handle_stream(exchange); },
+  router.add({.method = "GET",
+              .path = "/api/stream",
+              .handler = [this](Exchange& exchange) { return handle_stream(exchange); },
               .answers_head = false});
-  router.add({.method = "DELETE", .path = "/api/analyze/*", .handler = [this](Exchange& exchange) { return handle_cancel(exchange); }});
+  router.add({.method = "DELETE", .path = "/api/analyze/*", .handler = [this](Exchange& exchange) {
+                return handle_cancel(exchange);
+              }});
 }
 
 void AnalysisApi::start() {
@@ -99,10 +106,11 @@ void AnalysisApi::stop() {
 }
 
 Awaitable<void> AnalysisApi::forget_unwatched(std::shared_ptr<Mailbox> mailbox) {
-  const auto period = std::min(app_.config.analysis.unwatched_time / 4 + std::chrono::milliseconds(1), std::chrono::milliseconds(1000));
+  const auto period =
+      std::min(app_.config.analysis.unwatched_time / 4 + std::chrono::milliseconds(1), std::chrono::milliseconds(1000));
   for (;;) {
     const std::optional<Event> stopped = co_await mailbox->next(period);
-    if (stopped) co_return;   // stop() is all that is ever sent
+    if (stopped) co_return;  // stop() is all that is ever sent
     std::vector<TaskPointer> abandoned;
     {
       const std::lock_guard lock(mutex_);
@@ -122,7 +130,8 @@ Result<AnalysisApi::TaskPointer> AnalysisApi::add_task(AnalysisTask::Start start
   const std::lock_guard lock(mutex_);
   if (stopped_) return {ErrorCode::kUnavailable, "the server is shutting down"};
   if (tasks_.size() >= limits.max_tasks) {
-    return {ErrorCode::kResourceExhausted, "too many analyses at once: " + std::to_string(limits.max_tasks) + " are the most"};
+    return {ErrorCode::kResourceExhausted,
+            "too many analyses at once: " + std::to_string(limits.max_tasks) + " are the most"};
   }
   if (text_bytes_ + start.request.text.size() > limits.text_bytes) {
     return {ErrorCode::kResourceExhausted, "the analyses under way hold too much text, try again later"};
@@ -185,7 +194,8 @@ Awaitable<void> AnalysisApi::handle_analyze(Exchange& exchange) {
   std::optional<Result<store::ModelInfo>> model;
   if (!refusal && read.model.empty()) {
     model = co_await app_.default_model();
-    if (!model->is_ok()) refusal = error_response(model->code() == ErrorCode::kNotFound ? 404 : 500, model->status().message());
+    if (!model->is_ok())
+      refusal = error_response(model->code() == ErrorCode::kNotFound ? 404 : 500, model->status().message());
   } else if (!refusal) {
     const auto reference = ollama::parse_model_reference(read.model);
     if (!reference.is_ok()) {
@@ -204,7 +214,7 @@ Awaitable<void> AnalysisApi::handle_analyze(Exchange& exchange) {
     start.model = std::move(**model);
     start.request = std::move(read.request);
     start.options = std::move(read.options);
-    wipe(read.request.text);   // a short text is copied, not moved
+    wipe(read.request.text);  // a short text is copied, not moved
     Result<TaskPointer> task = add_task(std::move(start));
     if (task.is_ok()) {
       (*task)->start();
@@ -243,7 +253,7 @@ Awaitable<void> AnalysisApi::handle_stream(Exchange& exchange) {
   co_await follow(exchange, task, mailbox);
   exchange.on_abort(nullptr);
   task->unwatch();
-  task->cancel();   // no effect on one that has ended
+  task->cancel();  // no effect on one that has ended
   forget(task->id());
   mailbox->close();
 }

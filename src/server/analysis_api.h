@@ -23,7 +23,7 @@ class AnalysisApi {
   void stop();
 
  private:
-  using TaskPointer = std::shared_ptr<AnalysisTask>;   // held by its own run and its stream too
+  using TaskPointer = std::shared_ptr<AnalysisTask>;  // held by its own run and its stream too
   Awaitable<void> handle_analyze(Exchange& exchange);
   Awaitable<void> handle_stream(Exchange& exchange);
   Awaitable<void> handle_cancel(Exchange& exchange);
@@ -39,7 +39,7 @@ class AnalysisApi {
   App& app_;
   std::shared_ptr<Mailbox> sweeper_;
   std::mutex mutex_;
-  std::map<uint64_t, TaskPointer> tasks_;   // by order of arrival
+  std::map<uint64_t, TaskPointer> tasks_;  // by order of arrival
   uint64_t next_number_ = 1;
   uint64_t text_bytes_ = 0;
   bool stopped_ = false;

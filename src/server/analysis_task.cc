@@ -72,7 +72,7 @@ void AnalysisTask::publish(Json event, bool last) {
   std::function<void()> on_change;
   {
     const std::lock_guard lock(mutex_);
-    if (ended_) return;   // the end is said once
+    if (ended_) return;  // the end is said once
     ended_ = last;
     if (!events_.empty() && events_.back().status == next.status) {
       std::swap(events_.back(), next);
@@ -91,13 +91,16 @@ void AnalysisTask::publish_queued() {
 }
 
 void AnalysisTask::publish_loading(uint64_t bytes_done, uint64_t bytes_total) {
-  publish({{"status", "loading"}, {"model", start_.model.name}, {"bytes_done", bytes_done}, {"bytes_total", bytes_total}}, false);
+  publish(
+      {{"status", "loading"}, {"model", start_.model.name}, {"bytes_done", bytes_done}, {"bytes_total", bytes_total}},
+      false);
 }
 
 void AnalysisTask::publish_reading(const nlohmann::json& message) {
   publish({{"status", "reading"},
            {"tokens_done", message.value("done", int64_t{0})},
-           {"tokens_total", message.value("total", int64_t{0})}}, false);
+           {"tokens_total", message.value("total", int64_t{0})}},
+          false);
 }
 
 void AnalysisTask::refresh_position() {
@@ -157,12 +160,16 @@ Awaitable<bool> AnalysisTask::load(Job& job) {
         leave_queue();
         publish_loading(event->done, event->total);
         break;
-      case server::Event::Kind::kLease: co_return true;
+      case server::Event::Kind::kLease:
+        co_return true;
       case server::Event::Kind::kFailed:
-      case server::Event::Kind::kAborted: end_by(*event); co_return false;
+      case server::Event::Kind::kAborted:
+        end_by(*event);
+        co_return false;
       case server::Event::Kind::kMessage:
       case server::Event::Kind::kProgress:
-      case server::Event::Kind::kWake: break;
+      case server::Event::Kind::kWake:
+        break;
     }
   }
 }
@@ -184,7 +191,7 @@ Awaitable<void> AnalysisTask::generate(Job& job) {
   if (ollama::has_capability(start_.model, "thinking") && !request.contains("think")) request["think"] = false;
   job.send(std::move(request));
 
-  bool dirty = false;   // text came that no snapshot shows yet
+  bool dirty = false;  // text came that no snapshot shows yet
   for (;;) {
     std::optional<std::chrono::milliseconds> wait;
     if (dirty) {
@@ -256,13 +263,15 @@ void AnalysisTask::finish(const nlohmann::json& done) {
   const int64_t generated = done.value("generated_tokens", generated_tokens_);
   auto result = builder_->finish();
   if (!result.is_ok()) {
-    const std::string cut = "the report was cut off after " + std::to_string(generated) + " tokens, the most allowed here";
+    const std::string cut =
+        "the report was cut off after " + std::to_string(generated) + " tokens, the most allowed here";
     fail(reason == "length" ? cut : result.status().message());
     return;
   }
   std::vector<std::string> warnings = std::move(prepared_.warnings);
   if (const int n = builder_->rejected_quotes(); n > 0) {
-    warnings.push_back(std::to_string(n) + (n == 1 ? " item was left out: its quote is" : " items were left out: their quotes are") +
+    warnings.push_back(std::to_string(n) +
+                       (n == 1 ? " item was left out: its quote is" : " items were left out: their quotes are") +
                        " not in the text");
   }
   const double decode_s = static_cast<double>(done.value("decode_ns", int64_t{0})) / 1e9;

@@ -14,8 +14,8 @@
 
 namespace da::server {
 
-// One analysis from the text to the report. Runs by itself on its own strand; what it has come to is always there as one
-// event, a snapshot that replaces all earlier ones of its stage. Public members are thread-safe.
+// One analysis from the text to the report. Runs by itself on its own strand; what it has come to is always there as
+// one event, a snapshot that replaces all earlier ones of its stage. Public members are thread-safe.
 class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
  public:
   using Clock = std::chrono::steady_clock;
@@ -23,7 +23,7 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
     std::string id;
     store::ModelInfo model;
     analysis::Request request;
-    nlohmann::json options;   // sampling options of the client's
+    nlohmann::json options;  // sampling options of the client's
     // The number of earlier tasks that still wait, and a call for when this one no longer does.
     std::function<size_t()> position;
     std::function<void()> left_queue;
@@ -32,7 +32,7 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
   ~AnalysisTask();
   void start();
   void cancel();
-  void refresh_position();   // while queued
+  void refresh_position();  // while queued
 
   const std::string& id() const { return start_.id; }
   const std::string& model_name() const { return start_.model.name; }
@@ -41,11 +41,12 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
   bool ended() const;
 
   struct Event {
-    std::string status;   // the stage: "queued" …
+    std::string status;  // the stage: "queued" …
     std::string json;
     bool last = false;
   };
-  // What the watcher has not had yet, oldest first: the newest event of each stage. Never more than the stages there are.
+  // What the watcher has not had yet, oldest first: the newest event of each stage. Never more than the stages there
+  // are.
   std::vector<Event> take_events();
 
   // One watcher at a time, called on every change from any thread; false if there is one already. It begins with the
@@ -57,13 +58,13 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
 
  private:
   Awaitable<void> run();
-  Awaitable<bool> load(Job& job);          // false: it ended
+  Awaitable<bool> load(Job& job);  // false: it ended
   Awaitable<void> generate(Job& job);
   void on_text(const nlohmann::json& message);
   void publish_writing();
   void finish(const nlohmann::json& done);
   void fail(std::string_view message);
-  void end_by(const server::Event& event);   // kAborted or kFailed
+  void end_by(const server::Event& event);  // kAborted or kFailed
   void publish(Json event, bool last);
   void publish_queued();
   void publish_loading(uint64_t bytes_done, uint64_t bytes_total);
@@ -87,7 +88,7 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
   double time_to_first_token_ms_ = 0;
 
   mutable std::mutex mutex_;   // of all below
-  std::vector<Event> events_;   // not taken yet
+  std::vector<Event> events_;  // not taken yet
   bool ended_ = false;
   bool queued_ = true;
   std::function<void()> on_change_;

@@ -21,14 +21,15 @@ bool can_complete(const store::ModelInfo& model) {
 
 }  // namespace
 
-App::App(const ServerConfig& server_config, store::Store& model_store, scheduler::Scheduler& model_scheduler, IoPool& io_pool)
+App::App(const ServerConfig& server_config, store::Store& model_store, scheduler::Scheduler& model_scheduler,
+         IoPool& io_pool)
     : config(server_config), store(model_store), scheduler(model_scheduler), pool(io_pool) {}
 
 bool App::may_name_files() const { return is_loopback_address(config.api_address); }
 
 Awaitable<Result<store::ModelInfo>> App::resolve(std::string name) {
   // Only what says it is a model file: the error about any other would tell what that file begins with.
-  const bool is_file = name.ends_with(".gguf");
+  const bool is_file = name.ends_with(".gguf") || name.find("/blobs/sha256") != std::string::npos;
   if (is_file ? !may_name_files() : !store::ModelName::parse(name).is_ok()) {
     co_return Status(ErrorCode::kInvalidArgument, "invalid model name");
   }
@@ -49,18 +50,19 @@ Awaitable<Result<store::ModelInfo>> App::default_model() {
   }
   if (!last.empty()) {
     Result<store::ModelInfo> used = co_await resolve(last);
-    if (used.is_ok()) co_return used;   // else it was deleted since
+    if (used.is_ok()) co_return used;  // else it was deleted since
   }
   std::optional<Result<std::vector<store::ModelInfo>>> models;
   co_await pool.run_blocking([&] { models = store.list(); });
   if (!models->is_ok()) co_return models->status();
   const store::ModelInfo* choice = nullptr;
-  for (const store::ModelInfo& model : **models) {   // newest first
+  for (const store::ModelInfo& model : **models) {  // newest first
     if (!can_complete(model)) continue;
     if (choice == nullptr || (is_starter(*choice) && !is_starter(model))) choice = &model;
   }
   if (choice == nullptr) {
-    co_return Status(ErrorCode::kNotFound, "no model is installed: create one from a GGUF file with 'deepanalyze create'");
+    co_return Status(ErrorCode::kNotFound,
+                     "no model is installed: create one from a GGUF file with 'deepanalyze create'");
   }
   co_return *choice;
 }

@@ -34,9 +34,14 @@ bool may_have_body(int status) { return status >= 200 && status != 204 && status
 
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<ConnectionShared> shared, std::shared_ptr<const PortConfig> port)
-    : shared_(std::move(shared)), port_(std::move(port)), strand_(socket.get_executor()), socket_(std::move(socket)),
-      wake_(strand_), write_timer_(strand_) {}
+Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<ConnectionShared> shared,
+                       std::shared_ptr<const PortConfig> port)
+    : shared_(std::move(shared)),
+      port_(std::move(port)),
+      strand_(socket.get_executor()),
+      socket_(std::move(socket)),
+      wake_(strand_),
+      write_timer_(strand_) {}
 
 Connection::~Connection() { wipe(input_); }
 
@@ -115,8 +120,8 @@ void Connection::read_more() {
   });
 }
 
-// The read side has ended. A client that only closed its sending half counts as gone too: it is the one way a browser or
-// a killed program shows that nobody waits for the answer.
+// The read side has ended. A client that only closed its sending half counts as gone too: it is the one way a browser
+// or a killed program shows that nobody waits for the answer.
 void Connection::client_gone() {
   ended_ = true;
   wake_.cancel();
@@ -127,7 +132,7 @@ void Connection::signal_abort(Abort reason) {
   if (aborted_ == Abort::kDisconnected || aborted_ == reason) return;
   aborted_ = reason;
   if (abort_hook_) {
-    const auto hook = abort_hook_;   // it may take itself away
+    const auto hook = abort_hook_;  // it may take itself away
     hook(reason);
   }
 }
@@ -156,7 +161,7 @@ Awaitable<Connection::Wait> Connection::read_head(std::optional<HttpError>& erro
   parser_.emplace(shared_->limits.parser);
   idle_since_ = Clock::now().time_since_epoch().count();
   Wait wait = co_await wait_input(0, Clock::now() + shared_->limits.idle_timeout);
-  if (wait == Wait::kTimeout) co_return Wait::kEnd;   // idle for long: closed without a word
+  if (wait == Wait::kTimeout) co_return Wait::kEnd;  // idle for long: closed without a word
   const Clock::time_point deadline = Clock::now() + shared_->limits.head_timeout;
   while (wait == Wait::kData) {
     input_.erase(0, parser_->put(input_));
@@ -222,7 +227,10 @@ Awaitable<std::optional<Response>> Connection::receive_body(const Route& route) 
     Result<std::string> piece = co_await read_body();
     if (!piece.is_ok()) {
       const bool slow = !parser_->error() && !ended_;
-      co_return error_response(slow ? 408 : parser_->error() ? parser_->error()->status : 400, piece.status().message());
+      co_return error_response(slow               ? 408
+                               : parser_->error() ? parser_->error()->status
+                                                  : 400,
+                               piece.status().message());
     }
     if (piece->empty()) co_return std::nullopt;
     if (request_.body.size() + piece->size() > route.body_limit_bytes) co_return error_response(413, limit_text);
@@ -246,7 +254,7 @@ Awaitable<bool> Connection::one_exchange() {
 
   std::optional<HttpError> error;
   const Wait wait = co_await read_head(error);
-  idle_since_ = 0;   // until here a newcomer may take the place: a head that never ends must not hold it
+  idle_since_ = 0;  // until here a newcomer may take the place: a head that never ends must not hold it
   exchange_start_ = body_start_ = Clock::now();
   if (wait == Wait::kEnd || wait == Wait::kDraining) co_return false;
   if (wait == Wait::kTimeout) error = HttpError{408, "the request head comes too slowly"};
@@ -261,12 +269,13 @@ Awaitable<bool> Connection::one_exchange() {
   request_ = parser_->take_request();
   keep_alive_ = parser_->keep_alive() && !parser_->http_1_0();
   std::optional<Response> refusal = refuse_at_edge(port_->rules, request_);
-  edge_headers_ = edge_headers(port_->rules, refusal ? Request{} : request_);   // no CORS field for a refused origin
+  edge_headers_ = edge_headers(port_->rules, refusal ? Request{} : request_);  // no CORS field for a refused origin
   if (!refusal) refusal = answer_preflight(request_);
   if (!refusal && shared_->draining) refusal = error_response(503, "the server is shutting down");
   if (!refusal) {
     const std::string* encoding = request_.header("content-encoding");
-    if (encoding && *encoding != "identity") refusal = error_response(415, "compressed request bodies are not supported");
+    if (encoding && *encoding != "identity")
+      refusal = error_response(415, "compressed request bodies are not supported");
   }
   Router::Match match;
   if (!refusal) {
@@ -275,7 +284,8 @@ Awaitable<bool> Connection::one_exchange() {
     request_.path_tail = std::move(match.path_tail);
   }
   if (!refusal && parser_->content_length().value_or(0) > match.route->body_limit_bytes) {
-    refusal = error_response(413, "the request body is longer than " + std::to_string(match.route->body_limit_bytes) + " bytes");
+    refusal = error_response(
+        413, "the request body is longer than " + std::to_string(match.route->body_limit_bytes) + " bytes");
   }
   if (!refusal && parser_->expects_continue() && !parser_->body_done()) {
     if (!co_await write_bytes("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
@@ -286,7 +296,7 @@ Awaitable<bool> Connection::one_exchange() {
     if (!parser_->body_done()) keep_alive_ = false;
     co_await send(std::move(*refusal));
   } else {
-    read_more();   // watch for the client's end
+    read_more();  // watch for the client's end
     co_await handle(*match.route);
   }
   abort_hook_ = nullptr;
@@ -295,7 +305,7 @@ Awaitable<bool> Connection::one_exchange() {
   release_body();
   in_exchange_ = false;
   log_access();
-  co_return keep_alive_ && finished_ && !ended_ && !draining_ && !shared_->draining;
+  co_return keep_alive_&& finished_ && !ended_ && !draining_ && !shared_->draining;
 }
 
 Awaitable<void> Connection::handle(const Route& route) {
@@ -311,7 +321,7 @@ Awaitable<void> Connection::handle(const Route& route) {
     failed = true;
   }
   if (finished_) co_return;
-  keep_alive_ = false;   // a stream cut short must look cut short
+  keep_alive_ = false;  // a stream cut short must look cut short
   if (!started_ && !ended_) {
     if (!failed) shared_->log.error("handler gave no answer", {{"path", route.path}});
     co_await send(error_response(500, "internal error"));
@@ -327,7 +337,7 @@ std::string Connection::head_text(int status, std::string_view content_type, con
   const auto field = [&head](std::string_view name, std::string_view value) {
     head.append(name).append(": ").append(value).append("\r\n");
   };
-  field("Server", "deepanalyze");   // how the command line tells us from another server of this API
+  field("Server", "deepanalyze");  // how the command line tells us from another server of this API
   field("Date", http_date());
   if (!content_type.empty()) field("Content-Type", content_type);
   bool has_cache_rule = false;
@@ -406,8 +416,8 @@ Awaitable<bool> Connection::write_bytes(std::string_view bytes) {
       self->socket_.close(ignored);
       self->client_gone();
     });
-    const auto [error, n_bytes] =
-        co_await asio::async_write(socket_, asio::buffer(piece.data(), piece.size()), asio::as_tuple(asio::use_awaitable));
+    const auto [error, n_bytes] = co_await asio::async_write(socket_, asio::buffer(piece.data(), piece.size()),
+                                                             asio::as_tuple(asio::use_awaitable));
     writing_ = false;
     write_timer_.cancel();
     sent_bytes_ += n_bytes;
@@ -428,7 +438,7 @@ Awaitable<void> Connection::linger() {
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   const Clock::time_point deadline = Clock::now() + kLingerTime;
   size_t dropped_bytes = 0;
-  in_exchange_ = true;   // drains no more: this ends by itself
+  in_exchange_ = true;  // drains no more: this ends by itself
   while (dropped_bytes < kLingerBytes) {
     dropped_bytes += input_.size();
     wipe(input_);

@@ -26,11 +26,11 @@ struct ConnectionShared {
   IoPool& pool;
   Logger log;
   std::atomic<bool> draining = false;
-  std::atomic<uint64_t> body_bytes = 0;   // held by requests being read or handled
+  std::atomic<uint64_t> body_bytes = 0;  // held by requests being read or handled
 
-  std::mutex mutex;                       // of the two below
+  std::mutex mutex;  // of the two below
   std::unordered_map<Connection*, std::weak_ptr<Connection>> open;
-  std::condition_variable closed;         // signalled when `open` shrinks
+  std::condition_variable closed;  // signalled when `open` shrinks
 };
 
 // One client: reads requests and answers them one after the other, all on one strand. A read is always pending (until
@@ -38,15 +38,16 @@ struct ConnectionShared {
 class Connection final : public Exchange, public std::enable_shared_from_this<Connection> {
  public:
   using Clock = std::chrono::steady_clock;
-  Connection(boost::asio::ip::tcp::socket socket, std::shared_ptr<ConnectionShared> shared, std::shared_ptr<const PortConfig> port);
+  Connection(boost::asio::ip::tcp::socket socket, std::shared_ptr<ConnectionShared> shared,
+             std::shared_ptr<const PortConfig> port);
   ~Connection() override;
   void start();
 
   // From any thread.
-  void drain();            // closes if idle, else after the running exchange
-  void shut_down();        // the running exchange gets Abort::kShutdown
+  void drain();      // closes if idle, else after the running exchange
+  void shut_down();  // the running exchange gets Abort::kShutdown
   void close_now();
-  int64_t idle_since() const { return idle_since_; }   // steady clock ticks; 0: busy
+  int64_t idle_since() const { return idle_since_; }  // steady clock ticks; 0: busy
 
   // Exchange
   Request& request() override { return request_; }
@@ -63,7 +64,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   enum class Wait { kData, kEnd, kTimeout, kDraining };
 
   Awaitable<void> run();
-  Awaitable<bool> one_exchange();             // false: close
+  Awaitable<bool> one_exchange();  // false: close
   Awaitable<Wait> read_head(std::optional<HttpError>& error);
   Awaitable<std::optional<Response>> receive_body(const Route& route);
   Awaitable<void> handle(const Route& route);
@@ -84,12 +85,12 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   std::shared_ptr<const PortConfig> port_;
   boost::asio::any_io_executor strand_;
   boost::asio::ip::tcp::socket socket_;
-  boost::asio::steady_timer wake_;            // cancelled when input_ grows or the connection's fate changes
+  boost::asio::steady_timer wake_;  // cancelled when input_ grows or the connection's fate changes
   boost::asio::steady_timer write_timer_;
 
-  std::array<char, 16384> incoming_{};        // the pending read's
-  std::string input_;                         // read, not yet parsed
-  bool unread_input_ = false;                 // there is more to read than was answered
+  std::array<char, 16384> incoming_{};  // the pending read's
+  std::string input_;                   // read, not yet parsed
+  bool unread_input_ = false;           // there is more to read than was answered
   bool reading_ = false, writing_ = false, ended_ = false, draining_ = false;
 
   std::optional<HttpParser> parser_;

@@ -73,7 +73,8 @@ bool is_loopback(const Address& a) {
 
 bool is_private(const Address& a) {
   if (a.v6) return (a.bytes[0] & 0xfe) == 0xfc;
-  return a.bytes[0] == 10 || (a.bytes[0] == 172 && (a.bytes[1] & 0xf0) == 16) || (a.bytes[0] == 192 && a.bytes[1] == 168);
+  return a.bytes[0] == 10 || (a.bytes[0] == 172 && (a.bytes[1] & 0xf0) == 16) ||
+         (a.bytes[0] == 192 && a.bytes[1] == 168);
 }
 
 // Glob with at most one '*'.
@@ -110,7 +111,8 @@ bool is_same_origin(std::string_view origin, std::string_view host) {
   return !host.empty() && (origin == "http://" + std::string(host) || origin == "https://" + std::string(host));
 }
 
-// Types a page may send across origins without a preflight; a body of such a type beside an Origin is an attack's shape.
+// Types a page may send across origins without a preflight; a body of such a type beside an Origin is an attack's
+// shape.
 bool is_simple_type(std::string_view content_type) {
   const std::string type = lower_case(content_type.substr(0, content_type.find(';')));
   const std::string_view trimmed = std::string_view(type).substr(0, type.find_last_not_of(" \t") + 1);
@@ -144,8 +146,9 @@ std::optional<Response> refuse_at_edge(const EdgeRules& rules, const Request& re
   const std::string* host = request.header("host");
   const std::string_view host_field = host ? std::string_view(*host) : std::string_view();
   if (rules.check_host && !host_is_allowed(rules, host_field)) {
-    return error_response(403, "this Host is not allowed: use localhost, an address of this machine, or set the proxy's "
-                               "Host field to it");
+    return error_response(403,
+                          "this Host is not allowed: use localhost, an address of this machine, or set the proxy's "
+                          "Host field to it");
   }
   const std::string* origin = request.header("origin");
   if (origin == nullptr) return std::nullopt;
@@ -171,7 +174,8 @@ std::optional<Response> answer_preflight(const Request& request) {
   response.headers.push_back(
       {"Access-Control-Allow-Headers",
        "Authorization, Content-Type, User-Agent, Accept, X-Requested-With, OpenAI-Beta, x-stainless-arch, "
-       "x-stainless-async, x-stainless-custom-poll-interval, x-stainless-helper-method, x-stainless-lang, x-stainless-os, "
+       "x-stainless-async, x-stainless-custom-poll-interval, x-stainless-helper-method, x-stainless-lang, "
+       "x-stainless-os, "
        "x-stainless-package-version, x-stainless-poll-helper, x-stainless-retry-count, x-stainless-runtime, "
        "x-stainless-runtime-version, x-stainless-timeout"});
   response.headers.push_back({"Access-Control-Max-Age", "43200"});
@@ -183,25 +187,28 @@ std::vector<Header> edge_headers(const EdgeRules& rules, const Request& request)
   if (const std::string* origin = request.header("origin")) {
     const std::string* host = request.header("host");
     // The one origin that asked, never "*": the list above stays the only gate.
-    if (!rules.same_origin_only && origin_is_allowed(rules, *origin, host ? std::string_view(*host) : std::string_view())) {
+    if (!rules.same_origin_only &&
+        origin_is_allowed(rules, *origin, host ? std::string_view(*host) : std::string_view())) {
       headers.push_back({"Access-Control-Allow-Origin", *origin});
     }
     headers.push_back({"Vary", "Origin"});
   }
   if (rules.page_headers) {
-    headers.push_back({"Content-Security-Policy",
-                       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
-                       "connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; "
-                       "frame-ancestors 'none'; require-trusted-types-for 'script'"});
+    headers.push_back(
+        {"Content-Security-Policy",
+         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
+         "connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; "
+         "frame-ancestors 'none'; require-trusted-types-for 'script'"});
     headers.push_back({"Referrer-Policy", "no-referrer"});
     headers.push_back({"Cross-Origin-Opener-Policy", "same-origin"});
     headers.push_back({"Cross-Origin-Resource-Policy", "same-origin"});
     headers.push_back({"X-DNS-Prefetch-Control", "off"});
-    headers.push_back({"Permissions-Policy",
-                       "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), fullscreen=(), "
-                       "geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), "
-                       "picture-in-picture=(), publickey-credentials-get=(), screen-wake-lock=(), usb=(), "
-                       "xr-spatial-tracking=()"});
+    headers.push_back(
+        {"Permissions-Policy",
+         "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), fullscreen=(), "
+         "geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), "
+         "picture-in-picture=(), publickey-credentials-get=(), screen-wake-lock=(), usb=(), "
+         "xr-spatial-tracking=()"});
   }
   return headers;
 }

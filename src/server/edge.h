@@ -13,12 +13,12 @@ namespace da::server {
 struct EdgeRules {
   // Set on loopback binds: a name that resolves to this machine only by the DNS owner's grace (rebinding) is refused.
   bool check_host = true;
-  std::string host_name;                    // this machine's
-  std::vector<std::string> own_addresses;   // of its interfaces, as text
+  std::string host_name;                   // this machine's
+  std::vector<std::string> own_addresses;  // of its interfaces, as text
   // The web page's port: no origin but its own. Else `origins` and the built-in list count too.
   bool same_origin_only = false;
-  std::vector<std::string> origins;         // "*" allows all; one "*" inside an entry stands for any text
-  bool page_headers = false;                // the web page's port: its security headers on every answer
+  std::vector<std::string> origins;  // "*" allows all; one "*" inside an entry stands for any text
+  bool page_headers = false;         // the web page's port: its security headers on every answer
 };
 
 // The refusal, or nullopt if the request may pass. Looks at the head only.

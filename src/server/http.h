@@ -22,9 +22,9 @@ struct Header {
 
 struct Request {
   std::string method;
-  std::string raw_path;   // as sent, without the query; for the access log
-  std::string path;       // percent-decoded
-  std::string path_tail;  // what stood in place of the route's "*"
+  std::string raw_path;                                    // as sent, without the query; for the access log
+  std::string path;                                        // percent-decoded
+  std::string path_tail;                                   // what stood in place of the route's "*"
   std::vector<std::pair<std::string, std::string>> query;  // decoded
   std::vector<Header> headers;
   std::string body;       // "" on routes that stream theirs

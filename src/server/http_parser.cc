@@ -33,8 +33,8 @@ struct HttpParser::Impl final : http::basic_parser<true> {
     ec = http::error::bad_value;
   }
 
-  void on_request_impl(http::verb, boost::core::string_view method, boost::core::string_view target_text, int http_version,
-                       error_code& ec) override {
+  void on_request_impl(http::verb, boost::core::string_view method, boost::core::string_view target_text,
+                       int http_version, error_code& ec) override {
     version = http_version;
     request.method.assign(method.data(), method.size());
     target.assign(target_text.data(), target_text.size());
@@ -43,7 +43,8 @@ struct HttpParser::Impl final : http::basic_parser<true> {
     }
   }
   void on_response_impl(int, boost::core::string_view, int, error_code&) override {}
-  void on_field_impl(http::field, boost::core::string_view name, boost::core::string_view value, error_code& ec) override {
+  void on_field_impl(http::field, boost::core::string_view name, boost::core::string_view value,
+                     error_code& ec) override {
     if (request.headers.size() >= limits.fields) {
       fail(431, "more than " + std::to_string(limits.fields) + " header fields", ec);
       return;
@@ -57,7 +58,8 @@ struct HttpParser::Impl final : http::basic_parser<true> {
       if (is_field(header.name, "content-length")) {
         ++n_lengths;
         // Beast takes a list of equal lengths; we do not.
-        if (header.value.find_first_not_of("0123456789") != std::string::npos) return fail(400, "malformed Content-Length", ec);
+        if (header.value.find_first_not_of("0123456789") != std::string::npos)
+          return fail(400, "malformed Content-Length", ec);
       }
       if (is_field(header.name, "expect")) expects_continue = is_field(header.value, "100-continue");
       if (is_field(header.name, "transfer-encoding")) {
@@ -89,7 +91,7 @@ struct HttpParser::Impl final : http::basic_parser<true> {
   bool has_bare_line_feed(std::string_view bytes) {
     for (size_t at = bytes.find('\n', scanned_bytes); at != std::string_view::npos; at = bytes.find('\n', at + 1)) {
       if (at == 0 || bytes[at - 1] != '\r') return true;
-      if (at >= 3 && bytes[at - 3] == '\r' && bytes[at - 2] == '\n') return false;   // the head's end
+      if (at >= 3 && bytes[at - 3] == '\r' && bytes[at - 2] == '\n') return false;  // the head's end
     }
     scanned_bytes = bytes.size();
     return false;

@@ -36,10 +36,10 @@ class HttpParser {
   Request take_request();
   std::optional<uint64_t> content_length() const;
   bool chunked() const;
-  bool keep_alive() const;       // what the client's version and Connection field ask for
+  bool keep_alive() const;  // what the client's version and Connection field ask for
   bool http_1_0() const;
   bool expects_continue() const;
-  std::string take_body();       // what arrived of the body since the last call
+  std::string take_body();  // what arrived of the body since the last call
 
  private:
   struct Impl;

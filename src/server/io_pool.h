@@ -13,11 +13,12 @@ class io_context;
 
 namespace da::server {
 
-// The threads of the server: a few that turn sockets and coroutines, never blocked, and a few for work that blocks (disk).
+// The threads of the server: a few that turn sockets and coroutines, never blocked, and a few for work that blocks
+// (disk).
 class IoPool {
  public:
   IoPool(int n_io_threads, int n_blocking_threads, Logger log);
-  ~IoPool();   // stop()
+  ~IoPool();  // stop()
 
   boost::asio::io_context& context();
   // An executor that runs one thing at a time: state touched only there needs no lock.

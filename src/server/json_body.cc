@@ -44,7 +44,7 @@ class Builder : public nlohmann::json_sax<Json> {
   }
 
   Json take() { return std::move(root_); }
-  std::optional<size_t> error_position;   // 1-based, of the last byte read
+  std::optional<size_t> error_position;  // 1-based, of the last byte read
   bool number_overflow = false;
   std::string refusal;
 
@@ -76,9 +76,7 @@ class Builder : public nlohmann::json_sax<Json> {
     slot = std::move(value);
     return &slot;
   }
-  bool add(Json value) {
-    return place(std::move(value)) != nullptr;
-  }
+  bool add(Json value) { return place(std::move(value)) != nullptr; }
   // Pointers into the tree stay good: only the innermost container grows.
   bool open(Json container) {
     if (stack_.size() >= kMaxDepth) return fail("JSON is nested deeper than " + std::to_string(kMaxDepth) + " levels");
@@ -102,7 +100,8 @@ bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; 
 // The decoder's words: by position only, with at most the one character that was wrong.
 std::string syntax_error(std::string_view body, const Builder& builder) {
   const size_t position = builder.error_position.value_or(0);
-  if (builder.number_overflow) return "a number that ends at byte " + std::to_string(position) + " is beyond the range of a double";
+  if (builder.number_overflow)
+    return "a number that ends at byte " + std::to_string(position) + " is beyond the range of a double";
   if (position == 0 || position > body.size()) return "unexpected EOF";
   const auto bad = static_cast<unsigned char>(body[position - 1]);
   if (bad < 0x20 || bad >= 0x7f) {
@@ -114,16 +113,23 @@ std::string syntax_error(std::string_view body, const Builder& builder) {
 
 std::string_view go_type(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::string: return "string";
-    case Json::value_t::boolean: return "bool";
-    case Json::value_t::array: return "array";
-    case Json::value_t::object: return "object";
-    case Json::value_t::null: return "null";
+    case Json::value_t::string:
+      return "string";
+    case Json::value_t::boolean:
+      return "bool";
+    case Json::value_t::array:
+      return "array";
+    case Json::value_t::object:
+      return "object";
+    case Json::value_t::null:
+      return "null";
     case Json::value_t::number_integer:
     case Json::value_t::number_unsigned:
-    case Json::value_t::number_float: return "number";
+    case Json::value_t::number_float:
+      return "number";
     case Json::value_t::binary:
-    case Json::value_t::discarded: break;
+    case Json::value_t::discarded:
+      break;
   }
   return "value";
 }
@@ -144,7 +150,8 @@ Result<Json> parse_object(std::string_view body, std::string_view type_name) {
   while (start < body.size() && is_space(body[start])) ++start;
   if (start == body.size()) return {ErrorCode::kInvalidArgument, "missing request body"};
   if (const auto offset = utf8::find_invalid(body)) {
-    return {ErrorCode::kInvalidArgument, "the request body is not valid UTF-8 at byte offset " + std::to_string(*offset)};
+    return {ErrorCode::kInvalidArgument,
+            "the request body is not valid UTF-8 at byte offset " + std::to_string(*offset)};
   }
   Builder builder;
   // Not strict: bytes after the first value are ignored.
@@ -200,7 +207,8 @@ bool Fields::boolean(std::string_view key, bool fallback) {
 int64_t Fields::integer(std::string_view key, int64_t fallback) {
   const Json* value = find(key);
   if (value == nullptr) return fallback;
-  if (value->is_number_unsigned() && value->get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX)) return value->get<int64_t>();
+  if (value->is_number_unsigned() && value->get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX))
+    return value->get<int64_t>();
   if (value->is_number_integer() && !value->is_number_unsigned()) return value->get<int64_t>();
   if (value->is_number()) {
     fail("json: cannot unmarshal number " + value->dump().substr(0, 32) + " into Go struct field " + type_name_ + "." +

@@ -37,7 +37,7 @@ class Fields {
   std::string text(std::string_view key, std::string fallback = "");
   bool boolean(std::string_view key, bool fallback);
   int64_t integer(std::string_view key, int64_t fallback);
-  const Json* object(std::string_view key);   // nullptr: absent
+  const Json* object(std::string_view key);  // nullptr: absent
   const Json* array(std::string_view key);
   void fail(std::string message);
   void wrong_type(std::string_view key, const Json& found, std::string_view wanted);

@@ -42,8 +42,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // place, once.
   void push(Event event);
   void push_front(Event event);
-  // On the executor, with nobody waiting. Later events are dropped where they are pushed, and nothing of the executor is
-  // touched any more: the mailbox may outlive it.
+  // On the executor, with nobody waiting. Later events are dropped where they are pushed, and nothing of the executor
+  // is touched any more: the mailbox may outlive it.
   void close();
 
   // On the executor, one waiter. nullopt: nothing came for `timeout`.
@@ -55,7 +55,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   void add(Event event, bool front);
 
   std::mutex mutex_;
-  std::unique_ptr<Waiter> waiter_;   // gone after close()
+  std::unique_ptr<Waiter> waiter_;  // gone after close()
   std::deque<Event> events_;
   bool overflowed_ = false;
 };

@@ -5,7 +5,7 @@ namespace da::server {
 
 namespace {
 
-using namespace ollama;   // NOLINT(google-build-using-namespace): this file is its dialect
+using namespace ollama;  // NOLINT(google-build-using-namespace): this file is its dialect
 
 constexpr size_t kMaxTools = 512;
 
@@ -41,7 +41,8 @@ nlohmann::json read_message(const Json& message, Fields& fields, bool& has_image
     for (const Json& call : *calls) {
       const bool sound = call.is_object() && call.contains("function") && call["function"].is_object() &&
                          call["function"].contains("name") && call["function"]["name"].is_string();
-      if (!sound) inner.wrong_type("tool_calls", call, "api.ToolCall");
+      if (!sound)
+        inner.wrong_type("tool_calls", call, "api.ToolCall");
       else if (const auto arguments = call["function"].find("arguments");
                arguments != call["function"].end() && !arguments->is_object() && !arguments->is_null()) {
         inner.wrong_type("tool_calls.function.arguments", *arguments, "api.ToolCallFunctionArguments");

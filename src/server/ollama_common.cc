@@ -19,16 +19,26 @@ struct Option {
   OptionType type;
 };
 constexpr std::array<Option, 20> kOptions{{
-    {"num_ctx", OptionType::kInteger},           {"num_batch", OptionType::kInteger},
-    {"num_gpu", OptionType::kInteger},           {"main_gpu", OptionType::kInteger},
-    {"use_mmap", OptionType::kBoolean},          {"num_thread", OptionType::kInteger},
-    {"draft_num_predict", OptionType::kInteger}, {"num_keep", OptionType::kInteger},
-    {"seed", OptionType::kInteger},              {"num_predict", OptionType::kInteger},
-    {"top_k", OptionType::kInteger},             {"top_p", OptionType::kFloat},
-    {"min_p", OptionType::kFloat},               {"typical_p", OptionType::kFloat},
-    {"repeat_last_n", OptionType::kInteger},     {"temperature", OptionType::kFloat},
-    {"repeat_penalty", OptionType::kFloat},      {"presence_penalty", OptionType::kFloat},
-    {"frequency_penalty", OptionType::kFloat},   {"stop", OptionType::kStrings},
+    {"num_ctx", OptionType::kInteger},
+    {"num_batch", OptionType::kInteger},
+    {"num_gpu", OptionType::kInteger},
+    {"main_gpu", OptionType::kInteger},
+    {"use_mmap", OptionType::kBoolean},
+    {"num_thread", OptionType::kInteger},
+    {"draft_num_predict", OptionType::kInteger},
+    {"num_keep", OptionType::kInteger},
+    {"seed", OptionType::kInteger},
+    {"num_predict", OptionType::kInteger},
+    {"top_k", OptionType::kInteger},
+    {"top_p", OptionType::kFloat},
+    {"min_p", OptionType::kFloat},
+    {"typical_p", OptionType::kFloat},
+    {"repeat_last_n", OptionType::kInteger},
+    {"temperature", OptionType::kFloat},
+    {"repeat_penalty", OptionType::kFloat},
+    {"presence_penalty", OptionType::kFloat},
+    {"frequency_penalty", OptionType::kFloat},
+    {"stop", OptionType::kStrings},
 }};
 constexpr size_t kMaxStops = 256;
 constexpr double kMaxInteger = 9007199254740992.0;  // 2^53: beyond it a JSON number is no exact integer
@@ -44,7 +54,7 @@ Result<nlohmann::json> convert_option(const Option& option, const Json& value) {
       if (value.is_number_float()) {
         const double number = value.get<double>();
         if (std::fabs(number) > kMaxInteger) return option_error(option.key, "integer");
-        return nlohmann::json(static_cast<int64_t>(number));   // fractions are cut off
+        return nlohmann::json(static_cast<int64_t>(number));  // fractions are cut off
       }
       if (std::fabs(value.get<double>()) > kMaxInteger) return option_error(option.key, "integer");
       return nlohmann::json(value.get<int64_t>());
@@ -120,13 +130,21 @@ Result<nanoseconds> parse_go_duration(std::string_view text) {
     const std::string_view unit = rest.substr(0, unit_size);
     if (unit.empty()) return {ErrorCode::kInvalidArgument, "time: missing unit in duration " + quoted};
     double unit_ns = 0;
-    if (unit == "ns") unit_ns = 1;
-    else if (unit == "us" || unit == "\u00b5s" || unit == "\u03bcs") unit_ns = 1e3;
-    else if (unit == "ms") unit_ns = 1e6;
-    else if (unit == "s") unit_ns = 1e9;
-    else if (unit == "m") unit_ns = 60e9;
-    else if (unit == "h") unit_ns = 3600e9;
-    else return {ErrorCode::kInvalidArgument, "time: unknown unit \"" + std::string(unit.substr(0, 32)) + "\" in duration " + quoted};
+    if (unit == "ns")
+      unit_ns = 1;
+    else if (unit == "us" || unit == "\u00b5s" || unit == "\u03bcs")
+      unit_ns = 1e3;
+    else if (unit == "ms")
+      unit_ns = 1e6;
+    else if (unit == "s")
+      unit_ns = 1e9;
+    else if (unit == "m")
+      unit_ns = 60e9;
+    else if (unit == "h")
+      unit_ns = 3600e9;
+    else
+      return {ErrorCode::kInvalidArgument,
+              "time: unknown unit \"" + std::string(unit.substr(0, 32)) + "\" in duration " + quoted};
     total_ns += number / scale * unit_ns;
     if (!(total_ns < 9.2e18)) return invalid;
     rest.remove_prefix(unit_size);
@@ -219,7 +237,8 @@ bool has_capability(const store::ModelInfo& model, std::string_view capability) 
 }
 
 std::string created_at() {
-  const int64_t ns = std::chrono::duration_cast<nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const int64_t ns =
+      std::chrono::duration_cast<nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   const std::time_t seconds = static_cast<std::time_t>(ns / 1'000'000'000);
   std::tm parts{};
   gmtime_r(&seconds, &parts);
@@ -236,7 +255,8 @@ std::string local_time(std::chrono::system_clock::time_point time) {
   if (offset_minutes == 0) return text + "Z";
   std::array<char, 8> zone{};
   const long magnitude = std::labs(offset_minutes);
-  std::snprintf(zone.data(), zone.size(), "%c%02ld:%02ld", offset_minutes < 0 ? '-' : '+', magnitude / 60 % 100, magnitude % 60);
+  std::snprintf(zone.data(), zone.size(), "%c%02ld:%02ld", offset_minutes < 0 ? '-' : '+', magnitude / 60 % 100,
+                magnitude % 60);
   return text + zone.data();
 }
 
@@ -254,31 +274,38 @@ Response json_response(const Json& body) { return {200, kJsonType, to_text(body)
 
 Response resolve_error(const Status& status, std::string_view name) {
   switch (status.code()) {
-    case ErrorCode::kNotFound: return error_response(404, "model '" + std::string(name) + "' not found");
-    case ErrorCode::kInvalidArgument: return error_response(400, "invalid model name");
-    default: return error_response(500, status.message());
+    case ErrorCode::kNotFound:
+      return error_response(404, "model '" + std::string(name) + "' not found");
+    case ErrorCode::kInvalidArgument:
+      return error_response(400, "invalid model name");
+    default:
+      return error_response(500, status.message());
   }
 }
 
 Response load_error(const Status& status) {
   switch (status.code()) {
-    case ErrorCode::kCancelled: return error_response(499, "request canceled");
+    case ErrorCode::kCancelled:
+      return error_response(499, "request canceled");
     case ErrorCode::kResourceExhausted:
       // The queue's refusal has Ollama's words; a model too large for this machine keeps its own.
-      if (status.message().find("queue") != std::string::npos || status.message().find("pending") != std::string::npos) {
+      if (status.message().find("queue") != std::string::npos ||
+          status.message().find("pending") != std::string::npos) {
         Response response = error_response(503, "server busy, please try again.  maximum pending requests exceeded");
         response.headers.push_back({"Retry-After", "5"});
         return response;
       }
       return error_response(500, status.message());
-    default: return error_response(500, status.message());
+    default:
+      return error_response(500, status.message());
   }
 }
 
 std::string runner_error_text(std::string_view code, std::string_view message) {
   if (code == "unavailable" && !message.starts_with("model runner has")) {
     return "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check "
-           "ollama server logs for details" + (message.empty() ? "" : ": " + std::string(message));
+           "ollama server logs for details" +
+           (message.empty() ? "" : ": " + std::string(message));
   }
   return std::string(message);
 }

@@ -18,7 +18,7 @@ inline constexpr const char* kNdjsonType = "application/x-ndjson";
 
 // "5m", 300, -1, …: nullopt if absent or null; negative: for ever (-1 ms).
 Result<std::optional<std::chrono::milliseconds>> parse_keep_alive(const Json* value);
-Result<std::chrono::nanoseconds> parse_go_duration(std::string_view text);   // "1h30m"
+Result<std::chrono::nanoseconds> parse_go_duration(std::string_view text);  // "1h30m"
 
 // The model's parameters overlaid by the request's options, each of the type the runner expects. kInvalidArgument with
 // Ollama's text for a wrong type (it answers 500 to that); unknown keys are dropped.
@@ -35,8 +35,8 @@ Result<std::string> parse_model_reference(std::string_view text);
 
 bool has_capability(const store::ModelInfo& model, std::string_view capability);
 
-std::string created_at();                                        // now, RFC 3339, nanoseconds, UTC
-std::string local_time(std::chrono::system_clock::time_point time);   // RFC 3339 with this machine's offset
+std::string created_at();                                            // now, RFC 3339, nanoseconds, UTC
+std::string local_time(std::chrono::system_clock::time_point time);  // RFC 3339 with this machine's offset
 
 Json details(const store::ModelInfo& model);
 

@@ -8,7 +8,7 @@
 namespace da::server {
 namespace {
 
-using namespace ollama;   // NOLINT(google-build-using-namespace): this file is its dialect
+using namespace ollama;  // NOLINT(google-build-using-namespace): this file is its dialect
 
 // Models beyond any that exists; uploads go to the disk piece by piece, not to memory.
 constexpr uint64_t kBlobLimitBytes = 4ull << 40;
@@ -23,15 +23,19 @@ std::string joined_license(Fields& fields) {
     return text;
   }
   for (const Json& part : *value) {
-    if (!part.is_string()) fields.wrong_type("license", part, "string");
-    else text += (text.empty() ? "" : "\n") + part.get<std::string>();
+    if (!part.is_string())
+      fields.wrong_type("license", part, "string");
+    else
+      text += (text.empty() ? "" : "\n") + part.get<std::string>();
   }
   return text;
 }
 
 // A relative path that stays below its folder.
 bool is_local_path(std::string_view path) {
-  if (path.empty() || path.front() == '/' || path.find('\\') != std::string_view::npos || path.find('\0') != std::string_view::npos) return false;
+  if (path.empty() || path.front() == '/' || path.find('\\') != std::string_view::npos ||
+      path.find('\0') != std::string_view::npos)
+    return false;
   for (size_t start = 0; start <= path.size();) {
     const size_t end = std::min(path.find('/', start), path.size());
     if (path.substr(start, end - start) == "..") return false;
@@ -62,9 +66,12 @@ std::optional<Response> read_request(const Json& body, const App& app, store::Cr
   if (files != nullptr) {
     for (const auto& [path, digest] : files->items()) {
       if (!is_local_path(path)) return error_response(400, "file path must be relative");
-      if (!digest.is_string()) fields.wrong_type("files", digest, "string");
-      else if (digest.get_ref<const std::string&>().empty()) return error_response(400, "invalid digest format");
-      else request.files.emplace_back(path, digest.get<std::string>());
+      if (!digest.is_string())
+        fields.wrong_type("files", digest, "string");
+      else if (digest.get_ref<const std::string&>().empty())
+        return error_response(400, "invalid digest format");
+      else
+        request.files.emplace_back(path, digest.get<std::string>());
     }
   }
   if (!fields.status().is_ok()) return error_response(400, fields.status().message());
@@ -76,7 +83,8 @@ std::optional<Response> read_request(const Json& body, const App& app, store::Cr
     }
   }
   if (request.from.empty() && request.files.empty()) {
-    return error_response(400, files != nullptr ? "no files provided to convert" : "neither 'from' or 'files' was specified");
+    return error_response(
+        400, files != nullptr ? "no files provided to convert" : "neither 'from' or 'files' was specified");
   }
   // Elsewhere than on this machine a path would let strangers read its files.
   const bool is_file = request.from.find('/') != std::string::npos || request.from.ends_with(".gguf");
@@ -88,12 +96,16 @@ std::optional<Response> read_request(const Json& body, const App& app, store::Cr
 
 Response create_reply(const Status& status) {
   switch (status.code()) {
-    case ErrorCode::kOk: return json_response({{"status", "success"}});
+    case ErrorCode::kOk:
+      return json_response({{"status", "success"}});
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kUnsupported:
-    case ErrorCode::kCorruptData: return error_response(400, status.message());
-    case ErrorCode::kNotFound: return error_response(404, status.message());
-    default: return error_response(500, status.message());
+    case ErrorCode::kCorruptData:
+      return error_response(400, status.message());
+    case ErrorCode::kNotFound:
+      return error_response(404, status.message());
+    default:
+      return error_response(500, status.message());
   }
 }
 
@@ -148,7 +160,8 @@ Awaitable<void> handle_create(App& app, Exchange& exchange) {
       outcome = event->status;
       break;
     }
-    if (event->kind != Event::Kind::kProgress || !stream || !listening || event->status.message() == "success") continue;
+    if (event->kind != Event::Kind::kProgress || !stream || !listening || event->status.message() == "success")
+      continue;
     if (!exchange.started()) listening = co_await exchange.start_stream(type);
     const std::string line = to_text(progress_json(*event)) + "\n";
     if (listening) listening = co_await exchange.write(line);
@@ -170,8 +183,10 @@ Awaitable<void> handle_blob_head(App& app, Exchange& exchange) {
   std::optional<Result<bool>> there;
   co_await app.pool.run_blocking([&] { there = app.store.has_blob(digest); });
   Response response;
-  if (!there->is_ok()) response = error_response(there->code() == ErrorCode::kInvalidArgument ? 400 : 500, there->status().message());
-  else if (!**there) response.status = 404;
+  if (!there->is_ok())
+    response = error_response(there->code() == ErrorCode::kInvalidArgument ? 400 : 500, there->status().message());
+  else if (!**there)
+    response.status = 404;
   co_await exchange.send(std::move(response));
 }
 
@@ -188,7 +203,9 @@ Awaitable<std::optional<Response>> receive_blob(App& app, Exchange& exchange, co
       status = last ? upload->finish(digest) : upload->append(std::as_bytes(std::span(piece->data(), piece->size())));
     });
     if (!status.is_ok()) {
-      const int code = status.code() == ErrorCode::kInvalidArgument ? 400 : status.code() == ErrorCode::kResourceExhausted ? 507 : 500;
+      const int code = status.code() == ErrorCode::kInvalidArgument     ? 400
+                       : status.code() == ErrorCode::kResourceExhausted ? 507
+                                                                        : 500;
       co_return error_response(code, status.message());
     }
     if (last) co_return std::nullopt;
@@ -219,8 +236,11 @@ Awaitable<void> handle_blob_post(App& app, Exchange& exchange) {
 void add_ollama_create_routes(App& app, Router& router) {
   router.add({.method = "POST", .path = "/api/create", .handler = bind_handler(app, handle_create)});
   router.add({.method = "HEAD", .path = "/api/blobs/*", .handler = bind_handler(app, handle_blob_head)});
-  router.add({.method = "POST", .path = "/api/blobs/*", .handler = bind_handler(app, handle_blob_post),
-              .streams_body = true, .body_limit_bytes = kBlobLimitBytes});
+  router.add({.method = "POST",
+              .path = "/api/blobs/*",
+              .handler = bind_handler(app, handle_blob_post),
+              .streams_body = true,
+              .body_limit_bytes = kBlobLimitBytes});
 }
 
 }  // namespace da::server

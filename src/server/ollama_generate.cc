@@ -6,7 +6,7 @@
 namespace da::server {
 namespace {
 
-using namespace ollama;   // NOLINT(google-build-using-namespace): this file is its dialect
+using namespace ollama;  // NOLINT(google-build-using-namespace): this file is its dialect
 
 void add_delta(Json& chunk, Delta& delta) {
   chunk["response"] = std::move(delta.text);
@@ -127,7 +127,8 @@ Awaitable<void> handle_embed(App&, Exchange& exchange) {
 }
 
 Awaitable<void> handle_registry(App&, Exchange& exchange) {
-  co_await exchange.send(error_response(501, "this server does not contact a registry: import a GGUF file with create"));
+  co_await exchange.send(
+      error_response(501, "this server does not contact a registry: import a GGUF file with create"));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace da::server {
 namespace {
 
-using namespace ollama;   // NOLINT(google-build-using-namespace): this file is its dialect
+using namespace ollama;  // NOLINT(google-build-using-namespace): this file is its dialect
 using std::chrono::system_clock;
 
 // "model", or "name" as older clients say.
@@ -41,14 +41,10 @@ Json listed(const store::ModelInfo& model) {
 }
 
 Json loaded_entry(const scheduler::LoadedModel& entry, system_clock::time_point expires_at) {
-  return {{"name", entry.model.name},
-          {"model", entry.model.name},
-          {"size", entry.size_bytes},
-          {"digest", entry.model.digest},
-          {"details", details(entry.model)},
-          {"expires_at", local_time(expires_at)},
-          {"size_vram", entry.size_vram_bytes},
-          {"context_length", entry.context_tokens}};
+  return {{"name", entry.model.name},           {"model", entry.model.name},
+          {"size", entry.size_bytes},           {"digest", entry.model.digest},
+          {"details", details(entry.model)},    {"expires_at", local_time(expires_at)},
+          {"size_vram", entry.size_vram_bytes}, {"context_length", entry.context_tokens}};
 }
 
 Awaitable<void> handle_version(App& app, Exchange& exchange) {
@@ -114,9 +110,11 @@ Result<FileFacts> read_file_facts(const std::string& path, bool verbose) {
     } else if (const auto* text = std::get_if<std::string_view>(&entry.value.data)) {
       slot = *text;
     } else {
-      std::visit([&slot](const auto& value) {
-        if constexpr (std::is_arithmetic_v<std::decay_t<decltype(value)>>) slot = value;
-      }, entry.value.data);
+      std::visit(
+          [&slot](const auto& value) {
+            if constexpr (std::is_arithmetic_v<std::decay_t<decltype(value)>>) slot = value;
+          },
+          entry.value.data);
     }
   }
   uint64_t parameter_count = 0;
@@ -165,10 +163,14 @@ Awaitable<void> handle_show(App& app, Exchange& exchange) {
   const Json* const options = fields.object("options");
   Result<std::string> name = parse_model_reference(asked);
   std::optional<Response> refusal;
-  if (!fields.status().is_ok()) refusal = error_response(400, fields.status().message());
-  else if (asked.empty()) refusal = error_response(400, "model is required");
-  else if (name.code() == ErrorCode::kUnsupported) refusal = error_response(403, "ollama cloud is disabled: remote model details are unavailable");
-  else if (!name.is_ok()) refusal = error_response(400, name.status().message());
+  if (!fields.status().is_ok())
+    refusal = error_response(400, fields.status().message());
+  else if (asked.empty())
+    refusal = error_response(400, "model is required");
+  else if (name.code() == ErrorCode::kUnsupported)
+    refusal = error_response(403, "ollama cloud is disabled: remote model details are unavailable");
+  else if (!name.is_ok())
+    refusal = error_response(400, name.status().message());
   if (refusal) {
     co_await exchange.send(std::move(*refusal));
     co_return;
@@ -213,9 +215,12 @@ Awaitable<void> handle_copy(App& app, Exchange& exchange) {
   Fields fields(*parsed, "CopyRequest");
   const std::string source = fields.text("source"), destination = fields.text("destination");
   std::optional<Response> refusal;
-  if (!fields.status().is_ok()) refusal = error_response(400, fields.status().message());
-  else if (!store::ModelName::parse(source).is_ok()) refusal = error_response(400, "source \"" + source + "\" is invalid");
-  else if (!store::ModelName::parse(destination).is_ok()) refusal = error_response(400, "destination \"" + destination + "\" is invalid");
+  if (!fields.status().is_ok())
+    refusal = error_response(400, fields.status().message());
+  else if (!store::ModelName::parse(source).is_ok())
+    refusal = error_response(400, "source \"" + source + "\" is invalid");
+  else if (!store::ModelName::parse(destination).is_ok())
+    refusal = error_response(400, "destination \"" + destination + "\" is invalid");
   if (refusal) {
     co_await exchange.send(std::move(*refusal));
     co_return;
@@ -223,8 +228,10 @@ Awaitable<void> handle_copy(App& app, Exchange& exchange) {
   Status status;
   co_await app.pool.run_blocking([&] { status = app.store.copy(source, destination); });
   Response response;
-  if (status.code() == ErrorCode::kNotFound) response = error_response(404, "model \"" + source + "\" not found");
-  else if (!status.is_ok()) response = error_response(500, status.message());
+  if (status.code() == ErrorCode::kNotFound)
+    response = error_response(404, "model \"" + source + "\" not found");
+  else if (!status.is_ok())
+    response = error_response(500, status.message());
   co_await exchange.send(std::move(response));
 }
 
@@ -237,9 +244,12 @@ Awaitable<void> handle_delete(App& app, Exchange& exchange) {
   Fields fields(*parsed, "DeleteRequest");
   const std::string model = model_field(fields);
   std::optional<Response> refusal;
-  if (!fields.status().is_ok()) refusal = error_response(400, fields.status().message());
-  else if (model.empty()) refusal = error_response(400, "model is required");
-  else if (!store::ModelName::parse(model).is_ok()) refusal = error_response(400, "name \"" + model + "\" is invalid");
+  if (!fields.status().is_ok())
+    refusal = error_response(400, fields.status().message());
+  else if (model.empty())
+    refusal = error_response(400, "model is required");
+  else if (!store::ModelName::parse(model).is_ok())
+    refusal = error_response(400, "name \"" + model + "\" is invalid");
   if (refusal) {
     co_await exchange.send(std::move(*refusal));
     co_return;
@@ -247,17 +257,18 @@ Awaitable<void> handle_delete(App& app, Exchange& exchange) {
   Status status;
   co_await app.pool.run_blocking([&] { status = app.store.remove(model); });
   Response response;
-  if (status.code() == ErrorCode::kNotFound) response = error_response(404, "model '" + model + "' not found");
-  else if (status.code() == ErrorCode::kUnsupported) response = error_response(400, status.message());
-  else if (!status.is_ok()) response = error_response(500, status.message());
+  if (status.code() == ErrorCode::kNotFound)
+    response = error_response(404, "model '" + model + "' not found");
+  else if (status.code() == ErrorCode::kUnsupported)
+    response = error_response(400, status.message());
+  else if (!status.is_ok())
+    response = error_response(500, status.message());
   co_await exchange.send(std::move(response));
 }
 
 Response cloud_status() { return json_response({{"cloud", {{"disabled", true}, {"source", "config"}}}}); }
 
-Awaitable<void> handle_status(App&, Exchange& exchange) {
-  co_await exchange.send(cloud_status());
-}
+Awaitable<void> handle_status(App&, Exchange& exchange) { co_await exchange.send(cloud_status()); }
 
 }  // namespace
 

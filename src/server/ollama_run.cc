@@ -60,7 +60,8 @@ Json final_chunk(const Call& call, const nlohmann::json& done, int64_t load_ns, 
   chunk["done"] = true;
   chunk["done_reason"] = done.value("reason", "stop");
   if (call.wants_context) {
-    if (const auto context = done.find("context"); context != done.end() && context->is_array()) chunk["context"] = Json(*context);
+    if (const auto context = done.find("context"); context != done.end() && context->is_array())
+      chunk["context"] = Json(*context);
   }
   add_nonzero(chunk, "total_duration", ns_between(call.start, Clock::now()));
   add_nonzero(chunk, "load_duration", load_ns);
@@ -167,13 +168,17 @@ Awaitable<std::optional<Response>> wait_for_model(Job& job) {
     const std::optional<Event> event = co_await job.next();
     if (!event) continue;
     switch (event->kind) {
-      case Event::Kind::kLease: co_return std::nullopt;
-      case Event::Kind::kFailed: co_return load_error(event->status);
-      case Event::Kind::kAborted: co_return abort_response(event->abort);
+      case Event::Kind::kLease:
+        co_return std::nullopt;
+      case Event::Kind::kFailed:
+        co_return load_error(event->status);
+      case Event::Kind::kAborted:
+        co_return abort_response(event->abort);
       case Event::Kind::kLoading:
       case Event::Kind::kMessage:
       case Event::Kind::kProgress:
-      case Event::Kind::kWake: break;
+      case Event::Kind::kWake:
+        break;
     }
   }
 }
@@ -279,7 +284,8 @@ Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta)
     } else if (type == "error") {
       const std::string code = message.value("code", "internal"), text = message.value("message", "");
       Response response = exchange.started() && code == "unavailable"
-                              ? error_response(500, "an error was encountered while running the model: " + runner_error_text(code, text))
+                              ? error_response(500, "an error was encountered while running the model: " +
+                                                        runner_error_text(code, text))
                               : runner_error(code, text);
       co_await answer.fail(std::move(response));
       co_return;

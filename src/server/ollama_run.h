@@ -13,7 +13,7 @@ namespace da::server::ollama {
 
 // One request of either endpoint, read and checked.
 struct Call {
-  std::string name;   // the model as the client wrote it; echoed
+  std::string name;  // the model as the client wrote it; echoed
   std::string reference;
   store::ModelInfo model;
   bool stream = true;

@@ -40,7 +40,9 @@ Router::Match Router::find(const Request& request) const {
     for (const Route& route : routes_) {
       if (!match_path(route.path, shorter)) continue;
       const bool is_get = request.method == "GET" || request.method == "HEAD";
-      match.refusal = {is_get ? 301 : 307, "text/plain", "",
+      match.refusal = {is_get ? 301 : 307,
+                       "text/plain",
+                       "",
                        {{"Location", request.raw_path.substr(0, request.raw_path.size() - 1)}}};
       return match;
     }

@@ -35,8 +35,11 @@ EdgeRules edge_rules(const ServerConfig& config, const std::string& address, boo
 // before what these refer to.
 struct Server::Impl {
   Impl(ServerConfig server_config, store::Store& store, scheduler::Scheduler& scheduler)
-      : config(std::move(server_config)), pool_slot(std::make_unique<IoPool>(config.n_io_threads, kBlockingThreads, config.log)),
-        app(config, store, scheduler, *pool_slot), analysis(app), pool(std::move(pool_slot)) {}
+      : config(std::move(server_config)),
+        pool_slot(std::make_unique<IoPool>(config.n_io_threads, kBlockingThreads, config.log)),
+        app(config, store, scheduler, *pool_slot),
+        analysis(app),
+        pool(std::move(pool_slot)) {}
   ~Impl() { stop(); }
 
   void add_api_routes(Router& router) {
@@ -55,7 +58,7 @@ struct Server::Impl {
   }
 
   ServerConfig config;
-  std::unique_ptr<IoPool> pool_slot;   // only while the members below are made
+  std::unique_ptr<IoPool> pool_slot;  // only while the members below are made
   App app;
   AnalysisApi analysis;
   Router api_router, ui_router;
@@ -74,7 +77,8 @@ Ports Server::ports() const {
   return {ports.front(), ports.size() > 1 ? ports[1] : uint16_t{0}};
 }
 
-Result<std::unique_ptr<Server>> Server::start(ServerConfig config, store::Store& store, scheduler::Scheduler& scheduler) {
+Result<std::unique_ptr<Server>> Server::start(ServerConfig config, store::Store& store,
+                                              scheduler::Scheduler& scheduler) {
   auto impl = std::make_unique<Impl>(std::move(config), store, scheduler);
   impl->api_router.add({.method = "GET", .path = "/", .handler = handle_root});
   impl->add_api_routes(impl->api_router);
@@ -83,8 +87,8 @@ Result<std::unique_ptr<Server>> Server::start(ServerConfig config, store::Store&
   if (impl->config.serve_ui) {
     add_static_routes(impl->config, impl->ui_router);
     impl->add_api_routes(impl->ui_router);
-    ports.push_back({impl->config.ui_address, impl->config.ui_port, edge_rules(impl->config, impl->config.ui_address, true),
-                     &impl->ui_router});
+    ports.push_back({impl->config.ui_address, impl->config.ui_port,
+                     edge_rules(impl->config, impl->config.ui_address, true), &impl->ui_router});
   }
   impl->analysis.start();
   DA_ASSIGN_OR_RETURN(impl->transport, Transport::start(ports, impl->config.limits, *impl->pool, impl->config.log));

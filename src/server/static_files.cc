@@ -59,7 +59,9 @@ Awaitable<void> handle_file(std::shared_ptr<const Served> file, Exchange& exchan
 
 void add_static_routes(const ServerConfig& config, Router& router) {
   const auto add = [&router](const std::string& path, const std::shared_ptr<const Served>& served) {
-    router.add({.method = "GET", .path = path, .handler = [served](Exchange& exchange) { return handle_file(served, exchange); }});
+    router.add({.method = "GET", .path = path, .handler = [served](Exchange& exchange) {
+                  return handle_file(served, exchange);
+                }});
   };
   bool has_index = false;
   for (const StaticFile& file : config.static_files) {

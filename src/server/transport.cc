@@ -36,7 +36,9 @@ std::string endpoint_text(const std::string& address, uint16_t port) {
 
 Result<tcp::acceptor> listen_on(asio::io_context& context, const PortConfig& config) {
   Error error;
-  const std::string numeric = config.address == "localhost" ? "127.0.0.1" : config.address.empty() ? "0.0.0.0" : config.address;
+  const std::string numeric = config.address == "localhost" ? "127.0.0.1"
+                              : config.address.empty()      ? "0.0.0.0"
+                                                            : config.address;
   const auto address = asio::ip::make_address(numeric, error);
   if (error) {
     return {ErrorCode::kInvalidArgument, "cannot listen on '" + config.address + "': not an IP address"};
@@ -48,7 +50,8 @@ Result<tcp::acceptor> listen_on(asio::io_context& context, const PortConfig& con
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
-    return {ErrorCode::kUnavailable, "cannot listen on " + endpoint_text(config.address, config.port) + ": " + error.message()};
+    return {ErrorCode::kUnavailable,
+            "cannot listen on " + endpoint_text(config.address, config.port) + ": " + error.message()};
   }
   return acceptor;
 }
@@ -94,7 +97,7 @@ template <class Port>
 Awaitable<void> accept_loop(std::shared_ptr<Port> port, std::shared_ptr<ConnectionShared> shared) {
   while (port->acceptor.is_open()) {
     auto [error, socket] = co_await port->acceptor.async_accept(asio::make_strand(shared->pool.context()),
-                                                               asio::as_tuple(asio::use_awaitable));
+                                                                asio::as_tuple(asio::use_awaitable));
     if (error == asio::error::operation_aborted || !port->acceptor.is_open()) co_return;
     if (error) {
       // Out of descriptors or a client that left at once: the listener itself is sound.
@@ -105,7 +108,7 @@ Awaitable<void> accept_loop(std::shared_ptr<Port> port, std::shared_ptr<Connecti
     }
     if (!make_room(*shared)) {
       shared->log.warn("connection refused", {{"limit", shared->limits.max_connections}});
-      continue;   // the socket closes here
+      continue;  // the socket closes here
     }
     const auto connection = std::make_shared<Connection>(std::move(socket), shared, port->config);
     connection->start();

@@ -17,9 +17,9 @@ namespace da::server {
 
 struct PortConfig {
   std::string address;
-  uint16_t port = 0;   // 0: a free one
+  uint16_t port = 0;  // 0: a free one
   EdgeRules rules;
-  const Router* router = nullptr;   // outlives the transport
+  const Router* router = nullptr;  // outlives the transport
 };
 
 // Listens, reads requests, hands them to the router, writes the answers. Hides Asio and Beast.
@@ -28,7 +28,7 @@ class Transport {
   // Errors: kUnavailable ("cannot listen on 127.0.0.1:11434: address already in use"), kInvalidArgument (bad address).
   static Result<std::unique_ptr<Transport>> start(const std::vector<PortConfig>& ports, const TransportLimits& limits,
                                                   IoPool& pool, Logger log);
-  ~Transport();   // stop(0)
+  ~Transport();  // stop(0)
 
   // The ports listened on, in the order given.
   const std::vector<uint16_t>& ports() const;

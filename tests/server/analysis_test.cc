@@ -12,9 +12,12 @@ using std::chrono::milliseconds;
 using Json = nlohmann::ordered_json;
 
 const std::string kText = "Prices rose by 5% in March. We are worried.";
-const char* const kAnswerA = R"({"core_viewpoints":[{"quote":"We are worried","kind":"stance","statement":"The author is worried."}],"key_information":[)";
-const char* const kAnswerB = R"({"quote":"Prices rose by 5% in March","time":"March","subject":"Prices","action":"rose","result":"","figures":["5%"]}],)";
-const char* const kAnswerC = R"("underlying_sentiment":{"quote":"We are worried","surface_tone":"calm","underlying_attitude":"worry","polarity":"negative","intensity":3,"confidence":"medium"}})";
+const char* const kAnswerA =
+    R"({"core_viewpoints":[{"quote":"We are worried","kind":"stance","statement":"The author is worried."}],"key_information":[)";
+const char* const kAnswerB =
+    R"({"quote":"Prices rose by 5% in March","time":"March","subject":"Prices","action":"rose","result":"","figures":["5%"]}],)";
+const char* const kAnswerC =
+    R"("underlying_sentiment":{"quote":"We are worried","surface_tone":"calm","underlying_attitude":"worry","polarity":"negative","intensity":3,"confidence":"medium"}})";
 
 class AnalysisTest : public ServerTest {
  protected:
@@ -59,14 +62,16 @@ TEST_F(AnalysisTest, FromQueuedToComplete) {
   const std::vector<std::string> order{"queued", "loading", "reading", "writing", "complete"};
   size_t place = 0;
   for (const Json& event : events) {
-    const auto found = std::find(order.begin() + static_cast<std::ptrdiff_t>(place), order.end(), event["status"].get<std::string>());
+    const auto found =
+        std::find(order.begin() + static_cast<std::ptrdiff_t>(place), order.end(), event["status"].get<std::string>());
     ASSERT_NE(found, order.end()) << event.dump();
     place = static_cast<size_t>(found - order.begin());
   }
   std::set<std::string> seen;
   for (const Json& event : events) seen.insert(event["status"]);
   for (const char* stage : {"reading", "writing", "complete"}) EXPECT_TRUE(seen.contains(stage)) << stage;
-  const auto first_writing = std::find_if(events.begin(), events.end(), [](const Json& event) { return event["status"] == "writing"; });
+  const auto first_writing =
+      std::find_if(events.begin(), events.end(), [](const Json& event) { return event["status"] == "writing"; });
   ASSERT_NE(first_writing, events.end());
   for (const char* key : {"report", "result", "generated_tokens", "tokens_per_second", "time_to_first_token_ms"}) {
     EXPECT_TRUE(first_writing->contains(key)) << key;
@@ -94,7 +99,9 @@ TEST_F(AnalysisTest, NoStageIsSkippedHoweverFast) {
   script.text(kAnswerA, 10).text(kAnswerB, 20).text(kAnswerC, 30).done("stop", 9, 30);
   scheduler_.set(script);
   std::vector<std::string> stages;
-  for (const Json& event : follow(start())) stages.push_back(event["status"]);
+  for (const Json& event : follow(start())) {
+    if (stages.empty() || stages.back() != event["status"]) stages.push_back(event["status"]);
+  }
   EXPECT_EQ(stages, (std::vector<std::string>{"queued", "reading", "writing", "complete"}));
 }
 
@@ -120,7 +127,8 @@ TEST_F(AnalysisTest, WritingIsCoalesced) {
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<Json> events = follow(start());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const auto n_writing = std::count_if(events.begin(), events.end(), [](const Json& event) { return event["status"] == "writing"; });
+  const auto n_writing =
+      std::count_if(events.begin(), events.end(), [](const Json& event) { return event["status"] == "writing"; });
   EXPECT_GE(n_writing, 2);
   EXPECT_LE(static_cast<double>(n_writing), 20 * seconds + 3);
 }
@@ -141,7 +149,8 @@ TEST_F(AnalysisTest, DeleteCancelsAndTheStreamSaysSo) {
   const std::vector<Json> events = events_of(rest);
   ASSERT_FALSE(events.empty());
   EXPECT_EQ(events.back(), (Json{{"status", "cancelled"}}));
-  EXPECT_TRUE(scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
+  EXPECT_TRUE(
+      scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
   EXPECT_EQ(other.request("DELETE", "/api/analyze/" + id).status, 404);
 }
 
@@ -170,7 +179,8 @@ TEST_F(AnalysisTest, LeavingTheStreamCancels) {
     ASSERT_FALSE(chunk.empty());
   }
   stream.close();
-  EXPECT_TRUE(scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
+  EXPECT_TRUE(
+      scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
   EXPECT_TRUE(scheduler_.wait_until([&] { return get("/api/stream?task_id=" + id).status == 404; }));
 }
 
@@ -193,7 +203,8 @@ TEST_F(AnalysisTest, TasksNobodyWatchesAreForgotten) {
   script.messages = {{{"type", "hold"}}};
   scheduler_.set(script);
   const std::string id = start();
-  EXPECT_TRUE(scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
+  EXPECT_TRUE(
+      scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
   EXPECT_TRUE(scheduler_.wait_until([&] { return get("/api/stream?task_id=" + id).status == 404; }));
 }
 
@@ -258,7 +269,8 @@ TEST_F(AnalysisTest, ErrorsAreTheLastEvent) {
   Script cut;
   cut.text(kAnswerA, 3).done("length", 9, 3);
   scheduler_.set(cut);
-  EXPECT_EQ(follow(start()).back(), (Json{{"status", "error"}, {"error", "the report was cut off after 3 tokens, the most allowed here"}}));
+  EXPECT_EQ(follow(start()).back(),
+            (Json{{"status", "error"}, {"error", "the report was cut off after 3 tokens, the most allowed here"}}));
 }
 
 TEST_F(AnalysisTest, TheModelOfATaskThatNamesNone) {

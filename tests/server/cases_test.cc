@@ -58,8 +58,10 @@ void read_script_line(const std::string& line, Script& script) {
   } else if (verb == "error" || verb == "load_failure") {
     words >> first;
     const std::string message = rest.substr(std::min(rest.size(), first.size() + 1));
-    if (verb == "error") script.messages.push_back({{"type", "error"}, {"code", first}, {"message", message}});
-    else script.load_failure = Status(code_named(first), message);
+    if (verb == "error")
+      script.messages.push_back({{"type", "error"}, {"code", first}, {"message", message}});
+    else
+      script.load_failure = Status(code_named(first), message);
   } else {
     ADD_FAILURE() << "unknown script line: " << line;
   }
@@ -108,7 +110,9 @@ std::vector<Case> read_cases(const std::filesystem::path& path) {
 // What differs from run to run, under fixed names.
 std::string normalized(std::string body, const std::string& folder) {
   static const std::vector<std::pair<std::regex, std::string>> kRules{
-      {std::regex(R"re("(created_at|modified_at|expires_at)":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")re"), "\"$1\":\"TIME\""},
+      {std::regex(
+           R"re("(created_at|modified_at|expires_at)":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")re"),
+       "\"$1\":\"TIME\""},
       {std::regex(R"re("(total_duration|load_duration)":\d+)re"), "\"$1\":1"},
       {std::regex(R"re("digest":"[0-9a-f]{64}")re"), "\"digest\":\"DIGEST\""},
       {std::regex(R"re(sha256[-:][0-9a-f]{64})re"), "sha256:DIGEST"},
@@ -116,7 +120,8 @@ std::string normalized(std::string body, const std::string& folder) {
       {std::regex(R"re("task_id":"[0-9a-f]{32}")re"), "\"task_id\":\"ID\""},
       {std::regex(R"re("id":"call_[a-z0-9]{8}")re"), "\"id\":\"CALL\""},
   };
-  for (size_t at = body.find(folder); at != std::string::npos; at = body.find(folder)) body.replace(at, folder.size(), "FOLDER");
+  for (size_t at = body.find(folder); at != std::string::npos; at = body.find(folder))
+    body.replace(at, folder.size(), "FOLDER");
   for (const auto& [pattern, name] : kRules) body = std::regex_replace(body, pattern, name);
   while (body.ends_with('\n')) body.pop_back();
   return body;
@@ -159,7 +164,8 @@ TEST_F(CasesTest, Analyze) { run_file("analyze.txt"); }
 
 TEST_F(CasesTest, EveryFileIsRun) {
   size_t n_files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(DEEPANALYZE_SOURCE_DIR) / "tests/server/cases")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(DEEPANALYZE_SOURCE_DIR) / "tests/server/cases")) {
     n_files += entry.path().extension() == ".txt" ? 1 : 0;
   }
   EXPECT_EQ(n_files, 6U);

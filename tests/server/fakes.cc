@@ -10,8 +10,12 @@ Script& Script::text(std::string_view text, int generated) {
 }
 
 Script& Script::done(std::string_view reason, int prompt_tokens, int generated_tokens) {
-  messages.push_back({{"type", "done"}, {"reason", reason}, {"prompt_tokens", prompt_tokens},
-                      {"generated_tokens", generated_tokens}, {"prefill_ns", 2000}, {"decode_ns", 3000},
+  messages.push_back({{"type", "done"},
+                      {"reason", reason},
+                      {"prompt_tokens", prompt_tokens},
+                      {"generated_tokens", generated_tokens},
+                      {"prefill_ns", 2000},
+                      {"decode_ns", 3000},
                       {"context", {1, 2, 3}}});
   return *this;
 }

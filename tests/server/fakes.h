@@ -20,9 +20,9 @@ namespace da::test {
 
 // What the fake does with the next requests.
 struct Script {
-  std::vector<std::pair<uint64_t, uint64_t>> loading;   // progress before the lease
-  Status load_failure;                                  // instead of the lease
-  bool hold_load = false;                               // the lease never comes; only cancel ends it
+  std::vector<std::pair<uint64_t, uint64_t>> loading;  // progress before the lease
+  Status load_failure;                                 // instead of the lease
+  bool hold_load = false;                              // the lease never comes; only cancel ends it
   nlohmann::json ready = {{"type", "ready"}, {"context_tokens", 4096}, {"memory_bytes", 1000}, {"protocol", ""}};
   // Runner messages in order. {"type":"hold"} waits for cancel, {"type":"pause","ms":n} waits.
   std::vector<nlohmann::json> messages;
@@ -40,13 +40,13 @@ class FakeScheduler final : public scheduler::Scheduler {
 
   void set(Script script);
   Script script() const;
-  nlohmann::json last_request() const;       // of the runner; null: none yet
+  nlohmann::json last_request() const;  // of the runner; null: none yet
   std::optional<std::optional<std::chrono::milliseconds>> last_keep_alive() const;
   std::vector<std::string> unloaded() const;
-  int cancelled_runs() const;                // runner requests ended by cancel
+  int cancelled_runs() const;  // runner requests ended by cancel
   int cancelled_loads() const;
   int open_leases() const;
-  int running() const;                       // runner requests begun and not ended
+  int running() const;  // runner requests begun and not ended
   // True once `condition` holds; gives up after five seconds.
   template <class Condition>
   bool wait_until(Condition condition) const {
@@ -57,12 +57,12 @@ class FakeScheduler final : public scheduler::Scheduler {
     return condition();
   }
 
-  Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive, LoadProgress progress,
-                 Ready ready) override;
+  Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive,
+                 LoadProgress progress, Ready ready) override;
   void cancel(Ticket ticket) override;
   bool unload(const std::string& model_name) override;
   std::vector<scheduler::LoadedModel> loaded() const override;
-  std::vector<scheduler::LoadedModel> loaded_models;   // set before use
+  std::vector<scheduler::LoadedModel> loaded_models;  // set before use
 
  private:
   friend class FakeLease;

@@ -1,7 +1,7 @@
 #include "server/fixture.h"
 
-#include <cstdlib>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <vector>
@@ -12,7 +12,8 @@ namespace da::test {
 namespace {
 
 // Enough of a header for the store to tell what the model is.
-void write_model(const std::string& path, const std::string& architecture, const std::string& chat_template, bool pools) {
+void write_model(const std::string& path, const std::string& architecture, const std::string& chat_template,
+                 bool pools) {
   gguf::Writer writer;
   writer.add_string("general.architecture", architecture);
   writer.add_string("general.name", "tiny");
@@ -47,7 +48,9 @@ void ServerTest::SetUp() {
   folder_ = pattern;
   store_ = std::make_unique<store::Store>(folder_ + "/models");
   write_model(folder_ + "/tiny.gguf", "llama", "{{ messages }}", false);
-  write_model(folder_ + "/tooler.gguf", "llama", "{% if tools %}{{ tools }}{% endif %}{% if enable_thinking %}<think></think>{% endif %}{{ messages }}", false);
+  write_model(folder_ + "/tooler.gguf", "llama",
+              "{% if tools %}{{ tools }}{% endif %}{% if enable_thinking %}<think></think>{% endif %}{{ messages }}",
+              false);
   write_model(folder_ + "/embedder.gguf", "bert", "", true);
   std::chrono::minutes age(0);
   for (const std::string name : {"tiny", "tooler", "embedder"}) {

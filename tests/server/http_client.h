@@ -9,8 +9,8 @@
 namespace da::test {
 
 struct HttpResponse {
-  int status = 0;   // 0: none came
-  std::map<std::string, std::string> headers;   // names in lower case
+  int status = 0;                              // 0: none came
+  std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
 };
 
@@ -22,7 +22,7 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  bool send(std::string_view bytes);   // false: the server closed
+  bool send(std::string_view bytes);  // false: the server closed
   // Head of the next answer; body() or next_chunk() follow.
   HttpResponse read_head();
   // The whole next answer. `head_only`: to a HEAD request.
@@ -41,7 +41,7 @@ class HttpClient {
                                   std::string_view extra_headers = "");
 
  private:
-  bool fill();   // reads more; false at the end
+  bool fill();  // reads more; false at the end
   std::string read_line();
   std::string read_bytes(size_t count);
 

@@ -33,7 +33,8 @@ TEST_F(HttpTest, PipelinedRequestsAreAnsweredInOrder) {
   std::string bytes;
   for (int i = 0; i < 10; ++i) bytes += HttpClient::request_text("GET", i % 2 == 0 ? "/" : "/api/version");
   client.send(bytes);
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(client.read_response().body, i % 2 == 0 ? "Ollama is running" : "{\"version\":\"1.2.3\"}");
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(client.read_response().body, i % 2 == 0 ? "Ollama is running" : "{\"version\":\"1.2.3\"}");
 }
 
 TEST_F(HttpTest, MalformedInputGetsAnAnswerAndAClosedConnection) {
@@ -65,7 +66,8 @@ TEST_F(HttpTest, BodiesAreBounded) {
   EXPECT_EQ(post("/api/generate", std::string(2000, ' ')).status, 503);
   EXPECT_EQ(post("/api/generate", std::string(900, ' ')).status, 400);
   HttpClient chunked(api());
-  chunked.send("POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, ' ') + "\r\n0\r\n\r\n");
+  chunked.send("POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" +
+               std::string(2000, ' ') + "\r\n0\r\n\r\n");
   EXPECT_EQ(chunked.read_response().status, 503);
   EXPECT_EQ(post("/api/generate", std::string(900, ' ')).status, 400) << "what was reserved is given back";
 }
@@ -132,8 +134,10 @@ TEST_F(HttpTest, ThePagePortServesThePageAndTheApi) {
   EXPECT_EQ(page.body, "<!doctype html><title>page</title>");
   EXPECT_EQ(page.headers.at("content-type"), "text/html; charset=utf-8");
   EXPECT_EQ(page.headers.at("content-security-policy"),
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; connect-src 'self'; "
-            "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'");
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
+            "connect-src 'self'; "
+            "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; require-trusted-types-for "
+            "'script'");
   EXPECT_EQ(page.headers.at("referrer-policy"), "no-referrer");
   EXPECT_EQ(page.headers.at("cross-origin-opener-policy"), "same-origin");
   EXPECT_EQ(page.headers.at("cross-origin-resource-policy"), "same-origin");
@@ -141,13 +145,15 @@ TEST_F(HttpTest, ThePagePortServesThePageAndTheApi) {
   EXPECT_EQ(page.headers.at("x-dns-prefetch-control"), "off");
   EXPECT_TRUE(page.headers.contains("permissions-policy"));
   EXPECT_EQ(client.request("GET", "/app.js").headers.at("content-type"), "text/javascript; charset=utf-8");
-  const HttpResponse known = client.request("GET", "/app.js", "", "If-None-Match: " + client.request("GET", "/app.js").headers.at("etag") + "\r\n");
+  const HttpResponse known = client.request(
+      "GET", "/app.js", "", "If-None-Match: " + client.request("GET", "/app.js").headers.at("etag") + "\r\n");
   EXPECT_EQ(known.status, 304);
   EXPECT_EQ(client.request("GET", "/../app.js").status, 404);
   EXPECT_EQ(client.request("GET", "/api/version").headers.at("cache-control"), "no-store");
 
   const std::string own = "Host: localhost:3000\r\nContent-Type: application/json\r\nOrigin: http://localhost:3000\r\n";
-  const std::string other = "Host: localhost:3000\r\nContent-Type: application/json\r\nOrigin: http://localhost:11434\r\n";
+  const std::string other =
+      "Host: localhost:3000\r\nContent-Type: application/json\r\nOrigin: http://localhost:11434\r\n";
   EXPECT_EQ(client.request("POST", "/api/show", "{}", own).status, 400);
   const HttpResponse refused = client.request("POST", "/api/show", "{}", other);
   EXPECT_EQ(refused.status, 403);
@@ -186,7 +192,8 @@ TEST_F(HttpTest, APortInUseIsNamed) {
   config.ui_port = 0;
   const auto second = server::Server::start(config, *store_, scheduler_);
   ASSERT_FALSE(second.is_ok());
-  EXPECT_EQ(second.status().message(), "cannot listen on 127.0.0.1:" + std::to_string(api()) + ": Address already in use");
+  EXPECT_EQ(second.status().message(),
+            "cannot listen on 127.0.0.1:" + std::to_string(api()) + ": Address already in use");
   config.api_address = "not an address";
   EXPECT_EQ(server::Server::start(config, *store_, scheduler_).code(), ErrorCode::kInvalidArgument);
 }
@@ -208,7 +215,8 @@ TEST_F(HttpTest, StopDrainsThenCancelsWithAFinalMessage) {
   EXPECT_EQ(client.next_chunk(), "{\"error\":\"the server is shutting down\"}\n");
   EXPECT_EQ(client.next_chunk(), "");
   stopper.join();
-  EXPECT_TRUE(scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
+  EXPECT_TRUE(
+      scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
 }
 
 TEST_F(HttpTest, StopWaitsForWhatEndsInTime) {

@@ -28,7 +28,8 @@ TEST_F(OllamaTest, ALeavingClientCancelsWhileTheModelLoads) {
   script.hold_load = true;
   scheduler_.set(script);
   HttpClient client(api());
-  client.send(HttpClient::request_text("POST", "/api/chat", R"({"model":"tiny","messages":[{"role":"user","content":"x"}]})"));
+  client.send(
+      HttpClient::request_text("POST", "/api/chat", R"({"model":"tiny","messages":[{"role":"user","content":"x"}]})"));
   std::this_thread::sleep_for(milliseconds(100));
   client.close();
   EXPECT_TRUE(scheduler_.wait_until([this] { return scheduler_.cancelled_loads() == 1; }));
@@ -42,7 +43,8 @@ TEST_F(OllamaTest, ALeavingClientCancelsBeforeTheFirstToken) {
   client.send(HttpClient::request_text("POST", "/api/generate", R"({"model":"tiny","prompt":"Hi","stream":false})"));
   EXPECT_TRUE(scheduler_.wait_until([this] { return scheduler_.running() == 1; }));
   client.close();
-  EXPECT_TRUE(scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
+  EXPECT_TRUE(
+      scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
   EXPECT_EQ(get("/").status, 200);
 }
 
@@ -56,10 +58,13 @@ TEST_F(OllamaTest, ALeavingClientCancelsInTheStream) {
     EXPECT_EQ(client.read_head().status, 200);
     client.next_chunk();
     const auto start = std::chrono::steady_clock::now();
-    if (half) client.half_close();
-    else client.close();
+    if (half)
+      client.half_close();
+    else
+      client.close();
     const int wanted = half ? 2 : 1;
-    EXPECT_TRUE(scheduler_.wait_until([&] { return scheduler_.cancelled_runs() == wanted && scheduler_.open_leases() == 0; }));
+    EXPECT_TRUE(
+        scheduler_.wait_until([&] { return scheduler_.cancelled_runs() == wanted && scheduler_.open_leases() == 0; }));
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
   }
 }
@@ -74,7 +79,8 @@ TEST_F(OllamaTest, AReaderThatStopsReadingIsGivenUp) {
   scheduler_.set(script);
   HttpClient client(api(), 4096);
   client.send(HttpClient::request_text("POST", "/api/generate", kAsk));
-  EXPECT_TRUE(scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
+  EXPECT_TRUE(
+      scheduler_.wait_until([this] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
   EXPECT_EQ(get("/").status, 200);
 }
 
@@ -87,7 +93,8 @@ TEST_F(OllamaTest, StreamsRunSideBySide) {
   const auto start = std::chrono::steady_clock::now();
   for (int i = 0; i < 8; ++i) {
     clients.push_back(std::make_unique<HttpClient>(api()));
-    clients.back()->send(HttpClient::request_text("POST", "/api/generate", R"({"model":"tiny","prompt":"Hi","raw":true})"));
+    clients.back()->send(
+        HttpClient::request_text("POST", "/api/generate", R"({"model":"tiny","prompt":"Hi","raw":true})"));
   }
   for (const auto& client : clients) {
     const HttpResponse response = client->read_response();
@@ -114,8 +121,11 @@ TEST_F(OllamaTest, KeepAliveIsHandedOn) {
   Script script;
   script.done("stop", 1, 1);
   scheduler_.set(script);
-  const std::vector<std::pair<std::string, std::optional<milliseconds>>> cases{
-      {"null", std::nullopt}, {"60", milliseconds(60'000)}, {"\"5m\"", milliseconds(300'000)}, {"-1", milliseconds(-1)}, {"0", milliseconds(0)}};
+  const std::vector<std::pair<std::string, std::optional<milliseconds>>> cases{{"null", std::nullopt},
+                                                                               {"60", milliseconds(60'000)},
+                                                                               {"\"5m\"", milliseconds(300'000)},
+                                                                               {"-1", milliseconds(-1)},
+                                                                               {"0", milliseconds(0)}};
   for (const auto& [text, wanted] : cases) {
     EXPECT_EQ(post("/api/generate", R"({"model":"tiny","prompt":"Hi","keep_alive":)" + text + "}").status, 200) << text;
     ASSERT_TRUE(scheduler_.last_keep_alive().has_value()) << text;
