@@ -44,7 +44,7 @@ test('the sample: reading, writing as it grows, complete', async () => {
 });
 
 test('an English text gets an English report', async () => {
-  const text = readFileSync(join(root, 'samples/earnings-en.txt'), 'utf8').trimEnd();
+  const text = 'Net profit rose 12% to $4.2 million in the third quarter. The board approved a dividend of $0.30 a share. Customers complained about late deliveries in May.';
   const { result, report: markdown } = (await report({ text, model: 'starter' })).at(-1);
   assert.equal(result.language, 'en');
   checkEvidence(text, result);
