@@ -76,12 +76,12 @@ void AnalysisTask::publish(Json event, bool last) {
     ended_ = last;
     if (!events_.empty() && events_.back().status == next.status) {
       std::swap(events_.back(), next);
+      wipe(next.json);
     } else {
       events_.push_back(std::move(next));
     }
     on_change = on_change_;
   }
-  wipe(next.json);
   if (on_change) on_change();
 }
 

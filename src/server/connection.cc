@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <ctime>
 #include <typeinfo>
@@ -451,7 +452,7 @@ void Connection::log_access() const {
   shared_->log.info("request", {{"method", request_.method},
                                 {"path", std::string_view(request_.raw_path).substr(0, 128)},
                                 {"status", aborted_ == Abort::kDisconnected && !finished_ ? 499 : status_},
-                                {"ms", static_cast<int64_t>(ms + 0.5)},
+                                {"ms", std::llround(ms)},
                                 {"bytes", sent_bytes_}});
 }
 
