@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <future>
 
 #include "server/connection.h"
 
@@ -155,13 +156,19 @@ void Transport::stop(std::chrono::milliseconds grace) {
   if (impl_->stopped) return;
   impl_->stopped = true;
   impl_->shared->draining = true;
+  std::vector<std::future<void>> closings;
   for (const auto& port : impl_->listening) {
-    asio::post(port->acceptor.get_executor(), [port] {
+    const auto closed = std::make_shared<std::promise<void>>();
+    closings.push_back(closed->get_future());
+    asio::post(port->acceptor.get_executor(), [port, closed] {
       Error ignored;
       port->acceptor.close(ignored);
       port->pause.cancel();
+      closed->set_value();
     });
   }
+  // Nobody may connect any more once stop has returned, however soon the pool ends after it.
+  for (std::future<void>& closing : closings) closing.wait_for(kLastWordsTime);
   for (const auto& connection : impl_->connections()) connection->drain();
   if (!impl_->wait_until_empty(grace)) {
     for (const auto& connection : impl_->connections()) connection->shut_down();
