@@ -21,6 +21,7 @@ import voices_zh
 
 ZH = [(market_zh.market, 0.5), (voices_zh.complaint, 0.14), (voices_zh.review, 0.1), (voices_zh.interview, 0.1),
       (office_zh.meeting, 0.08), (office_zh.notice, 0.08)]
+BRIEF_SHARE = 0.35  # of the training texts; none of the held-out ones
 EN = [(texts_en.market, 0.4), (texts_en.complaint, 0.16), (texts_en.review, 0.12), (texts_en.interview, 0.12),
       (texts_en.meeting, 0.12), (texts_en.notice, 0.08)]
 ENGLISH_SHARE = 0.22
@@ -76,6 +77,8 @@ def draw(rng, held_out):
             ZH, values_zh.ValuesZh, values_zh.HELD_OUT_DOMAINS)
         domain = rng.choice(domains) if held_out and rng.random() < 0.5 else None
         scenario = rng.choices([s for s, _ in kinds], [p for _, p in kinds])[0]
+        if not held_out and rng.random() < BRIEF_SHARE:
+            scenario = texts_en.brief if english else voices_zh.brief
         try:
             segments, mood = scenario(values(rng, held_out, domain))
         except core.Redraw:

@@ -56,7 +56,8 @@ std::vector<Example> read_shard(const std::string& path) {
 // Goes through the shards of a directory in name order, and round again; new shards are seen when one is finished.
 class ShardStream {
  public:
-  explicit ShardStream(std::string dir) : dir_(std::move(dir)) {}
+  // sentiment_token: the piece after which a report speaks of sentiment
+  ShardStream(std::string dir, int sentiment_token) : dir_(std::move(dir)), sentiment_token_(sentiment_token) {}
   const Example& next(size_t max_tokens) {
     for (;;) {
       if (at_ >= examples_.size()) load_next();
@@ -76,10 +77,15 @@ class ShardStream {
     const auto after = std::upper_bound(names.begin(), names.end(), shard);
     shard = after == names.end() ? names.front() : *after;
     examples_ = read_shard(dir_ + "/" + shard);
+    for (Example& e : examples_) {
+      const auto mark = std::find(e.tokens.begin() + e.n_prompt, e.tokens.end(), sentiment_token_);
+      e.sentiment_at = int(mark - e.tokens.begin());
+    }
     at_ = 0;
     std::printf("shard %s: %zu examples\n", shard.c_str(), examples_.size());
   }
   std::string dir_;
+  int sentiment_token_;
   std::vector<Example> examples_;
   size_t at_ = 0;
 };
@@ -198,7 +204,7 @@ int train(const Args& args) {
   Checkpoint head;
   Model model(parse_config(arg(args, "config"), int(vocab.pieces.size())));
   Optimizer opt(model);
-  ShardStream stream(arg(args, "data"));
+  ShardStream stream(arg(args, "data"), vocab.id("\",\"surface_tone\":\""));
   if (std::filesystem::exists(path)) {
     Optimizer loaded(model);
     model = load_model(path, &head, &loaded);

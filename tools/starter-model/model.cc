@@ -258,7 +258,7 @@ double Pass::loss_backward(const Model& m, float scale, float text_weight, float
   float* dnorm = grad + m.tensors[size_t(last)].offset;
   std::vector<int> rows;
   for (int t = 0; t < n_; t++)
-    if (target_[size_t(t)] >= 0 && (is_report_[size_t(t)] || text_weight > 0)) rows.push_back(t);
+    if (target_[size_t(t)] >= 0 && (report_weight_[size_t(t)] > 0 || text_weight > 0)) rows.push_back(t);
   std::fill(dx, dx + size_t(n_) * d, 0.0f);
   std::vector<float> x(size_t(kBlock) * d), xn(x.size()), dxn(x.size()), dxr(x.size()), inv(kBlock);
   std::vector<float> logits(size_t(kBlock) * n_vocab);
@@ -275,8 +275,8 @@ double Pass::loss_backward(const Model& m, float scale, float text_weight, float
       const float gold = row[target_[t]] - top;
       for (int j = 0; j < n_vocab; j++) row[j] = std::exp(row[j] - top);
       for (int j = 0; j < n_vocab; j++) sum += row[j];
-      if (is_report_[t]) total += std::log(sum) - gold;
-      const float weight = scale * (is_report_[t] ? 1.0f : text_weight), k = weight / sum;
+      if (report_weight_[t] > 0) total += std::log(sum) - gold;
+      const float weight = scale * (report_weight_[t] > 0 ? report_weight_[t] : text_weight), k = weight / sum;
       for (int j = 0; j < n_vocab; j++) row[j] *= k;
       row[target_[t]] -= weight;
     }
@@ -291,14 +291,14 @@ double Pass::loss_backward(const Model& m, float scale, float text_weight, float
 
 double Pass::loss_and_grad(const Model& m, const std::vector<const Example*>& batch, float scale, float text_weight,
                            float* grad) {
-  tokens_.clear(), pos_.clear(), target_.clear(), is_report_.clear(), segments_.clear(), prob_offset_.assign(1, 0);
+  tokens_.clear(), pos_.clear(), target_.clear(), report_weight_.clear(), segments_.clear(), prob_offset_.assign(1, 0);
   for (const Example* e : batch) {
     const int start = int(tokens_.size()), len = int(e->tokens.size()) - 1;  // the last token is only a target
     for (int i = 0; i < len; i++) {
       tokens_.push_back(e->tokens[size_t(i)]);
       pos_.push_back(i);
       target_.push_back(e->tokens[size_t(i) + 1]);
-      is_report_.push_back(i + 1 >= e->n_prompt);
+      report_weight_.push_back(i + 1 < e->n_prompt ? 0.0f : i + 1 > e->sentiment_at ? kSentimentWeight : 1.0f);
     }
     segments_.push_back({start, start + len});
     prob_offset_.push_back(prob_offset_.back() + size_t(c_.n_heads) * len * len);

@@ -49,7 +49,9 @@ inline int layer_tensor(int layer_idx, LayerTensor t) { return 1 + layer_idx * k
 struct Example {
   std::vector<int> tokens;
   int n_prompt = 0;
+  int sentiment_at = 1 << 30;  // from this token on the report is about sentiment: few tokens, so each counts more
 };
+inline constexpr float kSentimentWeight = 4;
 
 // Forward and backward over a few examples laid end to end; each attends to itself only. Owns its activations,
 // so one worker thread keeps one Pass.
@@ -75,7 +77,7 @@ class Pass {
   Config c_;
   int n_ = 0;                          // tokens in the batch
   std::vector<int> tokens_, pos_, target_;
-  std::vector<uint8_t> is_report_;     // whether the target of a position is a report token
+  std::vector<float> report_weight_;   // of the target of a position; 0: not a report token
   std::vector<std::pair<int, int>> segments_;
   std::vector<size_t> prob_offset_;    // a segment's place within Layer::probs
   std::vector<float> rope_cos_, rope_sin_;  // [n_ctx, head_dim / 2]

@@ -1,6 +1,8 @@
 """Opinions put together from parts, Chinese and English: whose matter, a lead-in, an adverb, a judgement. The statement
 is built from the copied subject and judgement, so it carries over to words never seen. "!": kept for the evaluation."""
 
+import evaluations_en
+import evaluations_zh
 import phrases_en
 import phrases_zh
 
@@ -45,10 +47,12 @@ LEADS_EN = ["", "", "I think ", "in my view, ", "frankly, ", "all things conside
 VERBS_EN = ["is", "is", "seems", "looks", "remains", "has been", "is simply", "is clearly"]
 
 
-class OpinionsZh:
+class OpinionsZh(evaluations_zh.EvaluationsZh):
     def opinion(self, polarity):
-        if self.chance(0.4):
+        if self.chance(0.3):
             return self.template(phrases_zh.lines(phrases_zh.VIEWS[polarity]))
+        if self.chance(0.25):
+            return self.evaluative_view(polarity)
         topic = self.pick(["{org}的{aspect}", "{org}的{aspect}", "{segment}的{aspect}", "{product}的{aspect}", "{policy}", "{dept}的{aspect}", "这次{aspect}",
                            "这个{aspect}", "{city}的{aspect}", "{driver}", "{person}的{aspect}", "{topic}"])
         if self.chance(0.2):
@@ -59,18 +63,21 @@ class OpinionsZh:
         lead = self.pick(LEADS_ZH) if self.chance(0.5) else ""
         adverb = self.pick(ADVERBS_ZH) if self.chance(0.5) else ""
         tail = self.pick(TAILS_ZH[polarity]) if self.chance(0.3) else ""
-        return f"{lead}<x:{topic}>{adverb}<y:{self.side(JUDGEMENTS_ZH[polarity])}>{tail} => judgement: 作者认为$x$y"
+        judgement = self.side(JUDGEMENTS_ZH[polarity]) if self.chance(0.25) else self.judgement(polarity)
+        return f"{lead}<x:{topic}>{adverb}<y:{judgement}>{tail} => judgement: 作者认为$x$y"
 
     def slot_aspect(self):
         return self.pick(ASPECTS_ZH)
 
 
-class OpinionsEn:
+class OpinionsEn(evaluations_en.EvaluationsEn):
     def opinion(self, polarity):
         if self.chance(0.4):
             return self.template(phrases_zh.lines(phrases_en.VIEWS[polarity]))
         topic = self.pick(["the {aspect} of {org}", "the {aspect}", "{org}'s {aspect}", "the {aspect} in {dept}", "{policy}", "{person}'s {aspect}", "this {aspect}",
                            "the {aspect} of the {item}"])
+        if self.chance(0.6):
+            return f"{self.pick(LEADS_EN)}<x:{topic}> <y:{self.judgement(polarity)}> => judgement: The author holds that $x $y"
         return (f"{self.pick(LEADS_EN)}<x:{topic}> {self.pick(VERBS_EN)} <y:{self.side(JUDGEMENTS_EN[polarity])}>"
                 " => judgement: The author finds $x $y")
 

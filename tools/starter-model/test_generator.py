@@ -9,7 +9,10 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import core
+import evaluations_en
+import evaluations_zh
 import generate
+import opinions
 import score
 import tokenizer
 
@@ -45,6 +48,15 @@ class GeneratorTest(unittest.TestCase):
         for _ in range(50):
             self.assertEqual(writer.template(["a", "!b"]), "a")
         self.assertEqual(core.Writer(core.seeded(1, 1), held_out=1.0).template(["a", "!b"]), "b")
+
+    def test_no_held_out_word_is_part_of_a_trained_one(self):
+        for groups in ([evaluations_zh.PHRASES, evaluations_zh.ADJECTIVES, evaluations_zh.NOUNS, opinions.JUDGEMENTS_ZH, opinions.STANCES_ZH],
+                       [evaluations_en.ADJECTIVES, evaluations_en.NOUNS, opinions.JUDGEMENTS_EN]):
+            every = [word for group in groups for words in group.values() for word in words]
+            held_out = [word[1:] for word in every if word.startswith("!")]
+            trained = [word for word in every if not word.startswith("!")]
+            self.assertGreater(len(held_out), 20)
+            self.assertEqual([(h, t) for h in held_out for t in trained if h in t], [])
 
     def test_no_sample_sentence_is_in_the_sources(self):
         sources = ""

@@ -278,3 +278,11 @@ def meeting(w):
 
 def notice(w):
     return compose(w, NOTICE_OPEN, NOTICE_FACTS + phrases_en.NOTICE_FACTS, NOTICE_VIEWS, ("neutral", NEUTRAL_TONES, [1]), 1, 3)
+
+
+def brief(w):
+    """A remark or two with at most two facts; see voices_zh.brief."""
+    polarity, _, tones, intensities = w.pick(MARKET_MOODS)
+    opinions = [w.view(t) for t in dict.fromkeys(w.opinion(polarity) for _ in range(w.rng.choice([1, 1, 2])))]
+    clauses = [w.fact(t) for t in dict.fromkeys(w.general_fact() for _ in range(w.rng.choice([0, 1, 1, 2])))]
+    return join(w, clauses + opinions), mood_of(w, opinions[-1], tones, polarity, intensities)

@@ -1,6 +1,7 @@
 """Chinese texts in somebody's voice: complaints, reviews, interviews and staff messages."""
 
 import core
+import evaluations_zh
 import phrases_zh
 from market_zh import lines
 
@@ -268,3 +269,14 @@ def interview(w):
         head, tail = sentences(w, body[:cut]), sentences(w, body[cut:])
         return sentences(w, clauses) + [ask[0]] + head + [ask[1]] + tail, mood_of(w, key, tones, polarity, intensities)
     return sentences(w, clauses + body), mood_of(w, key, tones, polarity, intensities)
+
+
+def brief(w):
+    """A remark or two with at most two facts: little to copy, much to judge."""
+    polarity = w.pick(["positive", "negative", "mixed", "neutral", "positive", "negative"])
+    opinions = [w.view(t) for t in dict.fromkeys(w.opinion(polarity) for _ in range(w.rng.choice([1, 1, 2])))]
+    clauses = [w.fact(t) for t in dict.fromkeys(w.general_fact() for _ in range(w.rng.choice([0, 1, 1, 2])))] + opinions
+    if w.chance(0.3):
+        clauses.reverse()
+    intensities = {"mixed": [2, 3], "neutral": [1]}.get(polarity, [3, 4])
+    return sentences(w, clauses), mood_of(w, opinions[-1], evaluations_zh.TONES[polarity], polarity, intensities)
