@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// Control of the emulated CUDA runtime: which devices there are and what goes wrong. The runtime's calls wait in their
+// streams and run when the host waits for them, so that a host that does not wait sees old data.
+//
+// Without configure() the environment decides, for whole programs under test: DEEPANALYZE_EMULATED_GPUS=2x256 is two
+// devices of 256 MiB (none set: no device), DEEPANALYZE_EMULATED_FAULT=kernel:120, hang:120, lost:120 (at the 120th
+// kernel) or allocation:3. CUDA_VISIBLE_DEVICES chooses among them by index or UUID.
+namespace da::cuda_emulation {
+
+struct DeviceOptions {
+  size_t memory_bytes = 256 << 20;
+  int major = 8, minor = 6;
+};
+struct Options {
+  std::vector<DeviceOptions> devices{DeviceOptions{}};
+  uint64_t seed = 1;        // orders of blocks, warps and lanes
+  bool peer_access = true;  // between any two devices
+};
+
+// Starts anew. Everything made before must be gone.
+void configure(const Options& options);
+void set_seed(uint64_t seed);
+
+// The n-th allocation of device or pinned memory from now on fails (1: the next); 0: none.
+void fail_allocation(int n);
+// The n-th kernel from now on accesses memory it may not; never ends; or its device falls off the bus.
+void fault_kernel(int n);
+void hang_kernel(int n);
+void lose_device_at_kernel(int n);
+void lose_device(int device);
+// Copies from device to device change a byte on the way.
+void corrupt_peer_copies(bool corrupt);
+// Memory that another process holds.
+void occupy(int device, size_t bytes);
+
+size_t used_bytes(int device);
+uint64_t n_kernels();  // run so far, in graphs too
+uint64_t n_graph_launches();
+std::string last_fault();  // what the last kernel that faulted did, ""
+
+}  // namespace da::cuda_emulation
