@@ -1,5 +1,6 @@
 """Chinese market notes, earnings notes and industry briefs."""
 
+import attitudes
 import core
 import phrases_zh
 
@@ -134,10 +135,10 @@ FILLERS = """
 [记者|编辑|分析师]{person}[报道|整理|撰稿]。
 """
 MOODS = {
-    "positive": ("positive", POSITIVE_VIEWS, [("客观陈述，略带肯定", "对前景持乐观态度"), ("冷静客观", "看好增长势头"), ("积极明快", "充满信心")], (3, 4)),
-    "negative": ("negative", NEGATIVE_VIEWS, [("直接而严肃", "对前景悲观"), ("语气沉重", "失望与担忧"), ("冷静客观", "对现状不满")], (3, 4)),
-    "doubt": ("mixed", DOUBT_VIEWS, [("表面肯定，数据亮眼", "肯定成绩但怀疑其持续性"), ("客观平实", "好数字背后存有疑虑")], (3, 3)),
-    "neutral": ("neutral", NEUTRAL_VIEWS, [("客观中立", "不作褒贬，只陈述事实"), ("平铺直叙", "没有明显的情感倾向")], (1, 1)),
+    "positive": ("positive", POSITIVE_VIEWS + attitudes.POSITIVE, [("客观陈述，略带肯定", "对前景持乐观态度"), ("冷静客观", "看好增长势头"), ("积极明快", "充满信心")], (3, 4)),
+    "negative": ("negative", NEGATIVE_VIEWS + attitudes.NEGATIVE, [("直接而严肃", "对前景悲观"), ("语气沉重", "失望与担忧"), ("冷静客观", "对现状不满")], (3, 4)),
+    "doubt": ("mixed", DOUBT_VIEWS + attitudes.DOUBT, [("表面肯定，数据亮眼", "肯定成绩但怀疑其持续性"), ("客观平实", "好数字背后存有疑虑")], (3, 3)),
+    "neutral": ("neutral", NEUTRAL_VIEWS + attitudes.NEUTRAL, [("客观中立", "不作褒贬，只陈述事实"), ("平铺直叙", "没有明显的情感倾向")], (1, 1)),
 }
 
 

@@ -1,5 +1,6 @@
 """Chinese meeting notes and notices: mostly neutral, some with praise or worry in them."""
 
+import attitudes
 import core
 import phrases_zh
 from market_zh import lines
@@ -98,9 +99,9 @@ class Office:
 
 
 def meeting(w):
-    polarity, views, tones, intensities = w.pick([("neutral", MEETING_VIEWS, NEUTRAL_TONES, [1])] * 2 + [
-        ("positive", MEETING_GOOD, [("正式而肯定", "满意与鼓励")], [3]),
-        ("negative", MEETING_BAD, [("正式严肃", "不满与担忧")], [3, 4])])
+    polarity, views, tones, intensities = w.pick([("neutral", MEETING_VIEWS + attitudes.MEETING, NEUTRAL_TONES, [1])] * 2 + [
+        ("positive", MEETING_GOOD + attitudes.MEETING_GOOD, [("正式而肯定", "满意与鼓励")], [3]),
+        ("negative", MEETING_BAD + attitudes.MEETING_BAD, [("正式严肃", "不满与担忧")], [3, 4])])
     clauses = [w.plain(w.template(lines(MEETING_OPEN)))] if w.chance(0.8) else []
     facts = [w.fact(t) for t in several(w, lines(MEETING_FACTS + phrases_zh.OFFICE_FACTS), 2, 5)]
     opinions = [w.view(t) for t in several(w, lines(views), 1, 2, polarity=polarity)]
@@ -115,5 +116,5 @@ def meeting(w):
 def notice(w):
     clauses = [w.plain(w.template(lines(NOTICE_OPEN)))] if w.chance(0.85) else []
     clauses += [w.fact(t) for t in several(w, lines(NOTICE_FACTS + phrases_zh.OFFICE_FACTS), 1, 3)]
-    opinions = [w.view(t) for t in several(w, lines(NOTICE_VIEWS), 1, 2)]
+    opinions = [w.view(t) for t in several(w, lines(NOTICE_VIEWS + attitudes.NOTICE), 1, 2)]
     return sentences(w, clauses + opinions), mood_of(w, opinions[-1], NEUTRAL_TONES, "neutral", [1])

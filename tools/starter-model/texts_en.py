@@ -1,5 +1,6 @@
 """English texts: market notes, complaints, reviews, staff interviews, meeting minutes, notices. Same shapes as the Chinese."""
 
+import attitudes
 import core
 import phrases_en
 from market_zh import lines
@@ -63,10 +64,10 @@ these figures for <x:{industry}> are [preliminary|unaudited|subject to revision]
 !on balance, <x:{industry}> [held steady|showed no clear trend] => judgement: The author judges $x to be stable
 """
 MARKET_MOODS = [
-    ("positive", POSITIVE, [("measured and factual", "confident about the prospects"), ("upbeat", "optimism about growth")], [3, 4]),
-    ("negative", NEGATIVE, [("blunt", "disappointment and worry"), ("measured and factual", "dissatisfied with the performance")], [3, 4]),
-    ("mixed", DOUBT, [("factual, good figures up front", "doubts behind the good figures"), ("calm and balanced", "respect for the results, unease about what follows")], [3]),
-    ("neutral", NEUTRAL, [("neutral and factual", "no clear feeling, only facts"), ("matter-of-fact", "neither praise nor blame")], [1]),
+    ("positive", POSITIVE + attitudes.POSITIVE_EN, [("measured and factual", "confident about the prospects"), ("upbeat", "optimism about growth")], [3, 4]),
+    ("negative", NEGATIVE + attitudes.NEGATIVE_EN, [("blunt", "disappointment and worry"), ("measured and factual", "dissatisfied with the performance")], [3, 4]),
+    ("mixed", DOUBT + attitudes.DOUBT_EN, [("factual, good figures up front", "doubts behind the good figures"), ("calm and balanced", "respect for the results, unease about what follows")], [3]),
+    ("neutral", NEUTRAL + attitudes.NEUTRAL_EN, [("neutral and factual", "no clear feeling, only facts"), ("matter-of-fact", "neither praise nor blame")], [1]),
 ]
 
 COMPLAINT_OPEN = """
@@ -161,8 +162,8 @@ I [am proud of|really enjoy working with] <x:{dept}> => stance: The author is gl
 I hope <x:{policy}> [stays|is kept for good] => stance: The author wants $x to stay
 !thanks to <x:{policy}>, I look forward to [Mondays|every week] => judgement: The author values $x
 """
-STAFF_MOODS = [("negative", TIRED, [("mild and understanding", "fatigue and resignation"), ("cooperative", "exhaustion, no hope of change")], [3, 4]),
-               ("positive", HAPPY, [("warm", "satisfaction and belonging"), ("sincere", "pride and motivation")], [3, 4])]
+STAFF_MOODS = [("negative", TIRED + attitudes.TIRED_EN, [("mild and understanding", "fatigue and resignation"), ("cooperative", "exhaustion, no hope of change")], [3, 4]),
+               ("positive", HAPPY + attitudes.HAPPY_EN, [("warm", "satisfaction and belonging"), ("sincere", "pride and motivation")], [3, 4])]
 
 MEETING_OPEN = """
 Minutes of the [project|weekly|budget] meeting, {date}.
@@ -243,7 +244,7 @@ def compose(w, opening, facts, views, mood, low, high, n_views=(1, 2), p_general
     polarity, tones, intensities = mood
     clauses = [w.plain(w.template(lines(opening)))] if opening and w.chance(0.7) else []
     clauses += [w.fact(t) for t in several(w, lines(facts), low, high, p_general)]
-    opinions = [w.view(t) for t in several(w, lines(views), *n_views, polarity=None if views is TIRED else polarity)]
+    opinions = [w.view(t) for t in several(w, lines(views), *n_views, polarity=None if TIRED in views else polarity)]
     if len(opinions) == 2 and w.chance(0.4):
         clauses.insert(w.rng.randint(min(1, len(clauses)), len(clauses)), opinions.pop(0))
     clauses += opinions
@@ -256,13 +257,13 @@ def market(w):
 
 
 def complaint(w):
-    return compose(w, COMPLAINT_OPEN, COMPLAINT_FACTS + phrases_en.COMPLAINT_FACTS, COMPLAINT_VIEWS, ("negative", COMPLAINT_TONES, [4, 4, 5]), 1, 4)
+    return compose(w, COMPLAINT_OPEN, COMPLAINT_FACTS + phrases_en.COMPLAINT_FACTS, COMPLAINT_VIEWS + attitudes.COMPLAINT_EN, ("negative", COMPLAINT_TONES, [4, 4, 5]), 1, 4)
 
 
 def review(w):
     polarity, views, tones = w.pick([
-        ("positive", REVIEW_GOOD, [("enthusiastic", "satisfied and happy to recommend")]),
-        ("negative", REVIEW_BAD, [("blunt", "disappointment and regret")]),
+        ("positive", REVIEW_GOOD + attitudes.REVIEW_GOOD_EN, [("enthusiastic", "satisfied and happy to recommend")]),
+        ("negative", REVIEW_BAD + attitudes.REVIEW_BAD_EN, [("blunt", "disappointment and regret")]),
         ("mixed", REVIEW_MIXED, [("fair and plain", "partly satisfied, with reservations")])])
     return compose(w, None, REVIEW_FACTS + phrases_en.REVIEW_FACTS, views, (polarity, tones, [3] if polarity == "mixed" else [4]), 1, 3)
 
@@ -277,7 +278,7 @@ def meeting(w):
 
 
 def notice(w):
-    return compose(w, NOTICE_OPEN, NOTICE_FACTS + phrases_en.NOTICE_FACTS, NOTICE_VIEWS, ("neutral", NEUTRAL_TONES, [1]), 1, 3)
+    return compose(w, NOTICE_OPEN, NOTICE_FACTS + phrases_en.NOTICE_FACTS, NOTICE_VIEWS + attitudes.NOTICE_EN, ("neutral", NEUTRAL_TONES, [1]), 1, 3)
 
 
 def brief(w):

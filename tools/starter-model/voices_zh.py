@@ -1,5 +1,6 @@
 """Chinese texts in somebody's voice: complaints, reviews, interviews and staff messages."""
 
+import attitudes
 import core
 import evaluations_zh
 import phrases_zh
@@ -229,7 +230,7 @@ def complaint(w):
     if w.chance(0.5):
         facts.insert(w.rng.randint(0, len(facts)), w.plain(w.template(lines(COMPLAINT_ASIDE))))
     clauses += facts
-    views = [w.view(t) for t in several(w, lines(COMPLAINT_VIEWS), 1, 2, polarity="negative")]
+    views = [w.view(t) for t in several(w, lines(COMPLAINT_VIEWS + attitudes.COMPLAINT), 1, 2, polarity="negative")]
     if len(views) == 2 and w.chance(0.3):
         clauses.insert(w.rng.randint(2, len(clauses)), views.pop(0))
     clauses += views
@@ -239,9 +240,9 @@ def complaint(w):
 
 def review(w):
     polarity, views, tones, intensities = w.pick([
-        ("positive", REVIEW_GOOD, [("热情直白", "满意，愿意推荐"), ("轻松愉快", "喜爱与信赖")], [4, 4, 5]),
-        ("negative", REVIEW_BAD, [("直白吐槽", "失望后悔"), ("语带讽刺", "不满，觉得受骗")], [4, 4, 5]),
-        ("mixed", REVIEW_MIXED, [("平实中肯", "有褒有贬，期待改进"), ("客观理性", "肯定优点，对不足有保留")], [2, 3]),
+        ("positive", REVIEW_GOOD + attitudes.REVIEW_GOOD, [("热情直白", "满意，愿意推荐"), ("轻松愉快", "喜爱与信赖")], [4, 4, 5]),
+        ("negative", REVIEW_BAD + attitudes.REVIEW_BAD, [("直白吐槽", "失望后悔"), ("语带讽刺", "不满，觉得受骗")], [4, 4, 5]),
+        ("mixed", REVIEW_MIXED + attitudes.REVIEW_MIXED, [("平实中肯", "有褒有贬，期待改进"), ("客观理性", "肯定优点，对不足有保留")], [2, 3]),
     ])
     facts = [w.fact(t) for t in several(w, lines(REVIEW_FACTS + phrases_zh.VOICE_FACTS), 1, 4)]
     opinions = [w.view(t) for t in several(w, lines(views), 1, 2, polarity=polarity)]
@@ -252,12 +253,12 @@ def review(w):
 def interview(w):
     r = w.rng.random()
     polarity, views, tones, intensities = (
-        ("negative", TIRED_VIEWS, TIRED_TONES, [3, 3, 4]) if r < 0.5 else
-        ("positive", HAPPY_VIEWS, HAPPY_TONES, [3, 4]) if r < 0.8 else ("negative", ANGRY_VIEWS, ANGRY_TONES, [4, 5]))
+        ("negative", TIRED_VIEWS + attitudes.TIRED, TIRED_TONES, [3, 3, 4]) if r < 0.5 else
+        ("positive", HAPPY_VIEWS + attitudes.HAPPY, HAPPY_TONES, [3, 4]) if r < 0.8 else ("negative", ANGRY_VIEWS + attitudes.ANGRY, ANGRY_TONES, [4, 5]))
     opening = w.plain(w.template(lines(INTERVIEW_OPEN)))
     clauses = [opening]
     facts = [w.fact(t) for t in several(w, lines(STAFF_FACTS + phrases_zh.STAFF_FACTS), 1, 4)]
-    opinions = [w.view(t) for t in several(w, lines(views), 1, 3, polarity=polarity if views is not TIRED_VIEWS else None)]
+    opinions = [w.view(t) for t in several(w, lines(views), 1, 3, polarity=polarity if tones is not TIRED_TONES else None)]
     key = opinions[-1]
     body = facts[:]
     for opinion in opinions[:-1]:
