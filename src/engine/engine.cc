@@ -10,7 +10,7 @@
 #include <thread>
 #include <utility>
 
-#include "engine/page_allocator.h"
+#include "engine/kv_pages.h"
 #include "engine/sequence.h"
 #include "engine/step_plan.h"
 
@@ -19,16 +19,11 @@ namespace {
 
 using SequencePtr = std::unique_ptr<Sequence>;
 
-int32_t pages_for(int32_t n_tokens) { return (n_tokens + backend::kPageTokens - 1) / backend::kPageTokens; }
-
-// Pages committed at a time: few enough not to waste, many enough not to ask the system at every page.
-constexpr int32_t kGrowPages = 16;
-
 class EngineImpl final : public Engine {
  public:
   EngineImpl(std::unique_ptr<model::Model> model, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
              EngineOptions options)
-      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), options_(options), pages_(max_pages()) {}
+      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), options_(options) {}
 
   ~EngineImpl() override {
     {
@@ -46,7 +41,9 @@ class EngineImpl final : public Engine {
       if (tokenizer_->is_end_of_generation(id)) vocabulary_.end_tokens.push_back(id);
     }
     DA_RETURN_IF_ERROR(model_->reserve(options_.batch_tokens, options_.max_sequences));
-    DA_ASSIGN_OR_RETURN(kv_, model_->make_kv_pool(options_.kv_type, max_pages()));
+    DA_ASSIGN_OR_RETURN(auto pool, model_->make_kv_pool(options_.kv_type, max_pages()));
+    const auto retained = static_cast<int32_t>(options_.retained_tokens / backend::kPageTokens);
+    pages_ = std::make_unique<KvPages>(std::move(pool), max_pages(), retained);
     thread_ = std::thread([this] { run(); });
     return Status::ok();
   }
@@ -57,17 +54,20 @@ class EngineImpl final : public Engine {
   int32_t context_tokens() const override { return options_.context_tokens; }
   uint64_t memory_bytes() const override {
     return model_->weight_bytes() + model_->buffer_bytes() +
-           kv_->page_bytes * static_cast<uint64_t>(committed_pages_.load());
+           pages_->pool().page_bytes * static_cast<uint64_t>(pages_->n_committed());
   }
+  EngineStats stats() const override;
 
  private:
-  int32_t max_pages() const { return options_.max_sequences * pages_for(options_.context_tokens); }
+  int32_t max_pages() const { return static_cast<int32_t>(options_.pool_tokens / backend::kPageTokens); }
 
   // Everything below runs on the engine's thread.
   void run();
   bool take_requests();  // false: the engine is being destroyed
   void step();
-  Status give_pages(Sequence& sequence, int32_t n_tokens);
+  void share_pages(Sequence& sequence);
+  bool give_pages(SequencePtr& sequence, int32_t n_tokens);
+  void step_back(Sequence& sequence);
   void finish(SequencePtr& sequence, const Finish& finish);  // leaves null
   void finish_all(const Finish& reason);
   void prepare_grammar();
@@ -86,21 +86,21 @@ class EngineImpl final : public Engine {
   EngineOptions options_;
   Vocabulary vocabulary_;
   std::unique_ptr<grammar::TokenTrie> trie_;
-  std::unique_ptr<backend::KvPool> kv_;
-  PageAllocator pages_;
-  std::atomic<int32_t> committed_pages_{0};
+  std::unique_ptr<KvPages> pages_;
 
   std::vector<SequencePtr> running_;  // in order of arrival
-  std::vector<int32_t> batch_tokens_, output_rows_, greedy_;
+  std::vector<int32_t> batch_tokens_, output_rows_, greedy_, planned_;
   std::vector<backend::SequenceRows> batch_sequences_;
   std::vector<float> logits_;
+  std::atomic<int32_t> n_running_{0};
+  std::atomic<int64_t> prompt_tokens_{0}, cached_tokens_{0}, generated_tokens_{0}, preemptions_{0};
 
   struct Request {
     RequestId id;
     GenerateRequest request;
     UpdateCallback callback;
   };
-  std::mutex mutex_;  // guards the rest
+  mutable std::mutex mutex_;  // guards the rest
   std::condition_variable wake_;
   std::deque<Request> waiting_;
   std::vector<RequestId> cancelled_;
@@ -157,13 +157,14 @@ Status EngineImpl::page_integrity() const {
   std::vector<int32_t> owned;
   for (const SequencePtr& sequence : running_)
     owned.insert(owned.end(), sequence->pages.begin(), sequence->pages.end());
-  return pages_.check_integrity(owned);
+  return pages_->check_integrity(std::move(owned));
 }
 
 void EngineImpl::run() {
   try {
     while (take_requests()) {
       if (!running_.empty()) step();
+      n_running_ = static_cast<int32_t>(running_.size());
     }
   } catch (const std::exception& error) {
     // A library threw (out of memory, a callback): nobody may wait for an answer that never comes.
@@ -217,6 +218,7 @@ bool EngineImpl::take_requests() {
   }
   std::erase(running_, nullptr);
   for (std::promise<Status>& check : checks) check.set_value(page_integrity());
+  n_running_ = static_cast<int32_t>(running_.size());
   return !stopping;
 }
 
@@ -228,22 +230,55 @@ void EngineImpl::prepare_grammar() {
   vocabulary_.trie = trie_.get();
 }
 
-Status EngineImpl::give_pages(Sequence& sequence, int32_t n_tokens) {
-  while (static_cast<int32_t>(sequence.pages.size()) < pages_for(n_tokens)) {
-    const int32_t page = pages_.allocate();
-    if (page < 0)
-      return {ErrorCode::kResourceExhausted, "KV pool: all " + std::to_string(max_pages()) + " pages are used"};
-    sequence.pages.push_back(page);
-    if (page < kv_->n_pages) continue;
-    DA_RETURN_IF_ERROR(kv_->grow(std::min(std::max(kv_->n_pages + kGrowPages, page + 1), max_pages())));
-    committed_pages_ = kv_->n_pages;
+// What others computed for the same beginning, and what this one did for others.
+void EngineImpl::share_pages(Sequence& sequence) {
+  const auto n_full = sequence.n_computed / backend::kPageTokens;
+  const std::span<const int32_t> tokens = sequence.tokens();
+  if (n_full > sequence.n_retained_pages) {
+    pages_->retain(sequence.name_space(), tokens.first(static_cast<size_t>(n_full) * backend::kPageTokens),
+                   sequence.pages);
+    sequence.n_retained_pages = n_full;
   }
-  return Status::ok();
+  const bool at_page_end = static_cast<int32_t>(sequence.pages.size()) * backend::kPageTokens == sequence.n_computed;
+  if (!at_page_end || sequence.n_computed >= sequence.n_prompt()) return;
+  // The last token is computed in any case: its logits are wanted.
+  pages_->share(sequence.name_space(), tokens.first(tokens.size() - 1), sequence.pages);
+  const auto n_shared = static_cast<int32_t>(sequence.pages.size()) * backend::kPageTokens;
+  if (n_shared == sequence.n_computed) return;
+  cached_tokens_ += n_shared - sequence.n_computed;
+  sequence.n_cached += std::min(n_shared, sequence.n_prompt()) - std::min(sequence.n_computed, sequence.n_prompt());
+  sequence.n_computed = n_shared;
+  sequence.n_retained_pages = static_cast<int32_t>(sequence.pages.size());
+}
+
+void EngineImpl::step_back(Sequence& sequence) {
+  pages_->release(sequence.pages);
+  sequence.n_computed = sequence.n_retained_pages = 0;
+  ++preemptions_;
+}
+
+// Pages for the sequence, taken from younger ones if there is no other way. False: not this time, or it has failed.
+bool EngineImpl::give_pages(SequencePtr& sequence, int32_t n_tokens) {
+  const auto has_pages = [](const SequencePtr& other) { return other != nullptr && !other->pages.empty(); };
+  const auto self = std::find(running_.begin(), running_.end(), sequence);
+  for (;;) {
+    const Status status = pages_->give(sequence->pages, n_tokens);
+    if (status.is_ok()) return true;
+    const auto youngest = std::find_if(running_.rbegin(), std::make_reverse_iterator(self + 1), has_pages);
+    if (youngest != std::make_reverse_iterator(self + 1)) {
+      step_back(**youngest);
+    } else if (std::any_of(running_.begin(), self, has_pages)) {
+      step_back(*sequence);
+      return false;
+    } else {
+      finish(sequence, {FinishReason::kError, status});
+      return false;
+    }
+  }
 }
 
 void EngineImpl::finish(SequencePtr& sequence, const Finish& finish) {
-  for (const int32_t page : sequence->pages) pages_.release(page);
-  sequence->pages.clear();
+  pages_->release(sequence->pages);
   const SequencePtr done = std::move(sequence);
   done->report_finished(finish);
 }
@@ -263,20 +298,27 @@ void EngineImpl::finish_all(const Finish& reason) {
 // Rows for each running sequence, their pages, and the batch in batch_tokens_, batch_sequences_, output_rows_.
 void EngineImpl::build_batch(std::vector<Part>& parts) {
   std::vector<PendingRows> pending;
+  planned_.clear();
+  int32_t n_available = pages_->n_available();
   for (const SequencePtr& sequence : running_) {
-    pending.push_back({sequence->n_tokens() - sequence->n_computed, sequence->n_computed < sequence->n_prompt()});
+    share_pages(*sequence);
+    // One without pages begins when the pool has room for all of it, or it would soon have to step back again.
+    const bool starts = sequence->pages.empty(), fits = pages_for(sequence->n_tokens()) <= n_available;
+    if (starts && fits) n_available -= pages_for(sequence->n_tokens());
+    const bool waits = starts && !fits && sequence != running_.front();
+    pending.push_back(
+        {waits ? 0 : sequence->n_tokens() - sequence->n_computed, sequence->n_computed < sequence->n_prompt()});
+    planned_.push_back(sequence->n_computed);
   }
   const std::vector<int32_t> rows = plan_step(pending, options_.batch_tokens);
   batch_tokens_.clear();
   batch_sequences_.clear();
   output_rows_.clear();
   for (size_t i = 0; i < running_.size(); ++i) {
-    if (rows[i] == 0) continue;
+    // Those that stepped back for an older one since begin anew with the next step.
+    if (rows[i] == 0 || running_[i]->n_computed != planned_[i]) continue;
+    if (!give_pages(running_[i], planned_[i] + rows[i])) continue;
     Sequence& sequence = *running_[i];
-    if (const Status status = give_pages(sequence, sequence.n_computed + rows[i]); !status.is_ok()) {
-      finish(running_[i], {FinishReason::kError, status});
-      continue;
-    }
     const auto first_row = static_cast<int32_t>(batch_tokens_.size());
     const auto first = sequence.tokens().begin() + sequence.n_computed;
     batch_tokens_.insert(batch_tokens_.end(), first, first + rows[i]);
@@ -294,12 +336,13 @@ void EngineImpl::step() {
   std::vector<Part> parts;
   build_batch(parts);
   if (!parts.empty()) {
-    const backend::Activation& logits =
-        model_->forward({.token_ids = batch_tokens_, .sequences = batch_sequences_, .output_rows = output_rows_}, *kv_);
+    const backend::Activation& logits = model_->forward(
+        {.token_ids = batch_tokens_, .sequences = batch_sequences_, .output_rows = output_rows_}, pages_->pool());
     for (const Part& part : parts) {
       Sequence& sequence = *part.sequence;
       const bool prefilling = sequence.n_computed < sequence.n_prompt();
       sequence.n_computed += part.n_rows;
+      if (prefilling) prompt_tokens_ += part.n_rows;
       if (prefilling) sequence.report_prefill(sequence.n_computed);
     }
     take_tokens(parts, logits);
@@ -333,7 +376,9 @@ void EngineImpl::take_tokens(const std::vector<Part>& parts, const backend::Acti
         const std::span<const float> row = rows.row(part.output_idx);
         logits_.assign(row.begin(), row.end());
       }
+      const int32_t n_before = sequence.n_generated();
       finished = sequence.accept(sequence.choose(greedy_[static_cast<size_t>(part.output_idx)], logits_));
+      generated_tokens_ += sequence.n_generated() - n_before;
     }
     if (!finished) {
       sequence.report_text();
@@ -343,6 +388,22 @@ void EngineImpl::take_tokens(const std::vector<Part>& parts, const backend::Acti
       if (owner.get() == &sequence) finish(owner, *finished);
     }
   }
+}
+
+EngineStats EngineImpl::stats() const {
+  EngineStats stats{.running = n_running_,
+                    .pages_in_use = pages_->n_in_use(),
+                    .pages_retained = pages_->n_retained(),
+                    .pages_committed = pages_->n_committed(),
+                    .pages_max = pages_->max_pages(),
+                    .prompt_tokens = prompt_tokens_,
+                    .cached_tokens = cached_tokens_,
+                    .generated_tokens = generated_tokens_,
+                    .preemptions = preemptions_,
+                    .evicted_pages = pages_->n_evicted()};
+  const std::lock_guard lock(mutex_);
+  stats.waiting = static_cast<int32_t>(waiting_.size());
+  return stats;
 }
 
 }  // namespace
@@ -363,7 +424,13 @@ Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<model::Model> mod
   }
   if (options.context_tokens == 0 || options.context_tokens > hyper.context_tokens)
     options.context_tokens = hyper.context_tokens;
-  if (int64_t{options.max_sequences} * pages_for(options.context_tokens) > INT32_MAX / 2) {
+  const int64_t context = int64_t{pages_for(options.context_tokens)} * backend::kPageTokens;
+  const int64_t most = options.max_sequences * context;
+  if (options.pool_tokens <= 0 || options.pool_tokens > most) options.pool_tokens = most;
+  options.pool_tokens = std::max(options.pool_tokens, int64_t{backend::kPageTokens});
+  options.context_tokens = static_cast<int32_t>(std::min<int64_t>(options.context_tokens, options.pool_tokens));
+  if (options.retained_tokens < 0) options.retained_tokens = context;
+  if (options.pool_tokens / backend::kPageTokens > INT32_MAX / 2) {
     return {ErrorCode::kInvalidArgument, "engine: " + std::to_string(options.max_sequences) + " sequences of " +
                                              std::to_string(options.context_tokens) + " tokens are too many"};
   }

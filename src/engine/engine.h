@@ -29,6 +29,8 @@ struct GenerateRequest {
   int32_t max_tokens = -1;                          // -1: until the context is full
   std::vector<std::string> stop;                    // strings that end generation and are not part of the output
   std::shared_ptr<const grammar::Grammar> grammar;  // null: unconstrained
+  // Computed tokens are shared between requests that begin alike and have the same namespace, never across.
+  std::string name_space;
 };
 
 // One step's news of a request. `text` is whole UTF-8 characters; stop strings are held back, never sent.
@@ -40,6 +42,7 @@ struct Update {
   FinishReason reason = FinishReason::kStop;                // kFinished
   Status error;                                             // kFinished with kError
   int32_t generated_tokens = 0;                             // so far
+  int32_t cached_tokens = 0;                                // kFinished: of the prompt, found computed already
   int64_t prefill_ns = 0, decode_ns = 0;                    // kFinished
 };
 // Called on the engine's thread, in order, kFinished exactly once and last. Must not block.
@@ -52,6 +55,18 @@ struct EngineOptions {
   int32_t n_threads = 0;  // 0: the CPUs this process may use. For load_engine (engine/load.h), which makes the backend
   std::string isa;        // "": the best this CPU has. For load_engine
   backend::KvType kv_type = backend::KvType::kF16;
+  // Tokens the KV pool may hold; 0: a full context for each sequence. With less, the youngest requests step back when
+  // it is full, and go on later with the same result.
+  int64_t pool_tokens = 0;
+  // Of those, tokens of finished requests kept to be shared; -1: one context.
+  int64_t retained_tokens = -1;
+};
+
+// A moment's counts; the totals run from the start.
+struct EngineStats {
+  int32_t running = 0, waiting = 0;
+  int32_t pages_in_use = 0, pages_retained = 0, pages_committed = 0, pages_max = 0;
+  int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, preemptions = 0, evicted_pages = 0;
 };
 
 class Engine {
@@ -71,6 +86,7 @@ class Engine {
 
   virtual int32_t context_tokens() const = 0;
   virtual uint64_t memory_bytes() const = 0;  // weights + KV pages committed + work buffers
+  virtual EngineStats stats() const = 0;      // thread-safe
   // Thread-safe; waits for the step in progress. kInternal if pages are lost or owned twice (free + used = total).
   virtual Status check_integrity() = 0;
 };

@@ -15,6 +15,7 @@ Sequence::Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback
       params_(request.sampling),
       sampler_(request.sampling),
       max_tokens_(request.max_tokens),
+      name_space_(std::move(request.name_space)),
       tokens_(std::move(request.prompt)),
       n_prompt_(static_cast<int32_t>(tokens_.size())),
       text_(std::move(request.stop)),
@@ -110,6 +111,7 @@ void Sequence::report_finished(const Finish& finish) {
              .reason = finish.reason,
              .error = finish.error,
              .generated_tokens = n_generated_,
+             .cached_tokens = n_cached,
              .prefill_ns = std::chrono::nanoseconds(prefilled - begun_).count(),
              .decode_ns = std::chrono::nanoseconds(now - prefilled).count()});
 }

@@ -49,9 +49,14 @@ class Sequence {
   void report_text();                          // what is ready, if anything
   void report_finished(const Finish& finish);  // once, last
 
+  const std::string& name_space() const { return name_space_; }
+  int32_t n_generated() const { return n_generated_; }
+
   // Filled by the engine: positions in the KV cache, and their pages.
   int32_t n_computed = 0;
   std::vector<int32_t> pages;
+  int32_t n_retained_pages = 0;  // the first of them, known to others
+  int32_t n_cached = 0;          // tokens of the prompt that were found computed
 
  private:
   std::optional<Finish> accept_one(int32_t token);
@@ -64,6 +69,7 @@ class Sequence {
   SamplingParams params_;
   Sampler sampler_;
   int32_t max_tokens_;
+  std::string name_space_;
   std::vector<int32_t> tokens_;
   int32_t n_prompt_;
   int32_t n_generated_ = 0;
