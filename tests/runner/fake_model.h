@@ -84,6 +84,7 @@ class EchoEngine final : public engine::Engine {
   }
   int32_t context_tokens() const override { return context_tokens_; }
   uint64_t memory_bytes() const override { return 12345; }
+  engine::EngineStats stats() const override { return {}; }
   Status check_integrity() override { return Status::ok(); }
 
  private:
