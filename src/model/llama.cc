@@ -63,22 +63,26 @@ const Activation& Llama::forward(const backend::Batch& batch, backend::KvPool& k
   const backend::AttentionSpec attention{.n_heads = hyper_.n_heads,
                                          .scale = 1.0F / std::sqrt(static_cast<float>(hyper_.key_dim))};
   be.begin(batch);
-  be.embed(*token_embd_, 1.0F, *b_.x);
+  be.embed({.weight = token_embd_.get()}, *b_.x);
   for (int32_t i = 0; i < hyper_.n_layers; ++i) {
     const Layer& l = layers_[static_cast<size_t>(i)];
-    const backend::RopeSpec rope{hyper_.rope_kind, hyper_.rope_dims, rope_frequencies_.get(),
-                                 rope_magnitude_,  rms(l.q_norm),    rms(l.k_norm)};
+    backend::RopeSpec rope{hyper_.rope_kind, hyper_.rope_dims, rope_frequencies_.get(), rope_magnitude_};
+    if (l.q_norm) {
+      rope.query_norm = rms(l.q_norm);
+      rope.key_norm = rms(l.k_norm);
+      rope.query_norm.dim = rope.key_norm.dim = hyper_.key_dim;
+    }
     be.norm(*b_.x, rms(l.attn_norm), *b_.h);
     be.linear(*b_.h, {{{l.wq.get(), b_.q.get(), l.bq.get()},
                        {l.wk.get(), b_.k.get(), l.bk.get()},
                        {l.wv.get(), b_.v.get(), l.bv.get()}}});
-    be.rope_store(rope, i, *b_.q, *b_.k, *b_.v, kv);
+    be.rope_store(rope, i, *b_.q, b_.k.get(), b_.v.get(), kv);
     be.attention(attention, i, *b_.q, kv, *b_.attended);
     be.linear(*b_.attended, {{{l.wo.get(), b_.x.get(), l.bo.get(), true}}});
 
     be.norm(*b_.x, rms(l.ffn_norm), *b_.h);
     be.linear(*b_.h, {{{l.w_gate.get(), b_.gate.get(), l.b_gate.get()}, {l.w_up.get(), b_.up.get(), l.b_up.get()}}});
-    be.gate(backend::GateKind::kSilu, *b_.gate, *b_.up, *b_.ff);
+    be.gate({backend::GateKind::kSilu}, *b_.gate, b_.up.get(), *b_.ff);
     be.linear(*b_.ff, {{{l.w_down.get(), b_.x.get(), l.b_down.get(), true}}});
   }
   be.select_outputs(*b_.x, *b_.x_out);

@@ -16,10 +16,8 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> fil
 }
 
 Result<std::unique_ptr<backend::KvPool>> Model::make_kv_pool(backend::KvType type, int32_t max_pages) {
-  return backend_->make_kv_pool({.n_layers = hyper_.n_layers,
-                                 .n_kv_heads = hyper_.n_kv_heads,
-                                 .key_dim = hyper_.key_dim,
-                                 .value_dim = hyper_.value_dim,
+  const backend::KvLayer layer{hyper_.n_kv_heads, hyper_.key_dim, hyper_.value_dim};
+  return backend_->make_kv_pool({.layers = std::vector<backend::KvLayer>(static_cast<size_t>(hyper_.n_layers), layer),
                                  .type = type,
                                  .max_pages = max_pages});
 }

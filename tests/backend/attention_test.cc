@@ -11,12 +11,14 @@ namespace da::backend::cpu {
 namespace {
 
 constexpr int kPageTokens = 32;
+constexpr float kSinks[] = {0.5F, 2.0F, -3.0F, 20.0F};
 
 struct Case {
   int n_rows, first_position, heads, key_dim, value_dim;
   bool half;
-  float softcap;
-  int window;
+  float softcap = 0;
+  int window = 0;
+  bool sinks = false, causal = true;
 };
 
 class Pages {
@@ -85,6 +87,9 @@ std::vector<float> run(const KernelTable& table, const Case& c, const Pages& pag
                          .scale = 0.3F,
                          .softcap = c.softcap,
                          .window = c.window,
+                         .sinks = c.sinks ? kSinks : nullptr,
+                         .last_position = c.first_position + c.n_rows - 1,
+                         .causal = c.causal,
                          .scratch = scratch.data()};
   table.attention(job);
   return out;
@@ -99,12 +104,13 @@ void check(const KernelTable& table, const Case& c) {
   const auto out = run(table, c, pages, query, 0, c.n_rows);
   for (int row = 0; row < c.n_rows; ++row) {
     const int position = c.first_position + row;
+    const int last = c.causal ? position : c.first_position + c.n_rows - 1;
     const int first = c.window > 0 ? std::max(0, position - c.window + 1) : 0;
     for (int head = 0; head < c.heads; ++head) {
       const float* q = query.data() + (row * c.heads + head) * c.key_dim;
       std::vector<double> weights;
       double total = 0, largest_score = 0;
-      for (int t = first; t <= position; ++t) {
+      for (int t = first; t <= last; ++t) {
         double score = 0;
         for (int d = 0; d < c.key_dim; ++d)
           score += static_cast<double>(q[d] * 0.3F) * pages.keys[static_cast<size_t>(t * c.key_dim + d)];
@@ -113,16 +119,17 @@ void check(const KernelTable& table, const Case& c) {
         weights.push_back(std::exp(score));
         total += weights.back();
       }
+      if (c.sinks) total += std::exp(static_cast<double>(kSinks[head]));
       for (int d = 0; d < c.value_dim; ++d) {
         double expected = 0, magnitude = 0;
-        for (int t = first; t <= position; ++t) {
+        for (int t = first; t <= last; ++t) {
           const double term =
               weights[static_cast<size_t>(t - first)] / total * pages.values[static_cast<size_t>(t * c.value_dim + d)];
           expected += term;
           magnitude += std::fabs(term);
         }
         // A score errs by its own sum's rounding, the exponential passes that on; then the sums over tokens.
-        const double relative = ((largest_score + 4) * (c.key_dim + 16) + (position - first + 16)) * 0x1p-24;
+        const double relative = ((largest_score + 4) * (c.key_dim + 16) + (last - first + 16)) * 0x1p-24;
         ASSERT_NEAR(out[static_cast<size_t>((row * c.heads + head) * c.value_dim + d)], expected, magnitude * relative)
             << "row " << row << " head " << head << " dim " << d;
       }
@@ -166,6 +173,23 @@ TEST(Attention, AgainstTheDefinition) {
                      .half = half,
                      .softcap = 0,
                      .window = 40});
+    }
+  }
+}
+
+TEST(Attention, SinksAndRowsThatSeeWhatFollows) {
+  for (const KernelTable* table : test::tables()) {
+    for (const bool half : {false, true}) {
+      Case c{
+          .n_rows = 8, .first_position = 29, .heads = 4, .key_dim = 16, .value_dim = 20, .half = half, .sinks = true};
+      check(*table, c);
+      c.window = 5;
+      check(*table, c);
+      c = {
+          .n_rows = 10, .first_position = 0, .heads = 3, .key_dim = 16, .value_dim = 16, .half = half, .causal = false};
+      check(*table, c);
+      c.first_position = 60;
+      check(*table, c);
     }
   }
 }

@@ -21,6 +21,7 @@ struct Case {
   int64_t n_out, n_in;
   int32_t n_rows;
   bool bias, accumulate;
+  float scale = 1.0F;
 };
 
 int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
@@ -51,7 +52,8 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
                       .out = out.data(),
                       .out_stride = out_stride,
                       .bias = c.bias ? bias.data() : nullptr,
-                      .accumulate = c.accumulate};
+                      .accumulate = c.accumulate,
+                      .scale = c.scale};
   const auto product = table.linear[static_cast<size_t>(weight.format)];
   product(job, 0, 1);
   product(job, 1, weight.n_groups());
@@ -115,6 +117,7 @@ void check(const KernelTable& table, const Case& c) {
         magnitude += std::fabs(term);
       }
       if (c.bias) expected += bias[static_cast<size_t>(o)];
+      expected *= static_cast<double>(c.scale);
       if (c.accumulate) expected += before[static_cast<size_t>(r * out_stride + o)];
       // Each float32 addition errs by half a unit of the sum so far. A format with a minimum sums two products that may
       // cancel, of up to 63 steps each.
@@ -152,7 +155,8 @@ TEST(Linear, EveryFormatAndTargetAtRaggedSizes) {
                      .n_in = 2 * std::max<int64_t>(block, 32),
                      .n_rows = 6,
                      .bias = true,
-                     .accumulate = true});
+                     .accumulate = true,
+                     .scale = 0.37F});
     }
   }
 }

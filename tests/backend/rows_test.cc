@@ -30,8 +30,9 @@ TEST(Rows, NormsAndDots) {
       double variance = 0;
       for (int64_t i = 0; i < n; ++i) variance += (x[i] - mean) * (x[i] - mean) / static_cast<double>(n);
       std::vector<float> rms(static_cast<size_t>(n)), layer(static_cast<size_t>(n));
-      table->rms_norm(x, weight.data(), 1e-3F, n, rms.data());
-      table->layer_norm(x, weight.data(), bias.data(), 1e-3F, n, layer.data());
+      table->rms_norm({.in = x, .weight = weight.data(), .eps = 1e-3F, .n = n, .out = rms.data()});
+      table->layer_norm(
+          {.in = x, .weight = weight.data(), .bias = bias.data(), .eps = 1e-3F, .n = n, .out = layer.data()});
       for (int64_t i = 0; i < n; ++i) {
         const auto at = static_cast<size_t>(i);
         const double r = x[i] / std::sqrt(squares / static_cast<double>(n) + static_cast<double>(1e-3F)) * weight[at];
@@ -54,7 +55,10 @@ TEST(Rows, Gates) {
     std::copy(std::begin(edges), std::end(edges), gate.begin());
     const auto up = test::random_floats(gate.size(), 2);
     for (const int64_t n : {int64_t{701}, int64_t{5}, int64_t{16}, int64_t{33}}) {
-      std::vector<float> silu(static_cast<size_t>(n)), gelu(static_cast<size_t>(n));
+      std::vector<float> silu(static_cast<size_t>(n)), gelu(static_cast<size_t>(n)), swiglu(static_cast<size_t>(n)),
+          alone(static_cast<size_t>(n));
+      table->gate(GateFunction::kSwigluOai, gate.data(), up.data(), n, swiglu.data());
+      table->gate(GateFunction::kSilu, gate.data(), nullptr, n, alone.data());
       table->gate(GateFunction::kSilu, gate.data(), up.data(), n, silu.data());
       table->gate(GateFunction::kGeluTanh, gate.data(), up.data(), n, gelu.data());
       for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
@@ -63,6 +67,10 @@ TEST(Rows, Gates) {
         // exp errs by about two units, and below e^-87 is taken for 0.
         ASSERT_NEAR(silu[i], s, std::fabs(s) * 16 * kUnit + std::fabs(x * u) * 1e-37) << table->name << " " << x;
         if (std::fabs(x) > 1e3) continue;
+        const double clamped = std::min(x, 7.0), other = std::clamp(u, -7.0, 7.0);
+        const double oai = clamped / (1 + std::exp(-1.702F * clamped)) * (other + 1);
+        ASSERT_NEAR(swiglu[i], oai, std::fabs(oai) * 32 * kUnit + std::fabs(x) * 1e-35) << table->name << " " << x;
+        ASSERT_NEAR(alone[i], x / (1 + std::exp(-x)), std::fabs(x) * 16 * kUnit) << table->name << " " << x;
         const double inner = 0.7978845608 * (x + 0.044715 * x * x * x);
         const double g = 0.5 * x * (1 + std::tanh(inner)) * u;
         // 1 + tanh cancels for negative x: the error is of the size of x, not of the result.

@@ -5,15 +5,17 @@
 
 namespace da::backend::cpu {
 
-void CpuBackend::attention(const AttentionSpec& spec, int32_t layer_idx, const Activation& query, const KvPool& kv,
+void CpuBackend::attention(const AttentionSpec& spec, int32_t kv_layer_idx, const Activation& query, const KvPool& kv,
                            Activation& out) {
   const auto& pool = static_cast<const CpuKvPool&>(kv);
   const auto& in = static_cast<const CpuActivation&>(query);
   const auto& to = static_cast<const CpuActivation&>(out);
-  const int32_t key_dim = kv.spec.key_dim, value_dim = kv.spec.value_dim, n_kv_heads = kv.spec.n_kv_heads;
+  const auto& [n_kv_heads, key_dim, value_dim] = pool.shape(kv_layer_idx);
   const int32_t group = spec.n_heads / n_kv_heads;  // query heads to a key-value head
   DA_CHECK(query.width == int64_t{spec.n_heads} * key_dim && out.width == int64_t{spec.n_heads} * value_dim);
+  DA_CHECK(spec.causal || spec.window == 0);
   out.n_rows = query.n_rows;
+  const float* sinks = spec.sinks == nullptr ? nullptr : static_cast<const CpuVector*>(spec.sinks)->data();
 
   // A job is one key-value head and as many query vectors as fit: some rows with all heads of the group, or one row
   // with a part of them.
@@ -22,10 +24,11 @@ void CpuBackend::attention(const AttentionSpec& spec, int32_t layer_idx, const A
   attention_jobs_.clear();
   int64_t work = 0;  // query vectors times positions
   for (const SequenceRows& sequence : batch_.sequences) {
+    const int32_t last_position = sequence.first_position + sequence.n_rows - 1;
     for (int32_t row = 0; row < sequence.n_rows; row += rows_per_job) {
       const int32_t n_rows = std::min(rows_per_job, sequence.n_rows - row);
       const int32_t first_position = sequence.first_position + row;
-      work += int64_t{n_rows} * spec.n_heads * (first_position + n_rows);
+      work += int64_t{n_rows} * spec.n_heads * (spec.causal ? first_position + n_rows : last_position + 1);
       for (int32_t head = 0; head < spec.n_heads;) {
         const int32_t kv_head = head / group;
         const int32_t n_heads = std::min(heads_per_job, (kv_head + 1) * group - head);
@@ -38,15 +41,18 @@ void CpuBackend::attention(const AttentionSpec& spec, int32_t layer_idx, const A
                                    .first_position = first_position,
                                    .key_dim = key_dim,
                                    .value_dim = value_dim,
-                                   .value_stride = pool.value_stride(),
-                                   .keys = pool.keys(layer_idx, kv_head),
-                                   .values = pool.values(layer_idx, kv_head),
+                                   .value_stride = pool.value_stride(kv_layer_idx),
+                                   .keys = pool.keys(kv_layer_idx, kv_head),
+                                   .values = pool.values(kv_layer_idx, kv_head),
                                    .page_bytes = static_cast<int64_t>(kv.page_bytes),
                                    .pages = sequence.pages.data(),
                                    .half = kv.spec.type == KvType::kF16,
                                    .scale = spec.scale,
                                    .softcap = spec.softcap,
                                    .window = spec.window,
+                                   .sinks = sinks == nullptr ? nullptr : sinks + head,
+                                   .last_position = last_position,
+                                   .causal = spec.causal,
                                    .scratch = nullptr});
         head += n_heads;
       }
@@ -69,9 +75,7 @@ void CpuBackend::attention(const AttentionSpec& spec, int32_t layer_idx, const A
   } else {
     pool_.run_available(take_jobs);
   }
-  if (to.quantized_stride > 0) {
-    for_rows(out.n_rows, out.width, [&](int32_t row) { quantize_row(to, row); });
-  }
+  quantize_rows(to);
 }
 
 }  // namespace da::backend::cpu

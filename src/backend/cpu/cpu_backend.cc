@@ -21,8 +21,9 @@ std::string CpuBackend::description() const {
 }
 
 Result<std::unique_ptr<Weight>> CpuBackend::load_weight(const gguf::Tensor& tensor, WeightUse use) {
-  DA_ASSIGN_OR_RETURN(std::unique_ptr<Weight> weight, pack_weight(tensor, use, kernels_, pool_));
-  return weight;
+  DA_ASSIGN_OR_RETURN(std::unique_ptr<PackedWeight> weight, pack_weight(tensor, use, kernels_, pool_));
+  if (weight->n_parts > 1) DA_RETURN_IF_ERROR(reserve_head_scratch(*weight));
+  return std::unique_ptr<Weight>(std::move(weight));
 }
 
 Result<std::unique_ptr<Vector>> CpuBackend::load_vector(std::span<const float> values) {
@@ -59,8 +60,11 @@ Result<std::unique_ptr<Activation>> CpuBackend::make_activation(int64_t width, i
 Result<std::unique_ptr<KvPool>> CpuBackend::make_kv_pool(const KvSpec& spec) {
   DA_ASSIGN_OR_RETURN(auto pool, CpuKvPool::make(spec));
   // Query, scores, output, maximum, sum and keep of each query vector of a job (see attention-inl.h).
-  const int64_t floats = kMaxQueryVectors * (int64_t{spec.key_dim} + kPageTokens + pool->value_stride() + 3);
-  attention_scratch_stride_ = std::max(attention_scratch_stride_, round_up(floats, 16));
+  for (int32_t i = 0; i < static_cast<int32_t>(spec.layers.size()); ++i) {
+    const int64_t floats =
+        kMaxQueryVectors * (int64_t{pool->shape(i).key_dim} + kPageTokens + pool->value_stride(i) + 3);
+    attention_scratch_stride_ = std::max(attention_scratch_stride_, round_up(floats, 16));
+  }
   const auto bytes = static_cast<uint64_t>(attention_scratch_stride_ * pool_.n_threads()) * sizeof(float);
   DA_ASSIGN_OR_RETURN(attention_scratch_, Memory::allocate(bytes, "attention scratch"));
   return std::unique_ptr<KvPool>(std::move(pool));

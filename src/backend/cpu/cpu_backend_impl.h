@@ -32,6 +32,24 @@ class CpuActivation : public Activation {
   int64_t quantized_stride = 0;  // width / 32, one more against cache set conflicts; 0: not wanted
 };
 
+class CpuRouting : public Routing {
+ public:
+  // Assignment (row, choice) is number row * n_used + choice. Expert rows are sorted by expert, then by row.
+  std::vector<int32_t> experts;             // [max_rows * n_used] of each assignment
+  std::vector<float> weights;               // [max_rows * n_used]
+  std::vector<int32_t> expert_rows;         // [max_rows * n_used] where each assignment's expert row lies
+  std::vector<int32_t> source_rows;         // [max_rows * n_used] batch row of each expert row
+  std::vector<int32_t> expert_begin;        // [n_experts + 1] expert rows of each expert
+  std::unique_ptr<CpuActivation> gathered;  // batch rows in expert order
+};
+
+// A product ready to run, and its first group among all of its operation.
+struct LinearTask {
+  LinearJob job;
+  PackedFormat format;
+  int64_t first_group;
+};
+
 // The rotation angles of a batch's rows, shared by all layers with the same frequencies.
 struct RopeTable {
   const Vector* frequencies = nullptr;
@@ -48,19 +66,33 @@ class CpuBackend : public Backend {
   Result<std::unique_ptr<Vector>> load_vector(std::span<const float> values) override;
   Result<std::unique_ptr<Activation>> make_activation(int64_t width, int32_t max_rows,
                                                       std::span<const Weight* const> readers) override;
+  Result<std::unique_ptr<Routing>> make_routing(int32_t n_experts, int32_t n_used, int32_t max_rows, int64_t in_width,
+                                                std::span<const Weight* const> readers) override;
   Result<std::unique_ptr<KvPool>> make_kv_pool(const KvSpec& spec) override;
 
   void begin(const Batch& batch) override;
-  void embed(const Weight& weight, float scale, Activation& out) override;
+  void embed(const EmbedSpec& spec, Activation& out) override;
   void norm(const Activation& in, const NormSpec& spec, Activation& out) override;
   void linear(const Activation& in, std::span<const LinearSpec> products) override;
-  void rope_store(const RopeSpec& spec, int32_t layer_idx, Activation& query, Activation& key, const Activation& value,
+  void rope_store(const RopeSpec& spec, int32_t kv_layer_idx, Activation& query, Activation* key, Activation* value,
                   KvPool& kv) override;
-  void attention(const AttentionSpec& spec, int32_t layer_idx, const Activation& query, const KvPool& kv,
+  void attention(const AttentionSpec& spec, int32_t kv_layer_idx, const Activation& query, const KvPool& kv,
                  Activation& out) override;
-  void gate(GateKind kind, const Activation& gate, const Activation& up, Activation& out) override;
+  void gate(const GateSpec& spec, const Activation& gate, const Activation* up, Activation& out) override;
+  void route(const RouteSpec& spec, const Activation& logits, Routing& routing) override;
+  void expert_linear(const Activation& in, ExpertInput rows, const Routing& routing,
+                     std::span<const LinearSpec> products) override;
+  void expert_combine(const Activation& in, const Routing& routing, float scale, bool accumulate,
+                      Activation& out) override;
+  void add_gated(const Activation& in, const Activation& gate, Activation& out) override;
+  void head_linear(const Activation& in, const Weight& weight, Activation& out) override;
+  void latent_store(const LatentSpec& spec, int32_t kv_layer_idx, const Activation& query, Activation& latent,
+                    KvPool& kv, Activation& absorbed) override;
+  void scale(float factor, Activation& x) override;
+  void soft_cap(float cap, Activation& x) override;
   void select_outputs(const Activation& in, Activation& out) override;
   Result<RowsView> read_rows(const Activation& in) override;
+  Status write_rows(const RowsView& rows, Activation& out) override;
   Status argmax(const Activation& in, std::span<int32_t> out) override;
 
  private:
@@ -68,8 +100,15 @@ class CpuBackend : public Backend {
   template <class Body>
   void for_rows(int32_t n_rows, int64_t width, const Body& body);
   void quantize_row(const CpuActivation& activation, int32_t row_idx);
+  void quantize_rows(const CpuActivation& activation);
   void norm_row(const NormSpec& spec, const float* in, int64_t n, float* out) const;
+  Status reserve_head_scratch(const PackedWeight& weight);
+  void add_task(const LinearJob& job, const PackedWeight& weight);
+  void run_tasks();  // and empties tasks_
   const RopeTable& rope_table(const RopeSpec& spec);
+  uint8_t* page_of(int32_t row, const KvPool& kv, uint8_t* first_page) const;
+  void store_head(const CpuKvPool& pool, int32_t kv_layer_idx, int32_t head_idx, int32_t row, const float* key,
+                  const float* value);
 
   const KernelTable& kernels_;
   ThreadPool pool_;
@@ -77,7 +116,11 @@ class CpuBackend : public Backend {
   std::vector<int32_t> row_sequence_, row_position_;  // [n_rows] of the batch
   std::vector<RopeTable> rope_tables_;                // emptied of meaning by begin()
   size_t n_rope_tables_ = 0;
+  std::vector<LinearTask> tasks_;
+  uint64_t task_bytes_ = 0;  // weights the tasks read
   std::vector<AttentionJob> attention_jobs_;
+  Memory head_scratch_;  // [n_threads][head_scratch_bytes_], for head_linear
+  int64_t head_scratch_bytes_ = 0;
   Memory attention_scratch_;  // [n_threads][attention_scratch_stride_]
   int64_t attention_scratch_stride_ = 0;
 };

@@ -55,6 +55,7 @@ struct LinearJob {
   int64_t out_stride;
   const float* bias;  // [n_out rounded up to lanes] or null
   bool accumulate;
+  float scale;  // on product and bias
 };
 
 // One key-value head of one sequence against `n_rows` query rows with `heads_per_kv` heads each.
@@ -72,12 +73,26 @@ struct AttentionJob {
   bool half;  // pages hold float16
   float scale, softcap;
   int32_t window;
+  const float* sinks;     // [heads_per_kv] or null
+  int32_t last_position;  // the last that is kept; causal rows see no further than themselves
+  bool causal;
   float* scratch;  // kMaxQueryVectors * (key_dim + page tokens + value_stride + 3) floats
 };
 // Query vectors (rows times heads) a job may have.
 inline constexpr int kMaxQueryVectors = 32;
 
-enum class GateFunction : uint8_t { kSilu, kGeluTanh };
+enum class GateFunction : uint8_t { kSilu, kGeluTanh, kSwigluOai };
+
+// out = (or +=) norm(in) * weight + bias
+struct NormJob {
+  const float* in;
+  const float* weight;  // null: ones
+  const float* bias;    // null: zeros; layer norms only
+  float eps;
+  int64_t n;
+  float* out;
+  bool accumulate;
+};
 
 struct KernelTable {
   const char* name;
@@ -88,9 +103,9 @@ struct KernelTable {
   void (*attention)(const AttentionJob& job);
   // `n` is a multiple of 32.
   void (*quantize)(const float* values, int64_t n, QuantBlock* out);
-  void (*rms_norm)(const float* in, const float* weight, float eps, int64_t n, float* out);
-  // `bias` may be null.
-  void (*layer_norm)(const float* in, const float* weight, const float* bias, float eps, int64_t n, float* out);
+  void (*rms_norm)(const NormJob& job);
+  void (*layer_norm)(const NormJob& job);
+  // `up` null: the activation alone.
   void (*gate)(GateFunction function, const float* gate, const float* up, int64_t n, float* out);
   void (*to_half)(const float* values, int64_t n, uint16_t* out);
   float (*dot)(const float* a, const float* b, int64_t n);

@@ -7,12 +7,19 @@ namespace da::backend::cpu {
 Result<std::unique_ptr<CpuKvPool>> CpuKvPool::make(const KvSpec& spec) {
   auto pool = std::make_unique<CpuKvPool>();
   pool->spec = spec;
-  const int64_t value_bytes = spec.type == KvType::kF16 ? 2 : 4;
-  pool->value_stride_ = (spec.value_dim + 15) / 16 * 16;
-  pool->key_head_bytes_ = int64_t{spec.key_dim} * kPageTokens * value_bytes;
-  pool->value_head_bytes_ = int64_t{pool->value_stride_} * kPageTokens * value_bytes;
-  pool->layer_bytes_ = spec.n_kv_heads * (pool->key_head_bytes_ + pool->value_head_bytes_);
-  pool->page_bytes = static_cast<uint64_t>(spec.n_layers * pool->layer_bytes_);
+  const int64_t element_bytes = spec.type == KvType::kF16 ? 2 : 4;
+  int64_t bytes = 0;
+  for (const KvLayer& shape : spec.layers) {
+    Layer layer{};
+    layer.value_stride = (shape.value_dim + 15) / 16 * 16;
+    layer.key_head_bytes = int64_t{shape.key_dim} * kPageTokens * element_bytes;
+    layer.value_head_bytes = int64_t{layer.value_stride} * kPageTokens * element_bytes;
+    layer.keys_offset_bytes = bytes;
+    layer.values_offset_bytes = bytes + shape.n_kv_heads * layer.key_head_bytes;
+    bytes = layer.values_offset_bytes + shape.n_kv_heads * layer.value_head_bytes;
+    pool->layers_.push_back(layer);
+  }
+  pool->page_bytes = static_cast<uint64_t>(bytes);
   DA_ASSIGN_OR_RETURN(pool->memory_,
                       Memory::reserve(pool->page_bytes * static_cast<uint64_t>(spec.max_pages), "KV pool"));
   return pool;

@@ -14,18 +14,24 @@ class CpuKvPool : public KvPool {
 
   // Of page 0; page p is p * page_bytes further.
   uint8_t* keys(int32_t layer_idx, int32_t kv_head_idx) const {
-    return memory_.data() + layer_idx * layer_bytes_ + kv_head_idx * key_head_bytes_;
+    const Layer& layer = layers_[static_cast<size_t>(layer_idx)];
+    return memory_.data() + layer.keys_offset_bytes + kv_head_idx * layer.key_head_bytes;
   }
   uint8_t* values(int32_t layer_idx, int32_t kv_head_idx) const {
-    return memory_.data() + layer_idx * layer_bytes_ + spec.n_kv_heads * key_head_bytes_ +
-           kv_head_idx * value_head_bytes_;
+    const Layer& layer = layers_[static_cast<size_t>(layer_idx)];
+    return memory_.data() + layer.values_offset_bytes + kv_head_idx * layer.value_head_bytes;
   }
-  int32_t value_stride() const { return value_stride_; }  // value_dim rounded up to 16
+  const KvLayer& shape(int32_t layer_idx) const { return spec.layers[static_cast<size_t>(layer_idx)]; }
+  // value_dim rounded up to 16
+  int32_t value_stride(int32_t layer_idx) const { return layers_[static_cast<size_t>(layer_idx)].value_stride; }
 
  private:
+  struct Layer {
+    int32_t value_stride;
+    int64_t key_head_bytes, value_head_bytes, keys_offset_bytes, values_offset_bytes;
+  };
   Memory memory_;
-  int32_t value_stride_ = 0;
-  int64_t key_head_bytes_ = 0, value_head_bytes_ = 0, layer_bytes_ = 0;
+  std::vector<Layer> layers_;
 };
 
 }  // namespace da::backend::cpu

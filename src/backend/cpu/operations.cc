@@ -14,33 +14,16 @@ const float* data_of(const Vector* vector) {
   return vector == nullptr ? nullptr : static_cast<const CpuVector*>(vector)->data();
 }
 
-LinearJob make_job(const CpuActivation& in, const LinearSpec& spec) {
-  const PackedWeight& weight = mine(*spec.weight);
-  const CpuActivation& out = mine(*spec.out);
-  DA_CHECK(weight.packed && weight.n_in == in.width && weight.n_out == out.width);
-  DA_CHECK(!weight.wants_quantized() || in.quantized_stride > 0);
-  return {.codes = weight.memory.data(),
-          .scales = weight.memory.data() + weight.scales_offset_bytes,
-          .codes_stride_bytes = weight.codes_stride_bytes,
-          .scales_stride_bytes = weight.scales_stride_bytes,
-          .n_in = weight.n_in,
-          .n_out = weight.n_out,
-          .input = in.values.floats(),
-          .input_stride = in.stride,
-          .quantized = reinterpret_cast<const QuantBlock*>(in.quantized.data()),
-          .quantized_stride = in.quantized_stride,
-          .n_rows = in.n_rows,
-          .out = out.values.floats(),
-          .out_stride = out.stride,
-          .bias = data_of(spec.bias),
-          .accumulate = spec.accumulate};
-}
-
 }  // namespace
 
 void CpuBackend::quantize_row(const CpuActivation& activation, int32_t row_idx) {
   if (activation.quantized_stride == 0) return;
   kernels_.quantize(activation.row(row_idx), activation.width, activation.quantized_row(row_idx));
+}
+
+void CpuBackend::quantize_rows(const CpuActivation& activation) {
+  if (activation.quantized_stride == 0) return;
+  for_rows(activation.n_rows, activation.width, [&](int32_t row) { quantize_row(activation, row); });
 }
 
 void CpuBackend::begin(const Batch& batch) {
@@ -60,37 +43,65 @@ void CpuBackend::begin(const Batch& batch) {
   DA_CHECK(row == static_cast<int32_t>(batch.token_ids.size()));
 }
 
-void CpuBackend::embed(const Weight& weight, float scale, Activation& out) {
-  const PackedWeight& table = mine(weight);
+void CpuBackend::embed(const EmbedSpec& spec, Activation& out) {
+  const PackedWeight& table = mine(*spec.weight);
   const auto& info = gguf::tensor_type_info(table.type);
   const int64_t row_bytes = table.n_in / info.values_per_block * info.bytes_per_block;
+  DA_CHECK(!table.rows.empty() && table.n_in == out.width);
   out.n_rows = static_cast<int32_t>(batch_.token_ids.size());
-  DA_CHECK(out.n_rows <= out.max_rows && !table.rows.empty());
+  DA_CHECK(out.n_rows <= out.max_rows);
   for_rows(out.n_rows, out.width, [&](int32_t row) {
-    const std::byte* source = table.rows.data() + batch_.token_ids[static_cast<size_t>(row)] * row_bytes;
+    int64_t index = 0;
+    if (spec.index == EmbedIndex::kToken) index = batch_.token_ids[static_cast<size_t>(row)];
+    if (spec.index == EmbedIndex::kPosition) index = row_position_[static_cast<size_t>(row)];
+    DA_CHECK(index >= 0 && index < table.n_out);
+    const std::byte* source = table.rows.data() + index * row_bytes;
     float* to = mine(out).row(row);
-    DA_CHECK(
-        quant::dequantize(table.type, source, to, static_cast<size_t>(table.n_in)).is_ok());  // type checked at load
-    if (scale != 1.0F) {
-      for (int64_t i = 0; i < table.n_in; ++i) to[i] *= scale;
+    // In pieces of whole blocks, so that what is added needs no memory of its own. The type was checked at load.
+    constexpr int64_t kPiece = 256;
+    float piece[kPiece];
+    for (int64_t begin = 0; begin < table.n_in; begin += kPiece) {
+      const int64_t n = std::min(kPiece, table.n_in - begin);
+      DA_CHECK(quant::dequantize(table.type, source + begin / info.values_per_block * info.bytes_per_block, piece,
+                                 static_cast<size_t>(n))
+                   .is_ok());
+      for (int64_t i = 0; i < n; ++i) to[begin + i] = piece[i] * spec.scale + (spec.accumulate ? to[begin + i] : 0.0F);
     }
     quantize_row(mine(out), row);
   });
 }
 
 void CpuBackend::norm_row(const NormSpec& spec, const float* in, int64_t n, float* out) const {
-  switch (spec.kind) {
-    case NormKind::kRms:
-      kernels_.rms_norm(in, data_of(spec.weight), spec.eps, n, out);
-      return;
-    case NormKind::kLayer:
-      kernels_.layer_norm(in, data_of(spec.weight), data_of(spec.bias), spec.eps, n, out);
-      return;
+  const int64_t dim = spec.dim == 0 ? n : spec.dim;
+  const float *weight = data_of(spec.weight), *bias = data_of(spec.bias);
+  // Each piece has weights of its own, or all share theirs.
+  const int64_t weight_step = spec.weight != nullptr && spec.weight->size == n ? dim : 0;
+  for (int64_t begin = 0; begin < n; begin += dim) {
+    const int64_t at = begin / dim * weight_step;
+    const NormJob job{.in = in + begin,
+                      .weight = weight == nullptr ? nullptr : weight + at,
+                      .bias = bias == nullptr ? nullptr : bias + at,
+                      .eps = spec.eps,
+                      .n = dim,
+                      .out = out + begin,
+                      .accumulate = spec.accumulate};
+    switch (spec.kind) {
+      case NormKind::kNone:
+        break;
+      case NormKind::kRms:
+        kernels_.rms_norm(job);
+        break;
+      case NormKind::kLayer:
+        kernels_.layer_norm(job);
+        break;
+    }
   }
 }
 
 void CpuBackend::norm(const Activation& in, const NormSpec& spec, Activation& out) {
-  DA_CHECK(spec.weight->size == in.width && out.width == in.width && in.n_rows <= out.max_rows);
+  DA_CHECK(spec.kind != NormKind::kNone && out.width == in.width && in.n_rows <= out.max_rows);
+  DA_CHECK(spec.weight == nullptr || spec.weight->size == in.width || spec.weight->size == spec.dim);
+  DA_CHECK(spec.dim == 0 || in.width % spec.dim == 0);
   out.n_rows = in.n_rows;
   for_rows(in.n_rows, in.width, [&](int32_t row) {
     norm_row(spec, mine(in).row(row), in.width, mine(out).row(row));
@@ -98,51 +109,52 @@ void CpuBackend::norm(const Activation& in, const NormSpec& spec, Activation& ou
   });
 }
 
-void CpuBackend::linear(const Activation& in, std::span<const LinearSpec> products) {
-  constexpr size_t kMaxProducts = 8;
-  DA_CHECK(products.size() <= kMaxProducts);
-  LinearJob jobs[kMaxProducts];
-  int64_t first_group[kMaxProducts + 1] = {0};
-  uint64_t weight_bytes = 0;
-  for (size_t i = 0; i < products.size(); ++i) {
-    jobs[i] = make_job(mine(in), products[i]);
-    first_group[i + 1] = first_group[i] + mine(*products[i].weight).n_groups();
-    weight_bytes += products[i].weight->size_bytes;
-    products[i].out->n_rows = in.n_rows;
-    DA_CHECK(in.n_rows <= products[i].out->max_rows);
+void CpuBackend::gate(const GateSpec& spec, const Activation& gate, const Activation* up, Activation& out) {
+  DA_CHECK(gate.width == out.width && (up == nullptr || spec.up_column + gate.width <= up->width));
+  DA_CHECK(up != nullptr || spec.kind != GateKind::kSwigluOai);
+  GateFunction function = GateFunction::kSilu;
+  switch (spec.kind) {
+    case GateKind::kSilu:
+      break;
+    case GateKind::kGeluTanh:
+      function = GateFunction::kGeluTanh;
+      break;
+    case GateKind::kSwigluOai:
+      function = GateFunction::kSwigluOai;
+      break;
   }
-  const int64_t n_groups = first_group[products.size()];
-  const auto run = [&](int64_t begin, int64_t end) {
-    for (size_t i = 0; i < products.size(); ++i) {
-      const int64_t from = std::max(begin, first_group[i]), to = std::min(end, first_group[i + 1]);
-      if (from < to) {
-        kernels_.linear[static_cast<size_t>(mine(*products[i].weight).format)](jobs[i], from - first_group[i],
-                                                                               to - first_group[i]);
-      }
-    }
-  };
-  // Waking the team takes a microsecond or two; this much is read in about ten.
-  constexpr uint64_t kWorthThreads = 256 * 1024;
-  if (weight_bytes * static_cast<uint64_t>(in.n_rows) < kWorthThreads) {
-    run(0, n_groups);
-  } else {
-    // A few chunks for each thread, a multiple of the four groups a float kernel takes at once.
-    const int64_t chunk = std::max<int64_t>(4, n_groups / (pool_.n_threads() * 4) / 4 * 4);
-    pool_.parallel_for(n_groups, chunk, run);
-  }
-  for (const LinearSpec& product : products) {
-    if (mine(*product.out).quantized_stride == 0) continue;
-    for_rows(in.n_rows, product.out->width, [&](int32_t row) { quantize_row(mine(*product.out), row); });
-  }
-}
-
-void CpuBackend::gate(GateKind kind, const Activation& gate, const Activation& up, Activation& out) {
-  DA_CHECK(gate.width == up.width && out.width == up.width);
-  const GateFunction function = kind == GateKind::kSilu ? GateFunction::kSilu : GateFunction::kGeluTanh;
   out.n_rows = gate.n_rows;
   for_rows(gate.n_rows, gate.width, [&](int32_t row) {
-    kernels_.gate(function, mine(gate).row(row), mine(up).row(row), gate.width, mine(out).row(row));
+    const float* other = up == nullptr ? nullptr : mine(*up).row(row) + spec.up_column;
+    kernels_.gate(function, mine(gate).row(row), other, gate.width, mine(out).row(row));
     quantize_row(mine(out), row);
+  });
+}
+
+void CpuBackend::add_gated(const Activation& in, const Activation& gate, Activation& out) {
+  DA_CHECK(in.width == out.width && gate.width == 1 && in.n_rows == out.n_rows);
+  for_rows(in.n_rows, in.width, [&](int32_t row) {
+    const float factor = 1.0F / (1.0F + std::exp(-*mine(gate).row(row)));
+    const float* from = mine(in).row(row);
+    float* to = mine(out).row(row);
+    for (int64_t i = 0; i < in.width; ++i) to[i] += factor * from[i];
+    quantize_row(mine(out), row);
+  });
+}
+
+void CpuBackend::scale(float factor, Activation& x) {
+  for_rows(x.n_rows, x.width, [&](int32_t row) {
+    float* values = mine(x).row(row);
+    for (int64_t i = 0; i < x.width; ++i) values[i] *= factor;
+    quantize_row(mine(x), row);
+  });
+}
+
+void CpuBackend::soft_cap(float cap, Activation& x) {
+  for_rows(x.n_rows, 8 * x.width, [&](int32_t row) {
+    float* values = mine(x).row(row);
+    for (int64_t i = 0; i < x.width; ++i) values[i] = cap * std::tanh(values[i] / cap);
+    quantize_row(mine(x), row);
   });
 }
 
@@ -158,6 +170,16 @@ void CpuBackend::select_outputs(const Activation& in, Activation& out) {
 
 Result<RowsView> CpuBackend::read_rows(const Activation& in) {
   return RowsView{mine(in).values.floats(), in.n_rows, in.width, mine(in).stride};
+}
+
+Status CpuBackend::write_rows(const RowsView& rows, Activation& out) {
+  DA_CHECK(rows.width == out.width && rows.n_rows <= out.max_rows);
+  out.n_rows = static_cast<int32_t>(rows.n_rows);
+  for_rows(out.n_rows, out.width, [&](int32_t row) {
+    std::memcpy(mine(out).row(row), rows.row(row).data(), static_cast<size_t>(out.width) * sizeof(float));
+    quantize_row(mine(out), row);
+  });
+  return Status::ok();
 }
 
 Status CpuBackend::argmax(const Activation& in, std::span<int32_t> out) {

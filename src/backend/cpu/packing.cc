@@ -160,7 +160,8 @@ Result<PackedSize> packed_size(TensorType type, int64_t n_out, int64_t n_in, int
   size.codes_stride_bytes = round_up(size.codes_stride_bytes, 64);
   const int64_t n_groups = (n_out + lanes - 1) / lanes;
   // The last vector of scales is loaded 16 bytes wide whatever is left of it.
-  size.total_bytes = static_cast<uint64_t>(n_groups * (size.codes_stride_bytes + size.scales_stride_bytes) + 64);
+  size.total_bytes =
+      static_cast<uint64_t>(round_up(n_groups * (size.codes_stride_bytes + size.scales_stride_bytes) + 64, 64));
   return size;
 }
 
@@ -168,17 +169,19 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
                                                   ThreadPool& pool) {
   const auto& info = gguf::tensor_type_info(tensor.type);
   const auto n_in = static_cast<int64_t>(tensor.dims[0]), n_out = static_cast<int64_t>(tensor.dims[1]);
+  const auto n_parts = static_cast<int64_t>(tensor.dims[2]);
   if (tensor.data.size() != tensor.size_bytes || tensor.data.empty()) {
     return {ErrorCode::kInvalidArgument, "tensor " + tensor.name + ": opened without its data"};
   }
   if (!quant::can_dequantize(tensor.type)) return unsupported(tensor.type).with_context("tensor " + tensor.name);
-  if (tensor.n_dims > 2 || n_in % info.values_per_block != 0) {
+  if (tensor.n_dims > 3 || n_in % info.values_per_block != 0) {
     return {ErrorCode::kCorruptData,
-            "tensor " + tensor.name + ": not a matrix of whole " + std::string(info.name) + " blocks"};
+            "tensor " + tensor.name + ": not matrices of whole " + std::string(info.name) + " blocks"};
   }
   auto weight = std::make_unique<PackedWeight>();
   weight->n_in = n_in;
   weight->n_out = n_out;
+  weight->n_parts = n_parts;
   weight->type = tensor.type;
   weight->lanes = kernels.lanes;
   if (use.rows) weight->rows = tensor.data;
@@ -186,27 +189,32 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
 
   auto size = packed_size(tensor.type, n_out, n_in, kernels.lanes);
   if (!size.is_ok()) return size.status().with_context("tensor " + tensor.name);
-  DA_ASSIGN_OR_RETURN(weight->memory, Memory::allocate(size->total_bytes, "packed weights"));
+  DA_ASSIGN_OR_RETURN(weight->memory, Memory::allocate(size->total_bytes * tensor.dims[2], "packed weights"));
   weight->packed = true;
   weight->format = size->format;
-  weight->size_bytes = size->total_bytes;
+  weight->size_bytes = weight->memory.size_bytes();
+  weight->part_stride_bytes = static_cast<int64_t>(size->total_bytes);
   weight->codes_stride_bytes = size->codes_stride_bytes;
   weight->scales_stride_bytes = size->scales_stride_bytes;
   weight->scales_offset_bytes = weight->n_groups() * size->codes_stride_bytes;
 
   const int64_t row_bytes = n_in / info.values_per_block * info.bytes_per_block;
   const int lanes = kernels.lanes;
-  pool.parallel_for(weight->n_groups(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin * lanes; row < std::min(end * lanes, n_out); ++row) {
-      const std::byte* source = tensor.data.data() + row * row_bytes;
-      const int64_t group = row / lanes;
-      const int lane = static_cast<int>(row % lanes);
-      uint8_t* codes = weight->memory.data() + group * size->codes_stride_bytes;
-      if (weight->wants_quantized()) {
-        pack_integer_row(*quant::integer_format(tensor.type), source, n_in, kernels.signed_q8, lanes, lane, codes,
-                         weight->memory.data() + weight->scales_offset_bytes + group * size->scales_stride_bytes);
-      } else {
-        pack_float_row(tensor, source, size->format, lanes, lane, codes);
+  pool.parallel_for(n_parts * weight->n_groups(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) {
+      const int64_t part = index / weight->n_groups(), group = index % weight->n_groups();
+      uint8_t* base = weight->memory.data() + part * weight->part_stride_bytes;
+      uint8_t* codes = base + group * size->codes_stride_bytes;
+      uint8_t* scales = base + weight->scales_offset_bytes + group * size->scales_stride_bytes;
+      for (int64_t row = group * lanes; row < std::min((group + 1) * lanes, n_out); ++row) {
+        const std::byte* source = tensor.data.data() + (part * n_out + row) * row_bytes;
+        const int lane = static_cast<int>(row % lanes);
+        if (weight->wants_quantized()) {
+          pack_integer_row(*quant::integer_format(tensor.type), source, n_in, kernels.signed_q8, lanes, lane, codes,
+                           scales);
+        } else {
+          pack_float_row(tensor, source, size->format, lanes, lane, codes);
+        }
       }
     }
   });

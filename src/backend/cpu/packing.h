@@ -13,16 +13,18 @@
 namespace da::backend::cpu {
 
 // A matrix packed for one instruction set: rows in groups of `lanes`, the last one filled up with zero rows. All codes
-// come first (each group 64-byte aligned), then all scales.
+// come first (each group 64-byte aligned), then all scales; part after part.
 class PackedWeight : public Weight {
  public:
   bool wants_quantized() const { return format >= PackedFormat::kQ4_0; }
-  int64_t n_groups() const { return (n_out + lanes - 1) / lanes; }
+  int64_t n_groups() const { return (n_out + lanes - 1) / lanes; }  // of a part
+  const uint8_t* codes(int64_t part) const { return memory.data() + part * part_stride_bytes; }
+  const uint8_t* scales(int64_t part) const { return codes(part) + scales_offset_bytes; }
 
   PackedFormat format = PackedFormat::kF32;
   int lanes = 0;
   Memory memory;
-  int64_t codes_stride_bytes = 0, scales_stride_bytes = 0, scales_offset_bytes = 0;
+  int64_t codes_stride_bytes = 0, scales_stride_bytes = 0, scales_offset_bytes = 0, part_stride_bytes = 0;
   bool packed = false;              // false: only rows are looked up
   std::span<const std::byte> rows;  // the GGUF tensor, for look-ups; empty if not wanted
 };
@@ -30,12 +32,12 @@ class PackedWeight : public Weight {
 struct PackedSize {
   PackedFormat format;
   int64_t codes_stride_bytes, scales_stride_bytes;  // of a group
-  uint64_t total_bytes;
+  uint64_t total_bytes;                             // of one part, a multiple of 64
 };
-// What packing takes; the planner's number too. Types without kernels of their own are widened to F32.
+// What packing a part takes; the planner's number too. Types without kernels of their own are widened to F32.
 Result<PackedSize> packed_size(gguf::TensorType type, int64_t n_out, int64_t n_in, int lanes);
 
-// Reads `tensor` [n_out][n_in] and packs it, in parallel.
+// Reads `tensor` [n_parts][n_out][n_in] and packs it, in parallel.
 Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
                                                   ThreadPool& pool);
 

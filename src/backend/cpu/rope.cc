@@ -55,49 +55,86 @@ const RopeTable& CpuBackend::rope_table(const RopeSpec& spec) {
   return table;
 }
 
-void CpuBackend::rope_store(const RopeSpec& spec, int32_t layer_idx, Activation& query, Activation& key,
-                            const Activation& value, KvPool& kv) {
-  auto& pool = static_cast<CpuKvPool&>(kv);
-  const int32_t key_dim = kv.spec.key_dim, value_dim = kv.spec.value_dim, n_kv_heads = kv.spec.n_kv_heads;
-  const auto n_heads = static_cast<int32_t>(query.width / key_dim);
-  DA_CHECK(key.width == int64_t{n_kv_heads} * key_dim && value.width == int64_t{n_kv_heads} * value_dim);
-  const RopeTable* table = spec.kind == RopeKind::kNone ? nullptr : &rope_table(spec);
-  const bool half = kv.spec.type == KvType::kF16;
-  constexpr int32_t kHalfBuffer = 1024;
-  DA_CHECK(key_dim <= kHalfBuffer);
+uint8_t* CpuBackend::page_of(int32_t row, const KvPool& kv, uint8_t* first_page) const {
+  const int32_t position = row_position_[static_cast<size_t>(row)];
+  const SequenceRows& sequence = batch_.sequences[static_cast<size_t>(row_sequence_[static_cast<size_t>(row)])];
+  const int32_t page = sequence.pages[static_cast<size_t>(position / kPageTokens)];
+  DA_CHECK(page >= 0 && page < kv.n_pages);
+  return first_page + int64_t{page} * static_cast<int64_t>(kv.page_bytes);
+}
 
-  const auto norm_and_rotate = [&](int32_t row, const NormSpec& norm, float* head) {
-    if (norm.weight != nullptr) norm_row(norm, head, key_dim, head);
-    if (table != nullptr) rotate(spec.kind, table->cos_sin.data() + int64_t{row} * spec.n_dims, spec.n_dims, head);
+void CpuBackend::store_head(const CpuKvPool& pool, int32_t kv_layer_idx, int32_t head_idx, int32_t row,
+                            const float* key, const float* value) {
+  const KvLayer& shape = pool.shape(kv_layer_idx);
+  const int32_t slot = row_position_[static_cast<size_t>(row)] % kPageTokens;
+  const int64_t value_offset = int64_t{slot} * pool.value_stride(kv_layer_idx);
+  uint8_t* key_page = page_of(row, pool, pool.keys(kv_layer_idx, head_idx));
+  uint8_t* value_page = page_of(row, pool, pool.values(kv_layer_idx, head_idx));
+  if (pool.spec.type == KvType::kF16) {
+    constexpr int32_t kHalfBuffer = 1024;
+    uint16_t buffer[kHalfBuffer];
+    DA_CHECK(shape.key_dim <= kHalfBuffer);
+    kernels_.to_half(key, shape.key_dim, buffer);
+    store_key(buffer, shape.key_dim, slot, key_page);
+    kernels_.to_half(value, shape.value_dim, reinterpret_cast<uint16_t*>(value_page) + value_offset);
+  } else {
+    store_key(key, shape.key_dim, slot, key_page);
+    std::memcpy(value_page + value_offset * 4, value, static_cast<size_t>(shape.value_dim) * 4);
+  }
+}
+
+void CpuBackend::rope_store(const RopeSpec& spec, int32_t kv_layer_idx, Activation& query, Activation* key,
+                            Activation* value, KvPool& kv) {
+  const auto& pool = static_cast<const CpuKvPool&>(kv);
+  const auto& [n_kv_heads, key_dim, value_dim] = pool.shape(kv_layer_idx);
+  DA_CHECK((key == nullptr) == (value == nullptr) && query.width % key_dim == 0);
+  if (key != nullptr)
+    DA_CHECK(key->width == int64_t{n_kv_heads} * key_dim && value->width == int64_t{n_kv_heads} * value_dim);
+  const RopeTable* table = spec.kind == RopeKind::kNone ? nullptr : &rope_table(spec);
+
+  const auto norm_and_rotate = [&](int32_t row, const NormSpec& norm, int64_t width, float* heads) {
+    norm_row(norm, heads, width, heads);
+    if (table == nullptr) return;
+    const float* cos_sin = table->cos_sin.data() + int64_t{row} * spec.n_dims;
+    for (int64_t begin = 0; begin < width; begin += key_dim) rotate(spec.kind, cos_sin, spec.n_dims, heads + begin);
   };
   for_rows(query.n_rows, 4 * query.width, [&](int32_t row) {
-    const int32_t position = row_position_[static_cast<size_t>(row)];
-    const SequenceRows& sequence = batch_.sequences[static_cast<size_t>(row_sequence_[static_cast<size_t>(row)])];
-    const int32_t page = sequence.pages[static_cast<size_t>(position / kPageTokens)], slot = position % kPageTokens;
-    DA_CHECK(page >= 0 && page < kv.n_pages);
-    const auto page_offset = static_cast<int64_t>(page) * static_cast<int64_t>(kv.page_bytes);
-
     float* queries = static_cast<CpuActivation&>(query).row(row);
-    float* keys = static_cast<CpuActivation&>(key).row(row);
-    const float* values = static_cast<const CpuActivation&>(value).row(row);
-    for (int32_t h = 0; h < n_heads; ++h) norm_and_rotate(row, spec.query_norm, queries + h * key_dim);
-    for (int32_t h = 0; h < n_kv_heads; ++h) {
-      float* head = keys + h * key_dim;
-      norm_and_rotate(row, spec.key_norm, head);
-      uint8_t* key_page = pool.keys(layer_idx, h) + page_offset;
-      const float* head_values = values + h * value_dim;
-      uint8_t* value_page = pool.values(layer_idx, h) + page_offset;
-      if (half) {
-        uint16_t buffer[kHalfBuffer];
-        kernels_.to_half(head, key_dim, buffer);
-        store_key(buffer, key_dim, slot, key_page);
-        kernels_.to_half(head_values, value_dim, reinterpret_cast<uint16_t*>(value_page) + slot * pool.value_stride());
-      } else {
-        store_key(head, key_dim, slot, key_page);
-        std::memcpy(value_page + static_cast<int64_t>(slot) * pool.value_stride() * 4, head_values,
-                    static_cast<size_t>(value_dim) * 4);
-      }
+    norm_and_rotate(row, spec.query_norm, query.width, queries);
+    if (spec.temperature != 0) {
+      const auto turns = static_cast<float>(row_position_[static_cast<size_t>(row)] / spec.temperature_tokens);
+      const float factor = 1.0F + spec.temperature * std::log(1.0F + turns);
+      for (int64_t i = 0; i < query.width; ++i) queries[i] *= factor;
     }
+    if (key == nullptr) return;
+    float* keys = static_cast<CpuActivation&>(*key).row(row);
+    float* values = static_cast<CpuActivation&>(*value).row(row);
+    norm_and_rotate(row, spec.key_norm, key->width, keys);
+    norm_row(spec.value_norm, values, value->width, values);
+    for (int32_t h = 0; h < n_kv_heads; ++h)
+      store_head(pool, kv_layer_idx, h, row, keys + h * key_dim, values + h * value_dim);
+  });
+}
+
+void CpuBackend::latent_store(const LatentSpec& spec, int32_t kv_layer_idx, const Activation& query, Activation& latent,
+                              KvPool& kv, Activation& absorbed) {
+  const auto& pool = static_cast<const CpuKvPool&>(kv);
+  const int32_t n_dims = spec.rope.n_dims, query_dim = spec.plain_dim + n_dims, key_dim = spec.latent_dim + n_dims;
+  DA_CHECK(pool.shape(kv_layer_idx) == (KvLayer{1, key_dim, spec.latent_dim}) && latent.width == key_dim);
+  DA_CHECK(query.width == int64_t{spec.n_heads} * query_dim && absorbed.width == int64_t{spec.n_heads} * key_dim);
+  const RopeTable& table = rope_table(spec.rope);
+  for_rows(query.n_rows, 4 * query.width, [&](int32_t row) {
+    const float* cos_sin = table.cos_sin.data() + int64_t{row} * n_dims;
+    for (int64_t head = 0; head < spec.n_heads; ++head) {
+      const float* from = static_cast<const CpuActivation&>(query).row(row) + head * query_dim + spec.plain_dim;
+      float* to = static_cast<CpuActivation&>(absorbed).row(row) + head * key_dim + spec.latent_dim;
+      std::memcpy(to, from, static_cast<size_t>(n_dims) * sizeof(float));
+      rotate(spec.rope.kind, cos_sin, n_dims, to);
+    }
+    float* key = static_cast<CpuActivation&>(latent).row(row);
+    norm_row(spec.latent_norm, key, spec.latent_dim, key);
+    rotate(spec.rope.kind, cos_sin, n_dims, key + spec.latent_dim);
+    store_head(pool, kv_layer_idx, 0, row, key, key);
   });
 }
 

@@ -108,10 +108,11 @@ static void attention_over_pages(const AttentionJob& job) {
     const float* from = job.query + q / job.heads_per_kv * job.query_stride + q % job.heads_per_kv * key_dim;
     for (int64_t d = 0; d < key_dim; ++d) query[q * key_dim + d] = from[d] * job.scale;
     for (int64_t d = 0; d < value_stride; ++d) acc[q * value_stride + d] = 0;
-    maximum[q] = -__builtin_inff();
-    total[q] = 0;
+    // A sink is a score whose value is 0.
+    maximum[q] = job.sinks != nullptr ? job.sinks[q % job.heads_per_kv] : -__builtin_inff();
+    total[q] = job.sinks != nullptr ? 1.0F : 0.0F;
   }
-  const int last_position = job.first_position + job.n_rows - 1;
+  const int last_position = job.causal ? job.first_position + job.n_rows - 1 : job.last_position;
   const int window_begin = job.window > 0 && job.first_position >= job.window ? job.first_position - job.window + 1 : 0;
   for (int page = window_begin / kPage; page <= last_position / kPage; ++page) {
     const uint8_t* keys = job.keys + job.pages[page] * job.page_bytes;
@@ -122,7 +123,7 @@ static void attention_over_pages(const AttentionJob& job) {
     for (; q < n_queries; ++q) page_scores<kHalf, 1>(query + q * key_dim, key_dim, keys, scores + q * kPage);
     const int page_begin = page * kPage;
     for (q = 0; q < n_queries; ++q) {
-      const int position = job.first_position + q / job.heads_per_kv;
+      const int position = job.causal ? job.first_position + q / job.heads_per_kv : last_position;
       const int first = job.window > 0 && position >= job.window ? position - job.window + 1 - page_begin : 0;
       keep[q] = page_softmax(scores + q * kPage, job.softcap, first, position - page_begin, maximum + q, total + q);
     }

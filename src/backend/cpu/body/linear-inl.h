@@ -23,6 +23,7 @@ struct BF16Codes {
 static inline void finish(const LinearJob& job, int64_t group, int64_t row, VecF value) {
   float* out = job.out + row * job.out_stride + group * kLanes;
   if (job.bias != nullptr) value = add(value, load(job.bias + group * kLanes));
+  if (job.scale != 1.0F) value = mul(value, set1(job.scale));
   if (job.accumulate) value = add(load(out), value);
   store(out, value);
 }

@@ -85,30 +85,36 @@ static float sum(const float* a, int64_t n) {
   return reduce_add(total);
 }
 
-// out = (in - mean) * factor * weight + bias
-static void scale_row(const float* in, float mean, float factor, const float* weight, const float* bias, int64_t n,
-                      float* out) {
+// out = (or +=) (in - mean) * factor * weight + bias
+static void scale_row(const NormJob& job, float mean, float factor) {
   const VecF m = set1(mean), f = set1(factor);
+  const int64_t n = job.n;
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    VecF y = mul(mul(sub(load(in + i), m), f), load(weight + i));
-    if (bias != nullptr) y = add(y, load(bias + i));
-    store(out + i, y);
+    VecF y = mul(sub(load(job.in + i), m), f);
+    if (job.weight != nullptr) y = mul(y, load(job.weight + i));
+    if (job.bias != nullptr) y = add(y, load(job.bias + i));
+    if (job.accumulate) y = add(load(job.out + i), y);
+    store(job.out + i, y);
   }
   if (i < n) {
     const int64_t left = n - i;
-    VecF y = mul(mul(sub(load_some(in + i, left), m), f), load_some(weight + i, left));
-    if (bias != nullptr) y = add(y, load_some(bias + i, left));
-    store_some(out + i, y, left);
+    VecF y = mul(sub(load_some(job.in + i, left), m), f);
+    if (job.weight != nullptr) y = mul(y, load_some(job.weight + i, left));
+    if (job.bias != nullptr) y = add(y, load_some(job.bias + i, left));
+    if (job.accumulate) y = add(load_some(job.out + i, left), y);
+    store_some(job.out + i, y, left);
   }
 }
 
-static void rms_norm(const float* in, const float* weight, float eps, int64_t n, float* out) {
-  const float mean_square = dot(in, in, n) / static_cast<float>(n);
-  scale_row(in, 0.0F, 1.0F / __builtin_sqrtf(mean_square + eps), weight, nullptr, n, out);
+static void rms_norm(const NormJob& job) {
+  const float mean_square = dot(job.in, job.in, job.n) / static_cast<float>(job.n);
+  scale_row(job, 0.0F, 1.0F / __builtin_sqrtf(mean_square + job.eps));
 }
 
-static void layer_norm(const float* in, const float* weight, const float* bias, float eps, int64_t n, float* out) {
+static void layer_norm(const NormJob& job) {
+  const float* in = job.in;
+  const int64_t n = job.n;
   const float mean = sum(in, n) / static_cast<float>(n);
   VecF total = zero();
   float rest = 0;
@@ -119,21 +125,38 @@ static void layer_norm(const float* in, const float* weight, const float* bias, 
   }
   for (; i < n; ++i) rest += (in[i] - mean) * (in[i] - mean);
   const float variance = (reduce_add(total) + rest) / static_cast<float>(n);
-  scale_row(in, mean, 1.0F / __builtin_sqrtf(variance + eps), weight, bias, n, out);
+  scale_row(job, mean, 1.0F / __builtin_sqrtf(variance + job.eps));
 }
 
-static inline VecF gate_of(GateFunction function, VecF x) {
-  if (function == GateFunction::kSilu) return div(x, add(set1(1.0F), exp(sub(zero(), x))));
+static inline VecF sigmoid_times(VecF x, float steepness) {
+  return div(x, add(set1(1.0F), exp(mul(x, set1(-steepness)))));
+}
+
+static inline VecF gelu_tanh(VecF x) {
   const VecF inner = mul(set1(0.79788456F), fma(mul(set1(0.044715F), mul(x, x)), x, x));
   return mul(mul(set1(0.5F), x), add(set1(1.0F), tanh(inner)));
 }
 
+static inline VecF gate_of(GateFunction function, VecF x, VecF up) {
+  switch (function) {
+    case GateFunction::kSilu:
+      return mul(sigmoid_times(x, 1.0F), up);
+    case GateFunction::kGeluTanh:
+      return mul(gelu_tanh(x), up);
+    case GateFunction::kSwigluOai:
+      return mul(sigmoid_times(min(set1(7.0F), x), 1.702F), add(max(set1(-7.0F), min(set1(7.0F), up)), set1(1.0F)));
+  }
+  return x;
+}
+
 static void gate(GateFunction function, const float* gate_in, const float* up, int64_t n, float* out) {
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(out + i, mul(gate_of(function, load(gate_in + i)), load(up + i)));
+  for (; i + kLanes <= n; i += kLanes)
+    store(out + i, gate_of(function, load(gate_in + i), up == nullptr ? set1(1.0F) : load(up + i)));
   if (i < n) {
     const int64_t left = n - i;
-    store_some(out + i, mul(gate_of(function, load_some(gate_in + i, left)), load_some(up + i, left)), left);
+    const VecF u = up == nullptr ? set1(1.0F) : load_some(up + i, left);
+    store_some(out + i, gate_of(function, load_some(gate_in + i, left), u), left);
   }
 }
 

@@ -1,0 +1,180 @@
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/cpu_backend_impl.h"
+
+namespace da::backend::cpu {
+namespace {
+
+constexpr int64_t kHeadRows = 8;  // rows of a head taken together
+
+int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+
+const CpuActivation& mine(const Activation& activation) { return static_cast<const CpuActivation&>(activation); }
+const PackedWeight& mine(const Weight& weight) { return static_cast<const PackedWeight&>(weight); }
+
+// Part `part` of the weight times rows [first_row, first_row + n_rows) of `in`.
+LinearJob make_job(const CpuActivation& in, const LinearSpec& spec, int64_t part, int32_t first_row, int32_t n_rows) {
+  const PackedWeight& weight = mine(*spec.weight);
+  const CpuActivation& out = mine(*spec.out);
+  DA_CHECK(weight.packed && weight.n_in == in.width && weight.n_out == out.width);
+  DA_CHECK(!weight.wants_quantized() || in.quantized_stride > 0);
+  const float* bias = spec.bias == nullptr ? nullptr : static_cast<const CpuVector*>(spec.bias)->data();
+  return {.codes = weight.codes(part),
+          .scales = weight.scales(part),
+          .codes_stride_bytes = weight.codes_stride_bytes,
+          .scales_stride_bytes = weight.scales_stride_bytes,
+          .n_in = weight.n_in,
+          .n_out = weight.n_out,
+          .input = in.row(first_row),
+          .input_stride = in.stride,
+          .quantized = in.quantized_stride > 0 ? in.quantized_row(first_row) : nullptr,
+          .quantized_stride = in.quantized_stride,
+          .n_rows = n_rows,
+          .out = out.row(first_row),
+          .out_stride = out.stride,
+          .bias = bias == nullptr ? nullptr : bias + part * weight.n_out,
+          .accumulate = spec.accumulate,
+          .scale = spec.scale};
+}
+
+}  // namespace
+
+void CpuBackend::add_task(const LinearJob& job, const PackedWeight& weight) {
+  const LinearTask* last = tasks_.empty() ? nullptr : &tasks_.back();
+  const int64_t first =
+      last == nullptr ? 0 : last->first_group + (last->job.n_out + kernels_.lanes - 1) / kernels_.lanes;
+  tasks_.push_back({job, weight.format, first});
+  task_bytes_ += (weight.size_bytes / static_cast<uint64_t>(weight.n_parts)) * static_cast<uint64_t>(job.n_rows);
+}
+
+void CpuBackend::run_tasks() {
+  if (tasks_.empty()) return;
+  const int64_t n_groups = tasks_.back().first_group + (tasks_.back().job.n_out + kernels_.lanes - 1) / kernels_.lanes;
+  const auto run = [&](int64_t begin, int64_t end) {
+    // The last task that begins at or before `begin`.
+    auto task = std::upper_bound(tasks_.begin(), tasks_.end(), begin,
+                                 [](int64_t group, const LinearTask& other) { return group < other.first_group; }) -
+                1;
+    for (; task != tasks_.end() && task->first_group < end; ++task) {
+      const int64_t task_end = task + 1 == tasks_.end() ? n_groups : (task + 1)->first_group;
+      kernels_.linear[static_cast<size_t>(task->format)](task->job,
+                                                         std::max(begin, task->first_group) - task->first_group,
+                                                         std::min(end, task_end) - task->first_group);
+    }
+  };
+  // Waking the team takes a microsecond or two; this much is read in about ten.
+  constexpr uint64_t kWorthThreads = 256 * 1024;
+  if (task_bytes_ < kWorthThreads) {
+    run(0, n_groups);
+  } else {
+    // A few chunks for each thread, a multiple of the four groups a float kernel takes at once.
+    const int64_t chunk = std::max<int64_t>(4, n_groups / (pool_.n_threads() * 4) / 4 * 4);
+    pool_.parallel_for(n_groups, chunk, run);
+  }
+  tasks_.clear();
+  task_bytes_ = 0;
+}
+
+void CpuBackend::linear(const Activation& in, std::span<const LinearSpec> products) {
+  for (const LinearSpec& product : products) {
+    DA_CHECK(product.weight->n_parts == 1 && in.n_rows <= product.out->max_rows);
+    product.out->n_rows = in.n_rows;
+    add_task(make_job(mine(in), product, 0, 0, in.n_rows), mine(*product.weight));
+  }
+  run_tasks();
+  for (const LinearSpec& product : products) quantize_rows(mine(*product.out));
+}
+
+void CpuBackend::expert_linear(const Activation& in, ExpertInput rows, const Routing& routing,
+                               std::span<const LinearSpec> products) {
+  const auto& route = static_cast<const CpuRouting&>(routing);
+  const int32_t n_expert_rows = routing.n_rows * routing.n_used;
+  const CpuActivation* from = &mine(in);
+  if (rows == ExpertInput::kBatchRows) {
+    DA_CHECK(in.n_rows == routing.n_rows && in.width == route.gathered->width);
+    from = route.gathered.get();
+    route.gathered->n_rows = n_expert_rows;
+    for_rows(n_expert_rows, in.width, [&](int32_t row) {
+      const int32_t source = route.source_rows[static_cast<size_t>(row)];
+      std::memcpy(from->row(row), mine(in).row(source), static_cast<size_t>(in.width) * sizeof(float));
+      if (from->quantized_stride > 0) {
+        DA_CHECK(mine(in).quantized_stride == from->quantized_stride);
+        std::memcpy(from->quantized_row(row), mine(in).quantized_row(source),
+                    static_cast<size_t>(in.width / 32) * sizeof(QuantBlock));
+      }
+    });
+  }
+  DA_CHECK(from->n_rows == n_expert_rows);
+  for (const LinearSpec& product : products) {
+    DA_CHECK(product.weight->n_parts == routing.n_experts && n_expert_rows <= product.out->max_rows);
+    product.out->n_rows = n_expert_rows;
+    for (int32_t expert = 0; expert < routing.n_experts; ++expert) {
+      const int32_t begin = route.expert_begin[static_cast<size_t>(expert)];
+      const int32_t n_rows = route.expert_begin[static_cast<size_t>(expert) + 1] - begin;
+      if (n_rows > 0) add_task(make_job(*from, product, expert, begin, n_rows), mine(*product.weight));
+    }
+  }
+  run_tasks();
+  for (const LinearSpec& product : products) quantize_rows(mine(*product.out));
+}
+
+Status CpuBackend::reserve_head_scratch(const PackedWeight& weight) {
+  const int64_t in_bytes = weight.n_in / 32 * kHeadRows * static_cast<int64_t>(sizeof(QuantBlock));
+  const int64_t out_bytes = round_up(weight.n_out, 16) * kHeadRows * static_cast<int64_t>(sizeof(float));
+  if (in_bytes + out_bytes <= head_scratch_bytes_) return Status::ok();
+  head_scratch_bytes_ = in_bytes + out_bytes;
+  DA_ASSIGN_OR_RETURN(
+      head_scratch_, Memory::allocate(static_cast<uint64_t>(head_scratch_bytes_ * pool_.n_threads()), "head products"));
+  return Status::ok();
+}
+
+void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activation& out) {
+  const PackedWeight& packed = mine(weight);
+  const int64_t n_heads = packed.n_parts, in_step = in.width / n_heads, out_step = out.width / n_heads;
+  DA_CHECK(in.width % n_heads == 0 && out.width % n_heads == 0 && packed.n_in <= in_step && packed.n_out <= out_step);
+  DA_CHECK(packed.packed && in.n_rows <= out.max_rows);
+  out.n_rows = in.n_rows;
+  const int64_t out_stride = round_up(packed.n_out, 16);
+  std::atomic<int64_t> next{0};
+  // A kernel writes whole groups of outputs: into a buffer of the thread's own, not into the next head.
+  pool_.run_available([&](int thread_idx) {
+    uint8_t* scratch = head_scratch_.data() + thread_idx * head_scratch_bytes_;
+    auto* blocks = reinterpret_cast<QuantBlock*>(scratch);
+    auto* results = reinterpret_cast<float*>(scratch + packed.n_in / 32 * kHeadRows * sizeof(QuantBlock));
+    for (int64_t head; (head = next.fetch_add(1, std::memory_order_relaxed)) < n_heads;) {
+      for (int32_t row = 0; row < in.n_rows; row += kHeadRows) {
+        const auto n_rows = static_cast<int32_t>(std::min<int64_t>(kHeadRows, in.n_rows - row));
+        const float* input = mine(in).row(row) + head * in_step;
+        if (packed.wants_quantized()) {
+          for (int32_t i = 0; i < n_rows; ++i)
+            kernels_.quantize(input + i * mine(in).stride, packed.n_in, blocks + i * (packed.n_in / 32));
+        }
+        const LinearJob job{.codes = packed.codes(head),
+                            .scales = packed.scales(head),
+                            .codes_stride_bytes = packed.codes_stride_bytes,
+                            .scales_stride_bytes = packed.scales_stride_bytes,
+                            .n_in = packed.n_in,
+                            .n_out = packed.n_out,
+                            .input = input,
+                            .input_stride = mine(in).stride,
+                            .quantized = blocks,
+                            .quantized_stride = packed.n_in / 32,
+                            .n_rows = n_rows,
+                            .out = results,
+                            .out_stride = out_stride,
+                            .bias = nullptr,
+                            .accumulate = false,
+                            .scale = 1.0F};
+        kernels_.linear[static_cast<size_t>(packed.format)](job, 0, packed.n_groups());
+        for (int32_t i = 0; i < n_rows; ++i) {
+          std::memcpy(mine(out).row(row + i) + head * out_step, results + i * out_stride,
+                      static_cast<size_t>(packed.n_out) * sizeof(float));
+        }
+      }
+    }
+  });
+  quantize_rows(mine(out));
+}
+
+}  // namespace da::backend::cpu
