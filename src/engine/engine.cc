@@ -42,6 +42,12 @@ class EngineImpl final : public Engine {
     }
     DA_RETURN_IF_ERROR(model_->reserve(options_.batch_tokens, options_.max_sequences));
     DA_ASSIGN_OR_RETURN(auto pool, model_->make_kv_pool(options_.kv_type, max_pages()));
+    if (options_.kv_max_bytes > 0) {
+      const auto bytes_for = static_cast<int64_t>(options_.kv_max_bytes / pool->page_bytes) * backend::kPageTokens;
+      options_.pool_tokens = std::min(options_.pool_tokens, std::max<int64_t>(bytes_for, kLeastContextTokens));
+      options_.context_tokens = static_cast<int32_t>(std::min<int64_t>(options_.context_tokens, options_.pool_tokens));
+      vocabulary_.context_tokens = options_.context_tokens;
+    }
     const auto retained = static_cast<int32_t>(options_.retained_tokens / backend::kPageTokens);
     pages_ = std::make_unique<KvPages>(std::move(pool), max_pages(), retained);
     thread_ = std::thread([this] { run(); });
@@ -65,6 +71,7 @@ class EngineImpl final : public Engine {
   void run();
   bool take_requests();  // false: the engine is being destroyed
   void step();
+  void retain_pages(Sequence& sequence);
   void share_pages(Sequence& sequence);
   bool give_pages(SequencePtr& sequence, int32_t n_tokens);
   void step_back(Sequence& sequence);
@@ -230,8 +237,8 @@ void EngineImpl::prepare_grammar() {
   vocabulary_.trie = trie_.get();
 }
 
-// What others computed for the same beginning, and what this one did for others.
-void EngineImpl::share_pages(Sequence& sequence) {
+// What this one computed, for others. Its last step must have succeeded.
+void EngineImpl::retain_pages(Sequence& sequence) {
   const auto n_full = sequence.n_computed / backend::kPageTokens;
   const std::span<const int32_t> tokens = sequence.tokens();
   if (n_full > sequence.n_retained_pages) {
@@ -239,6 +246,11 @@ void EngineImpl::share_pages(Sequence& sequence) {
                    sequence.pages);
     sequence.n_retained_pages = n_full;
   }
+}
+
+// What others computed for the same beginning.
+void EngineImpl::share_pages(Sequence& sequence) {
+  const std::span<const int32_t> tokens = sequence.tokens();
   const bool at_page_end = static_cast<int32_t>(sequence.pages.size()) * backend::kPageTokens == sequence.n_computed;
   if (!at_page_end || sequence.n_computed >= sequence.n_prompt()) return;
   // The last token is computed in any case: its logits are wanted.
@@ -278,7 +290,9 @@ bool EngineImpl::give_pages(SequencePtr& sequence, int32_t n_tokens) {
 }
 
 void EngineImpl::finish(SequencePtr& sequence, const Finish& finish) {
+  if (finish.reason != FinishReason::kError) retain_pages(*sequence);
   pages_->release(sequence->pages);
+  --n_running_;
   const SequencePtr done = std::move(sequence);
   done->report_finished(finish);
 }
@@ -301,6 +315,7 @@ void EngineImpl::build_batch(std::vector<Part>& parts) {
   planned_.clear();
   int32_t n_available = pages_->n_available();
   for (const SequencePtr& sequence : running_) {
+    retain_pages(*sequence);
     share_pages(*sequence);
     // One without pages begins when the pool has room for all of it, or it would soon have to step back again.
     const bool starts = sequence->pages.empty(), fits = pages_for(sequence->n_tokens()) <= n_available;

@@ -58,9 +58,12 @@ struct EngineOptions {
   // Tokens the KV pool may hold; 0: a full context for each sequence. With less, the youngest requests step back when
   // it is full, and go on later with the same result.
   int64_t pool_tokens = 0;
+  uint64_t kv_max_bytes = 0;  // limits the pool further, though not below kLeastContextTokens; 0: no limit
   // Of those, tokens of finished requests kept to be shared; -1: one context.
   int64_t retained_tokens = -1;
 };
+
+inline constexpr int32_t kLeastContextTokens = 4096;
 
 // A moment's counts; the totals run from the start.
 struct EngineStats {

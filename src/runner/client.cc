@@ -77,6 +77,10 @@ class Connection {
 
   bool alive() const { return alive_; }
   pid_t pid() const { return pid_; }
+  Json stats() const {
+    const std::lock_guard lock(mutex_);
+    return stats_;
+  }
 
   // The reader thread: starts the process, so that its parent-death signal means the end of this thread, and stays with
   // it until it is reaped.
@@ -137,6 +141,11 @@ class Connection {
   }
 
   void deliver(const Json& message) {
+    if (message["type"] == "stats") {
+      const std::lock_guard lock(mutex_);
+      stats_ = message;
+      return;
+    }
     const auto id = message["id"].get<RequestId>();
     Handler handler;
     {
@@ -195,8 +204,9 @@ class Connection {
   const UniqueFd socket_;
   const std::string name_;
   const Logger log_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable ended_;
+  Json stats_;
   std::unordered_map<RequestId, Handler> handlers_;
   RequestId last_id_ = 0;
   bool ending_ = false, reaped_ = false;
@@ -228,6 +238,7 @@ class ProcessClient final : public Client {
     return id;
   }
   void cancel(RequestId id) override { connection_->push({{"op", "cancel"}, {"id", id}}); }
+  Json stats() const override { return connection_->stats(); }
   bool alive() const override { return connection_->alive(); }
   pid_t pid() const override { return connection_->pid(); }
 

@@ -51,6 +51,7 @@ Host::Host(LoadedModel model, Send send, Logger log)
     : send_(std::move(send)),
       log_(std::move(log)),
       prompts_(model.tokenizer, model.render, model.compile_go),
+      context_tokens_(model.context_tokens > 0 ? std::min(model.context_tokens, model.engine->context_tokens()) : model.engine->context_tokens()),
       model_(std::move(model)) {}
 
 Host::~Host() { model_.engine.reset(); }
@@ -77,8 +78,12 @@ Result<std::shared_ptr<const grammar::Grammar>> Host::grammar_of(const Json& req
 Status Host::start(uint64_t id, const Json& request) {
   DA_ASSIGN_OR_RETURN(const RequestOptions options, parse_request_options(member(request, "options")));
   if (options.n_unknown > 0) log_.warn("options ignored", {{"request", id}, {"unknown", options.n_unknown}});
-  int32_t context_tokens = model_.engine->context_tokens();
-  if (options.num_ctx > 0) context_tokens = std::min(context_tokens, std::max(options.num_ctx, 4));
+  // The pool is shared: a longer context than the others' is a matter of pages, not of a new load.
+  int32_t context_tokens = context_tokens_;
+  if (options.num_ctx > 0) context_tokens = std::min(model_.engine->context_tokens(), std::max(options.num_ctx, 4));
+  if (options.num_ctx > context_tokens) {
+    log_.warn("num_ctx is more than there is", {{"request", id}, {"num_ctx", options.num_ctx}, {"context_tokens", context_tokens}});
+  }
 
   engine::GenerateRequest generate;
   DA_ASSIGN_OR_RETURN(generate.grammar, grammar_of(request));
@@ -88,6 +93,7 @@ Status Host::start(uint64_t id, const Json& request) {
   if (options.num_predict > 0) generate.max_tokens = std::min(generate.max_tokens, options.num_predict);
   generate.sampling = options.sampling;
   generate.stop = options.stop;
+  if (const Json& name_space = member(request, "namespace"); name_space.is_string()) generate.name_space = name_space.get<std::string>();
 
   auto running = std::make_shared<Running>();
   running->wants_context = flag(request, "return_context", true);
@@ -138,10 +144,12 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
   switch (update.kind) {
     case engine::Update::Kind::kPrefill:
       send_({{"id", id}, {"type", "prefill"}, {"done", update.prompt_tokens_done}, {"total", update.prompt_tokens_total}});
+      send_stats(false);
       return;
     case engine::Update::Kind::kText:
       if (running.wants_context) running.context.insert(running.context.end(), update.tokens.begin(), update.tokens.end());
       send_text(id, update, running.parser ? running.parser->push(update.text) : chat::OutputDelta{.content = update.text});
+      send_stats(false);
       return;
     case engine::Update::Kind::kFinished:
       break;
@@ -150,6 +158,7 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
     const std::lock_guard lock(mutex_);
     running_.erase(id);
   }
+  send_stats(true);   // before the last message: who has its answer finds it counted
   if (update.reason == engine::FinishReason::kError) {
     send_(error_message(id, update.error));
     return;
@@ -163,11 +172,37 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
                {"reason", reason},
                {"prompt_tokens", running.prompt_tokens},
                {"generated_tokens", update.generated_tokens},
+               {"cached_tokens", update.cached_tokens},
                {"prefill_ns", update.prefill_ns},
                {"decode_ns", update.decode_ns}};
   if (running.dropped_messages > 0) done["dropped_messages"] = running.dropped_messages;
   if (running.wants_context) done["context"] = running.context;
   send_(done);
+}
+
+Json Host::stats() const {
+  const engine::EngineStats stats = model_.engine->stats();
+  return {{"id", 0},
+          {"type", "stats"},
+          {"memory_bytes", model_.engine->memory_bytes()},
+          {"running", stats.running},
+          {"waiting", stats.waiting},
+          {"kv_pages_in_use", stats.pages_in_use},
+          {"kv_pages_retained", stats.pages_retained},
+          {"kv_pages_committed", stats.pages_committed},
+          {"kv_pages_max", stats.pages_max},
+          {"prompt_tokens", stats.prompt_tokens},
+          {"cached_tokens", stats.cached_tokens},
+          {"generated_tokens", stats.generated_tokens},
+          {"preemptions", stats.preemptions},
+          {"evicted_pages", stats.evicted_pages}};
+}
+
+void Host::send_stats(bool now) {
+  const auto time = std::chrono::steady_clock::now();
+  if (!now && time - stats_sent_ < std::chrono::milliseconds(500)) return;
+  stats_sent_ = time;
+  send_(stats());
 }
 
 void Host::tokenize(uint64_t id, const Json& request) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,13 +30,16 @@ struct LoadedModel {
   CompileGo compile_go;
   std::string protocol;                // metadata deepanalyze.protocol
   std::vector<std::string> warnings;   // for the ready message
+  int32_t context_tokens = 0;          // of a request that names none; 0: the engine's, which is the most there is
 };
 
 struct LoadRequest {
   int model_fd = -1;
   std::string name;
   LoadOptions options;
-  int32_t n_cpus = 1;   // found before the process was sealed
+  // Found before the process was sealed.
+  int32_t n_cpus = 1;
+  uint64_t available_bytes = 0;   // memory; 0: not known
 };
 // Returning false stops the load.
 using LoadProgress = std::function<bool(uint64_t bytes_done, uint64_t bytes_total)>;
@@ -56,6 +60,8 @@ class Host {
   void tokenize(uint64_t id, const nlohmann::ordered_json& request);
   void cancel(uint64_t id);
   const engine::Engine& engine() const { return *model_.engine; }
+  int32_t context_tokens() const { return context_tokens_; }
+  nlohmann::ordered_json stats() const;   // the stats message
 
  private:
   struct Running;
@@ -64,12 +70,15 @@ class Host {
   Result<std::shared_ptr<const grammar::Grammar>> grammar_of(const nlohmann::ordered_json& request);
   void send_text(uint64_t id, const engine::Update& update, chat::OutputDelta delta);
   void on_update(uint64_t id, Running& running, const engine::Update& update);
+  void send_stats(bool now);
 
   Send send_;
   Logger log_;
   std::mutex mutex_;
   std::unordered_map<uint64_t, std::shared_ptr<Running>> running_;
   PromptBuilder prompts_;
+  int32_t context_tokens_;
+  std::chrono::steady_clock::time_point stats_sent_;   // on the engine's thread
   std::shared_ptr<const grammar::Grammar> any_object_;   // made on first use
   LoadedModel model_;   // last: its engine's thread calls into all of the above
 };

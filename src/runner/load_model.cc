@@ -11,11 +11,21 @@
 namespace da::runner {
 namespace {
 
-// The context a request gets where nobody asked for one: pages are committed as they fill, so a long one costs little.
-Result<int32_t> context_of(const gguf::File& file, int32_t wanted_tokens) {
-  DA_ASSIGN_OR_RETURN(const uint64_t own, file.get_uint_or(std::string(file.architecture()) + ".context_length", 0));
-  const int32_t limit = own == 0 ? kDefaultContextTokens : static_cast<int32_t>(std::min<uint64_t>(own, 1 << 30));
-  return wanted_tokens > 0 ? std::min(wanted_tokens, limit) : std::min(kDefaultContextTokens, limit);
+// Memory left for what is not weights or keys and values: work buffers, the vocabulary, the texts of requests.
+constexpr uint64_t kOtherBytes = 256ULL << 20;
+
+// The pool is as large as its users may ever want, or as memory allows; pages are committed as they fill, so that room
+// nobody uses costs nothing.
+void size_pool(const LoadRequest& request, uint64_t weight_bytes, LoadedModel& loaded, engine::EngineOptions& options,
+               int32_t own_context) {
+  const int32_t wanted = request.options.num_ctx > 0 ? request.options.num_ctx : kDefaultContextTokens;
+  loaded.context_tokens = std::min(wanted, own_context);
+  options.context_tokens = own_context;
+  options.pool_tokens = std::max<int64_t>(int64_t{loaded.context_tokens} * options.max_sequences, own_context);
+  if (request.available_bytes > 0) {
+    const uint64_t taken = weight_bytes + kOtherBytes;
+    options.kv_max_bytes = request.available_bytes > taken ? request.available_bytes - taken : 1;
+  }
 }
 
 Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& progress) {
@@ -41,10 +51,17 @@ Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& p
   if (const auto protocol = file->get_string("deepanalyze.protocol"); protocol.is_ok()) loaded.protocol = *protocol;
 
   engine::EngineOptions options;
-  DA_ASSIGN_OR_RETURN(options.context_tokens, context_of(*file, request.options.num_ctx));
   options.max_sequences = request.options.num_parallel;
+  DA_ASSIGN_OR_RETURN(const uint64_t own, file->get_uint_or(std::string(file->architecture()) + ".context_length", 0));
+  uint64_t weight_bytes = 0;
+  for (const gguf::Tensor& tensor : file->tensors()) weight_bytes += tensor.size_bytes;
+  size_pool(request, weight_bytes, loaded, options, own == 0 ? kDefaultContextTokens : static_cast<int32_t>(std::min<uint64_t>(own, 1 << 27)));
   options.n_threads = request.options.num_thread > 0 ? request.options.num_thread : request.n_cpus;
   DA_ASSIGN_OR_RETURN(loaded.engine, engine::load_engine(file, loaded.tokenizer, options, progress));
+  if (loaded.engine->context_tokens() < loaded.context_tokens) {
+    loaded.warnings.push_back("memory allows a context of " + std::to_string(loaded.engine->context_tokens()) + " tokens, not " +
+                              std::to_string(loaded.context_tokens));
+  }
   return loaded;
 }
 

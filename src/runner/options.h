@@ -15,12 +15,12 @@ struct RequestOptions {
   engine::SamplingParams sampling;
   std::vector<std::string> stop;
   int32_t num_predict = -1;    // 0 or less: until the context is full
-  int32_t num_ctx = 0;         // 0: the loaded context
+  int32_t num_ctx = 0;         // 0: the context the model was loaded with
   int32_t n_unknown = 0;       // names that are no option, for a warning
 };
 
 struct LoadOptions {
-  int32_t num_ctx = 0;         // 0: the model's own, up to kDefaultContextTokens
+  int32_t num_ctx = 0;         // where a request names none; 0: the model's own, up to kDefaultContextTokens
   int32_t num_parallel = 4;
   int32_t num_thread = 0;      // 0: the CPUs this process may use
 };

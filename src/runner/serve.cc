@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/cpu_limits.h"
+#include "base/memory_limits.h"
 #include "runner/frame.h"
 #include "runner/outbox.h"
 #include "runner/sandbox.h"
@@ -61,8 +62,8 @@ Json sandbox_json(const Sandbox& sandbox) {
 // One conversation with the server.
 class Session {
  public:
-  Session(const Loader& load, const Sandbox& sandbox, int32_t n_cpus, Logger log)
-      : load_(load), sandbox_(sandbox), n_cpus_(n_cpus), log_(std::move(log)), outbox_(kSocket) {}
+  Session(const Loader& load, const Sandbox& sandbox, int32_t n_cpus, uint64_t available_bytes, Logger log)
+      : load_(load), sandbox_(sandbox), n_cpus_(n_cpus), available_bytes_(available_bytes), log_(std::move(log)), outbox_(kSocket) {}
 
   int run() {
     while (true) {
@@ -123,7 +124,7 @@ class Session {
 
   Status try_load(uint64_t id, const Json& request) {
     if (host_) return {ErrorCode::kInvalidArgument, "load: a model is loaded already"};
-    LoadRequest load_request{.model_fd = kModelFile, .n_cpus = n_cpus_};
+    LoadRequest load_request{.model_fd = kModelFile, .n_cpus = n_cpus_, .available_bytes = available_bytes_};
     if (const auto name = request.find("name"); name != request.end() && name->is_string()) load_request.name = name->get<std::string>();
     if (const auto options = request.find("options"); options != request.end()) {
       DA_ASSIGN_OR_RETURN(load_request.options, parse_load_options(*options));
@@ -140,25 +141,33 @@ class Session {
     };
     DA_ASSIGN_OR_RETURN(LoadedModel model, load_(load_request, progress));
     const auto load_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
+    const std::string protocol = model.protocol;
+    const std::vector<std::string> warnings = model.warnings;
+    const bool has_template = static_cast<bool>(model.render);
+    host_.emplace(std::move(model), [this](const Json& message) { send(message); }, log_);
+    const engine::Engine& engine = host_->engine();
     Json ready = {{"id", id},
                   {"type", "ready"},
-                  {"context_tokens", model.engine->context_tokens()},
-                  {"memory_bytes", model.engine->memory_bytes()},
-                  {"protocol", model.protocol},
-                  {"template", model.render ? "jinja" : ""},
-                  {"warnings", model.warnings},
+                  {"context_tokens", host_->context_tokens()},
+                  {"max_context_tokens", engine.context_tokens()},
+                  {"memory_bytes", engine.memory_bytes()},
+                  {"protocol", protocol},
+                  {"template", has_template ? "jinja" : ""},
+                  {"warnings", warnings},
                   {"load_ms", load_ms},
                   {"sandbox", sandbox_json(sandbox_)}};
-    host_.emplace(std::move(model), [this](const Json& message) { send(message); }, log_);
     log_.info("model loaded", {{"model", load_request.name}, {"ms", load_ms},
-                               {"context_tokens", host_->engine().context_tokens()}, {"memory_bytes", host_->engine().memory_bytes()}});
+                               {"context_tokens", host_->context_tokens()}, {"max_context_tokens", engine.context_tokens()},
+                               {"kv_pages_max", engine.stats().pages_max}, {"memory_bytes", engine.memory_bytes()}});
     send(ready);
+    send(host_->stats());
     return Status::ok();
   }
 
   const Loader& load_;
   Sandbox sandbox_;
   int32_t n_cpus_;
+  uint64_t available_bytes_;
   Logger log_;
   Outbox outbox_;
   std::optional<Host> host_;   // after outbox_: its engine's thread sends until it is gone
@@ -170,7 +179,8 @@ int serve(int argc, char** argv, const Loader& load) {
   // Its life is the server's: signals of a terminal or a service manager go to the server, which ends it in order.
   for (const int ignored : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(ignored, SIG_IGN);
   const Logger log = stderr_logger(log_level());
-  const int32_t n_cpus = available_cpus();   // reads files
+  const int32_t n_cpus = available_cpus();   // reads files, as does the next
+  const uint64_t available_bytes = available_memory_bytes();
   const auto sandbox = seal(parent_of(argc, argv), kModelFile);
   if (!sandbox.is_ok()) {
     log.error("runner does not start", {{"reason", sandbox.status().message()}});
@@ -195,7 +205,7 @@ int serve(int argc, char** argv, const Loader& load) {
     }
   }
   try {
-    return Session(load, *sandbox, n_cpus, log).run();
+    return Session(load, *sandbox, n_cpus, available_bytes, log).run();
   } catch (const std::bad_alloc&) {
     log.error("runner is out of memory");
   } catch (const std::exception&) {

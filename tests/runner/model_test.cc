@@ -59,6 +59,38 @@ TEST_F(ModelTest, GreedyTextIsTheReference) {
   EXPECT_GT(inbox.size(), 20U);   // streamed
 }
 
+TEST_F(ModelTest, AnyContextWithinTheModelsOwnNeedsNoNewLoad) {
+  Inbox load;
+  auto client = Client::start({"stories", test::golden_path("stories/stories260K.gguf"), {{"num_parallel", 2}, {"num_ctx", 64}}}, Logger(), load.handler());
+  ASSERT_TRUE(client.is_ok()) << client.status().message();
+  client_ = *client;
+  const Json ready = load.wait_for({"ready", "error"});
+  EXPECT_EQ(ready["context_tokens"], 64) << ready;
+  EXPECT_GT(ready["max_context_tokens"], 256);
+  std::vector<int> tokens(100, 300);
+  tokens[0] = 1;
+  const auto ask = [&](Json options) {
+    options["num_predict"] = 2;
+    Inbox inbox;
+    return generate({{"tokens", tokens}, {"options", options}}, inbox);
+  };
+  Json answer = ask({});
+  EXPECT_EQ(answer["type"], "error") << answer;
+  EXPECT_NE(answer["message"].get<std::string>().find("at most 63"), std::string::npos) << answer;
+  for (int num_ctx = 101; num_ctx < 512; num_ctx += 60) {
+    answer = ask({{"num_ctx", num_ctx}});
+    EXPECT_EQ(answer["type"], "done") << answer;
+    EXPECT_EQ(answer["cached_tokens"], num_ctx == 101 ? 0 : 96);
+  }
+  Inbox inbox;
+  EXPECT_EQ(generate({{"tokens", tokens}, {"namespace", "another"}, {"options", {{"num_ctx", 200}, {"num_predict", 2}}}}, inbox)["cached_tokens"], 0);
+  const Json stats = client_->stats();
+  EXPECT_EQ(stats["running"], 0) << stats;
+  EXPECT_EQ(stats["kv_pages_in_use"], 0);
+  EXPECT_GT(stats["kv_pages_retained"], 0);
+  EXPECT_GT(stats["cached_tokens"], 400);
+}
+
 TEST_F(ModelTest, StopAndContextLimits) {
   Inbox stop;
   const Json stopped = generate({{"prompt", "Once upon a time"}, {"options", {{"temperature", 0}, {"num_predict", 100}, {"stop", {"Lily"}}}}}, stop);
