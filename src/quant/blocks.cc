@@ -15,7 +15,7 @@ uint32_t read_u32(const uint8_t* bytes) {
          static_cast<uint32_t>(bytes[3]) << 24;
 }
 
-constexpr uint16_t kHalfOne = 0x3C00, kHalfSign = 0x8000;
+constexpr uint16_t kHalfSign = 0x8000;
 
 void set_unit_scales(IntegerBlock& out, bool has_min) {
   std::memset(out.scales, 1, sizeof(out.scales));
@@ -54,13 +54,6 @@ void unpack_q8_0(const uint8_t* b, IntegerBlock& out) {
   set_unit_scales(out, false);
   out.d = read_u16(b);
   for (int i = 0; i < 32; ++i) out.codes[i] = b[2 + i] ^ 0x80;
-}
-
-// Q8_K: d as float32, 256 signed bytes, sums (derived, not read). Not stored in files; d is kept apart by dequantize.
-void unpack_q8_k(const uint8_t* b, IntegerBlock& out) {
-  set_unit_scales(out, false);
-  out.d = kHalfOne;
-  for (int i = 0; i < 256; ++i) out.codes[i] = b[4 + i] ^ 0x80;
 }
 
 // Q2_K: 16 bytes of scale (low half) and min (high half), 64 bytes of codes, d, d_min. Each 128 values are 32 bytes:
@@ -135,14 +128,44 @@ void unpack_q6_k(const uint8_t* b, IntegerBlock& out) {
   out.d = read_u16(b + 208);
 }
 
+// IQ4_NL: as Q4_0; the codes stand for the values of a table.
+// IQ4_XS: d, two high bits of eight 6-bit scales, their low four bits, then for each 32 values 16 bytes as in Q4_0.
+void unpack_iq4_xs(const uint8_t* b, IntegerBlock& out) {
+  out.d = read_u16(b);
+  const uint32_t high = read_u16(b + 2);
+  for (int j = 0; j < 8; ++j) {
+    const uint32_t low = b[4 + j / 2] >> (j % 2 * 4) & 15u;
+    out.scales[j] = static_cast<int8_t>(static_cast<int>(low | (high >> (2 * j) & 3) << 4) - 32);
+    unpack_nibbles(b + 8 + 16 * j, out.codes + 32 * j);
+  }
+}
+
+// MXFP4: the exponent e of a scale 2^(e - 127), 16 bytes as in Q4_0. Codes are floats of 4 bits; the table has twice
+// their values and d half the scale, 2^(e - 128), which bfloat16 holds for every e (below 2^-126 as a subnormal).
+void unpack_mxfp4(const uint8_t* b, IntegerBlock& out) {
+  set_unit_scales(out, false);
+  out.d = static_cast<uint16_t>(b[0] < 2 ? 0x20 << b[0] : (b[0] - 1) << 7);
+  unpack_nibbles(b + 1, out.codes);
+}
+
+constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+constexpr int8_t kFp4Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
 constexpr IntegerFormat kFormats[] = {
     // type, values, sub-block, zero point, bits, scales, min
-    {TensorType::kQ4_0, 32, 32, 8, 4, false, false},    {TensorType::kQ4_1, 32, 32, 0, 4, false, true},
-    {TensorType::kQ5_0, 32, 32, 16, 5, false, false},   {TensorType::kQ5_1, 32, 32, 0, 5, false, true},
-    {TensorType::kQ8_0, 32, 32, 128, 8, false, false},  {TensorType::kQ2_K, 256, 16, 0, 2, true, true},
-    {TensorType::kQ3_K, 256, 16, 4, 3, true, false},    {TensorType::kQ4_K, 256, 32, 0, 4, true, true},
-    {TensorType::kQ5_K, 256, 32, 0, 5, true, true},     {TensorType::kQ6_K, 256, 16, 32, 6, true, false},
-    {TensorType::kQ8_K, 256, 32, 128, 8, false, false},
+    {TensorType::kQ4_0, 32, 32, 8, 4, false, false},
+    {TensorType::kQ4_1, 32, 32, 0, 4, false, true},
+    {TensorType::kQ5_0, 32, 32, 16, 5, false, false},
+    {TensorType::kQ5_1, 32, 32, 0, 5, false, true},
+    {TensorType::kQ8_0, 32, 32, 128, 8, false, false},
+    {TensorType::kQ2_K, 256, 16, 0, 2, true, true},
+    {TensorType::kQ3_K, 256, 16, 4, 3, true, false},
+    {TensorType::kQ4_K, 256, 32, 0, 4, true, true},
+    {TensorType::kQ5_K, 256, 32, 0, 5, true, true},
+    {TensorType::kQ6_K, 256, 16, 32, 6, true, false},
+    {TensorType::kIQ4_NL, 32, 32, 0, 4, false, false, kIq4Values},
+    {TensorType::kIQ4_XS, 256, 32, 0, 4, true, false, kIq4Values},
+    {TensorType::kMXFP4, 32, 32, 0, 4, false, false, kFp4Doubled, true},
 };
 
 }  // namespace
@@ -158,6 +181,7 @@ void unpack_block(TensorType type, const std::byte* block, IntegerBlock& out) {
   const auto* b = reinterpret_cast<const uint8_t*>(block);
   switch (type) {
     case TensorType::kQ4_0:
+    case TensorType::kIQ4_NL:
       return unpack_q4(b, false, out);
     case TensorType::kQ4_1:
       return unpack_q4(b, true, out);
@@ -167,8 +191,6 @@ void unpack_block(TensorType type, const std::byte* block, IntegerBlock& out) {
       return unpack_q5(b, true, out);
     case TensorType::kQ8_0:
       return unpack_q8_0(b, out);
-    case TensorType::kQ8_K:
-      return unpack_q8_k(b, out);
     case TensorType::kQ2_K:
       return unpack_q2_k(b, out);
     case TensorType::kQ3_K:
@@ -179,6 +201,10 @@ void unpack_block(TensorType type, const std::byte* block, IntegerBlock& out) {
       return unpack_q5_k(b, out);
     case TensorType::kQ6_K:
       return unpack_q6_k(b, out);
+    case TensorType::kIQ4_XS:
+      return unpack_iq4_xs(b, out);
+    case TensorType::kMXFP4:
+      return unpack_mxfp4(b, out);
     default:
       DA_CHECK(!"a type without an IntegerFormat");  // the enum is the file format's, most of it is not ours
   }

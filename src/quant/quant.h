@@ -11,14 +11,19 @@
 // are tested against (block layouts: ggml's published format; each format's .cc states its own).
 namespace da::quant {
 
-// True if `dequantize` knows the type.
+// True for every type the reader knows.
 bool can_dequantize(gguf::TensorType type);
 
 // Converts `n_values` (a multiple of the block size) values. `source` holds their blocks, any alignment.
-// Errors: kUnsupported names the type.
+// Errors: kUnsupported for a number that is no type.
 Status dequantize(gguf::TensorType type, const std::byte* source, float* out, size_t n_values);
 
-// Round-to-nearest quantization of F16, BF16, Q8_0 (more with `quantize`, later).
+// True for F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS and MXFP4.
+bool can_quantize(gguf::TensorType type);
+
+// Rounds to 16 bits, or block by block to the codes with the least squared error that a search finds. `n_values` is a
+// multiple of the block size. Errors: kUnsupported for a type that is not written; kInvalidArgument for a value that is
+// not finite or beyond float16's range.
 Status quantize(gguf::TensorType type, const float* values, std::byte* out, size_t n_values);
 
 float half_to_float(uint16_t half);

@@ -1,9 +1,10 @@
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
 
+#include "quant/blocks.h"
 #include "quant/quant.h"
+#include "quant/quantize_blocks.h"
 
 namespace da::quant {
 namespace {
@@ -18,21 +19,25 @@ void convert_to_16(const float* values, std::byte* out, size_t n_values, Convert
   }
 }
 
-void quantize_q8_0(const float* values, std::byte* out, size_t n_values) {
-  for (size_t begin = 0; begin < n_values; begin += 32, out += 34) {
-    float largest = 0;
-    for (size_t i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(values[begin + i]));
-    const float d = largest / 127.0F;
-    const float inverse = d > 1e-30F ? 1.0F / d : 0.0F;  // below, d is 0 in float16 and the inverse may overflow
-    const uint16_t half = float_to_half(d);
-    std::memcpy(out, &half, sizeof(half));
-    for (size_t i = 0; i < 32; ++i) {
-      out[2 + i] = static_cast<std::byte>(static_cast<int8_t>(std::lround(values[begin + i] * inverse)));
-    }
+constexpr float kLargestHalf = 65504.0F;
+
+// The formats' scales are float16: what lies beyond its range (or is not finite) cannot be written.
+Status check_range(TensorType type, const float* values, size_t n_values) {
+  for (size_t i = 0; i < n_values; ++i) {
+    if (std::fabs(values[i]) <= kLargestHalf) continue;
+    const std::string what = std::isfinite(values[i]) ? "above 65504 in magnitude" : "not finite";
+    return {ErrorCode::kInvalidArgument, "quantize to " + std::string(gguf::tensor_type_info(type).name) + ": value " +
+                                             std::to_string(i) + " is " + what};
   }
+  return Status::ok();
 }
 
 }  // namespace
+
+bool can_quantize(TensorType type) {
+  return type == TensorType::kF32 || type == TensorType::kF16 || type == TensorType::kBF16 ||
+         integer_format(type) != nullptr;
+}
 
 Status quantize(TensorType type, const float* values, std::byte* out, size_t n_values) {
   switch (type) {
@@ -45,16 +50,21 @@ Status quantize(TensorType type, const float* values, std::byte* out, size_t n_v
     case TensorType::kBF16:
       convert_to_16(values, out, n_values, float_to_bf16);
       return Status::ok();
-    case TensorType::kQ8_0:
-      for (size_t i = 0; i < n_values; ++i) {
-        if (!std::isfinite(values[i]))
-          return {ErrorCode::kInvalidArgument, "quantize Q8_0: value " + std::to_string(i) + " is not finite"};
-      }
-      quantize_q8_0(values, out, n_values);
-      return Status::ok();
     default:
-      return {ErrorCode::kUnsupported, "quantize: cannot write " + std::string(gguf::tensor_type_info(type).name)};
+      break;  // the enum is the file format's
   }
+  if (!can_quantize(type)) {
+    return {ErrorCode::kUnsupported, "quantize: cannot write " + std::string(gguf::tensor_type_info(type).name)};
+  }
+  DA_RETURN_IF_ERROR(check_range(type, values, n_values));
+  const IntegerFormat& format = *integer_format(type);
+  const size_t block_bytes = gguf::tensor_type_info(type).bytes_per_block;
+  IntegerBlock block;
+  for (size_t done = 0; done < n_values; done += static_cast<size_t>(format.values_per_block), out += block_bytes) {
+    quantize_block(format, values + done, block);
+    pack_block(type, block, out);
+  }
+  return Status::ok();
 }
 
 }  // namespace da::quant

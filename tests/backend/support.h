@@ -46,6 +46,14 @@ inline std::vector<size_t> half_offsets(gguf::TensorType type) {
       return {108};
     case gguf::TensorType::kQ6_K:
       return {208};
+    case gguf::TensorType::kTQ1_0:
+      return {52};
+    case gguf::TensorType::kTQ2_0:
+      return {64};
+    case gguf::TensorType::kIQ1_M:  // its float16 lies in four places, see below
+    case gguf::TensorType::kMXFP4:
+    case gguf::TensorType::kNVFP4:
+      return {};
     default:
       return {0};
   }
@@ -57,6 +65,10 @@ inline std::vector<std::byte> random_rows(gguf::TensorType type, int64_t n_value
   const size_t n_blocks = static_cast<size_t>(n_values) / info.values_per_block;
   std::vector<std::byte> out(n_blocks * info.bytes_per_block);
   std::mt19937 random(seed);
+  if (type == gguf::TensorType::kI8) {
+    for (std::byte& byte : out) byte = static_cast<std::byte>(random());
+    return out;
+  }
   if (info.values_per_block == 1) {
     const auto values = random_floats(static_cast<size_t>(n_values), seed);
     if (!quant::quantize(type, values.data(), out.data(), values.size()).is_ok()) std::abort();
@@ -68,6 +80,12 @@ inline std::vector<std::byte> random_rows(gguf::TensorType type, int64_t n_value
       const float scale = (static_cast<float>(random() % 1000) + 1) / 1000.0F * (random() % 2 == 0 ? 0.01F : -0.01F);
       const uint16_t half = quant::float_to_half(scale);
       std::memcpy(out.data() + block * info.bytes_per_block + offset, &half, 2);
+    }
+    std::byte* bytes = out.data() + block * info.bytes_per_block;
+    if (type == gguf::TensorType::kMXFP4) bytes[0] = static_cast<std::byte>(110 + random() % 16);
+    if (type == gguf::TensorType::kIQ1_M) {
+      // 0x2???: 2^-7 to 2^-4; the lowest bits come from the first word.
+      bytes[55] = (bytes[55] & std::byte{0x0F}) | std::byte{0x20};
     }
   }
   return out;

@@ -5,6 +5,7 @@
 #include <random>
 #include <vector>
 
+#include "quant/blocks.h"
 #include "quant/quant.h"
 
 namespace da::quant {
@@ -36,13 +37,72 @@ TEST(Quantize, ComesBackWithinHalfAStep) {
   }
 }
 
+constexpr TensorType kBlockTypes[] = {TensorType::kQ4_0, TensorType::kQ4_1, TensorType::kQ5_0,   TensorType::kQ5_1,
+                                      TensorType::kQ8_0, TensorType::kQ2_K, TensorType::kQ3_K,   TensorType::kQ4_K,
+                                      TensorType::kQ5_K, TensorType::kQ6_K, TensorType::kIQ4_NL, TensorType::kIQ4_XS,
+                                      TensorType::kMXFP4};
+
+TEST(Quantize, PackingIsTheInverseOfUnpacking) {
+  std::mt19937 random(2);
+  for (const TensorType type : kBlockTypes) {
+    const size_t n_bytes = gguf::tensor_type_info(type).bytes_per_block;
+    std::vector<std::byte> bytes(n_bytes), again(n_bytes);
+    for (int round = 0; round < 200; ++round) {
+      for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+      IntegerBlock block;
+      unpack_block(type, bytes.data(), block);
+      pack_block(type, block, again.data());
+      ASSERT_EQ(bytes, again) << gguf::tensor_type_info(type).name;
+    }
+  }
+}
+
+TEST(Quantize, EdgesOfTheRange) {
+  std::vector<float> values(256), back(256);
+  std::vector<std::byte> stored(512);
+  for (const TensorType type : kBlockTypes) {
+    const auto round_trip = [&] {
+      ASSERT_TRUE(quantize(type, values.data(), stored.data(), 256).is_ok());
+      ASSERT_TRUE(dequantize(type, stored.data(), back.data(), 256).is_ok());
+    };
+    for (const float value : {0.0F, -0.0F, 1.0F, -3.0F, 65504.0F, -65504.0F, 1e-30F, -1e-42F, 3e-8F}) {
+      std::fill(values.begin(), values.end(), value);
+      round_trip();
+      // A constant is within a step of an extreme code. (MXFP4's steps are coarse; float16 scales end at 2^-24.)
+      for (const float got : back) {
+        ASSERT_NEAR(got, value, std::fabs(value) * (type == TensorType::kMXFP4 ? 0.26F : 0.08F) + 0x1p-18F)
+            << gguf::tensor_type_info(type).name;
+      }
+    }
+    // One large value among zeros, of either sign.
+    for (const float value : {5.0F, -5.0F}) {
+      std::fill(values.begin(), values.end(), 0.0F);
+      values[17] = value;
+      round_trip();
+      for (size_t i = 0; i < 256; ++i) {
+        ASSERT_NEAR(back[i], values[i], i == 17 ? 1.3F : 0.35F) << gguf::tensor_type_info(type).name << " " << i;
+      }
+    }
+  }
+}
+
 TEST(Quantize, RefusesWhatItCannot) {
-  const std::vector<float> values(256, NAN);
+  std::vector<float> values(256, 1.0F);
   std::vector<std::byte> stored(1024);
-  EXPECT_EQ(quantize(TensorType::kQ8_0, values.data(), stored.data(), 32).code(), ErrorCode::kInvalidArgument);
-  const Status status = quantize(TensorType::kQ4_K, values.data(), stored.data(), 256);
-  EXPECT_EQ(status.code(), ErrorCode::kUnsupported);
-  EXPECT_NE(status.message().find("Q4_K"), std::string::npos);
+  for (const float bad : {static_cast<float>(NAN), static_cast<float>(INFINITY), 65536.0F}) {
+    values[200] = bad;
+    for (const TensorType type : kBlockTypes) {
+      const Status status = quantize(type, values.data(), stored.data(), 256);
+      EXPECT_EQ(status.code(), ErrorCode::kInvalidArgument);
+      EXPECT_NE(status.message().find("value 200"), std::string::npos) << status.message();
+    }
+  }
+  for (const TensorType type : {TensorType::kIQ2_XXS, TensorType::kQ8_K, TensorType::kI32}) {
+    EXPECT_FALSE(can_quantize(type));
+    const Status status = quantize(type, values.data(), stored.data(), 256);
+    EXPECT_EQ(status.code(), ErrorCode::kUnsupported);
+    EXPECT_NE(status.message().find(gguf::tensor_type_info(type).name), std::string::npos) << status.message();
+  }
 }
 
 }  // namespace

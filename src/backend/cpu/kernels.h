@@ -26,8 +26,14 @@ enum class PackedFormat : uint8_t {
   kQ4_K,
   kQ5_K,
   kQ6_K,
+  // 4-bit codes of a table: as Q4_0, as Q4_K without a minimum, and with a bfloat16 scale for 32 columns.
+  kIQ4_NL,
+  kIQ4_XS,
+  kMXFP4,
+  // The file's rows as they are, each group's one after the other: unpacked tile by tile at every product.
+  kCoded,
 };
-inline constexpr int kPackedFormats = 13;
+inline constexpr int kPackedFormats = 17;
 
 // 32 activations rounded to 8 bits: value = scale * code. The sums serve weights with a zero point or a minimum.
 struct alignas(64) QuantBlock {
@@ -38,6 +44,19 @@ struct alignas(64) QuantBlock {
   float negative_value_sum;   // -(sum of scale * codes)
   float negative_value_sum16[2];
   float unused;
+};
+
+// Some columns of a group of coded rows, to become 8-bit codes in code vectors (as kQ8_0 packs them) and float32 scales
+// [n_columns / 16][lanes].
+struct CodedTile {
+  const uint8_t* rows;  // of the group, n_in columns each
+  uint32_t type;        // gguf::TensorType
+  int64_t n_in;
+  int64_t first_column, n_columns;  // whole blocks
+  int lanes;
+  bool signed_q8;
+  uint8_t* codes;
+  float* scales;
 };
 
 struct LinearJob {
@@ -55,7 +74,9 @@ struct LinearJob {
   int64_t out_stride;
   const float* bias;  // [n_out rounded up to lanes] or null
   bool accumulate;
-  float scale;  // on product and bias
+  float scale;                            // on product and bias
+  void (*unpack)(const CodedTile& tile);  // kCoded only
+  uint32_t type;                          // of the tensor, for unpack
 };
 
 // One key-value head of one sequence against `n_rows` query rows with `heads_per_kv` heads each.

@@ -35,7 +35,9 @@ LinearJob make_job(const CpuActivation& in, const LinearSpec& spec, int64_t part
           .out_stride = out.stride,
           .bias = bias == nullptr ? nullptr : bias + part * weight.n_out,
           .accumulate = spec.accumulate,
-          .scale = spec.scale};
+          .scale = spec.scale,
+          .unpack = unpack_coded_tile,
+          .type = static_cast<uint32_t>(weight.type)};
 }
 
 }  // namespace
@@ -165,7 +167,9 @@ void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activat
                             .out_stride = out_stride,
                             .bias = nullptr,
                             .accumulate = false,
-                            .scale = 1.0F};
+                            .scale = 1.0F,
+                            .unpack = unpack_coded_tile,
+                            .type = static_cast<uint32_t>(packed.type)};
         kernels_.linear[static_cast<size_t>(packed.format)](job, 0, packed.n_groups());
         for (int32_t i = 0; i < n_rows; ++i) {
           std::memcpy(mine(out).row(row + i) + head * out_step, results + i * out_stride,

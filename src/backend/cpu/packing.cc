@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "quant/blocks.h"
+#include "quant/coded_blocks.h"
 #include "quant/quant.h"
 
 namespace da::backend::cpu {
@@ -45,9 +46,16 @@ Result<PackedFormat> packed_format(TensorType type) {
       return PackedFormat::kQ5_K;
     case TensorType::kQ6_K:
       return PackedFormat::kQ6_K;
+    case TensorType::kIQ4_NL:
+      return PackedFormat::kIQ4_NL;
+    case TensorType::kIQ4_XS:
+      return PackedFormat::kIQ4_XS;
+    case TensorType::kMXFP4:
+      return PackedFormat::kMXFP4;
     default:
       break;  // the enum is the file format's
   }
+  if (quant::is_coded(type)) return PackedFormat::kCoded;
   if (quant::can_dequantize(type)) return PackedFormat::kF32;
   return unsupported(type);
 }
@@ -124,6 +132,11 @@ void pack_integer_row(const quant::IntegerFormat& format, const std::byte* row, 
   }
 }
 
+int64_t row_bytes_of(TensorType type, int64_t n_in) {
+  const auto& info = gguf::tensor_type_info(type);
+  return n_in / info.values_per_block * info.bytes_per_block;
+}
+
 template <class Element>
 void interleave(const Element* row, int64_t n_in, int lanes, int lane, uint8_t* codes) {
   auto* out = reinterpret_cast<Element*>(codes) + lane;
@@ -147,10 +160,34 @@ void pack_float_row(const gguf::Tensor& tensor, const std::byte* row, PackedForm
 
 }  // namespace
 
+void unpack_coded_tile(const CodedTile& tile) {
+  const auto type = static_cast<TensorType>(tile.type);
+  const auto& info = gguf::tensor_type_info(type);
+  const int64_t row_bytes = row_bytes_of(type, tile.n_in), skipped_bytes = row_bytes_of(type, tile.first_column);
+  const uint32_t flip = tile.signed_q8 ? 0 : 0x80808080;
+  quant::CodedBlock block;
+  for (int lane = 0; lane < tile.lanes; ++lane) {
+    const auto* from = reinterpret_cast<const std::byte*>(tile.rows + lane * row_bytes + skipped_bytes);
+    auto* codes = reinterpret_cast<uint32_t*>(tile.codes) + lane;
+    float* scales = tile.scales + lane;
+    for (int64_t column = 0; column < tile.n_columns; column += info.values_per_block, from += info.bytes_per_block) {
+      quant::unpack_coded(type, from, block);
+      for (uint32_t i = 0; i < info.values_per_block; i += 4, codes += tile.lanes) {
+        uint32_t word;
+        std::memcpy(&word, block.codes + i, sizeof(word));
+        *codes = word ^ flip;
+      }
+      for (uint32_t i = 0; i < info.values_per_block / 16; ++i, scales += tile.lanes) *scales = block.scales[i];
+    }
+  }
+}
+
 Result<PackedSize> packed_size(TensorType type, int64_t n_out, int64_t n_in, int lanes) {
   DA_ASSIGN_OR_RETURN(const PackedFormat format, packed_format(type));
   PackedSize size{format, 0, 0, 0};
-  if (format < PackedFormat::kQ4_0) {
+  if (format == PackedFormat::kCoded) {
+    size.codes_stride_bytes = row_bytes_of(type, n_in) * lanes;
+  } else if (format < PackedFormat::kQ4_0) {
     size.codes_stride_bytes = n_in * lanes * (format == PackedFormat::kF32 ? 4 : 2);
   } else {
     const quant::IntegerFormat& integer = *quant::integer_format(type);
@@ -198,7 +235,7 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
   weight->scales_stride_bytes = size->scales_stride_bytes;
   weight->scales_offset_bytes = weight->n_groups() * size->codes_stride_bytes;
 
-  const int64_t row_bytes = n_in / info.values_per_block * info.bytes_per_block;
+  const int64_t row_bytes = row_bytes_of(tensor.type, n_in);
   const int lanes = kernels.lanes;
   pool.parallel_for(n_parts * weight->n_groups(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
@@ -209,7 +246,9 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
       for (int64_t row = group * lanes; row < std::min((group + 1) * lanes, n_out); ++row) {
         const std::byte* source = tensor.data.data() + (part * n_out + row) * row_bytes;
         const int lane = static_cast<int>(row % lanes);
-        if (weight->wants_quantized()) {
+        if (weight->format == PackedFormat::kCoded) {
+          std::memcpy(codes + lane * row_bytes, source, static_cast<size_t>(row_bytes));
+        } else if (weight->wants_quantized()) {
           pack_integer_row(*quant::integer_format(tensor.type), source, n_in, kernels.signed_q8, lanes, lane, codes,
                            scales);
         } else {

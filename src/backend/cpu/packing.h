@@ -34,11 +34,15 @@ struct PackedSize {
   int64_t codes_stride_bytes, scales_stride_bytes;  // of a group
   uint64_t total_bytes;                             // of one part, a multiple of 64
 };
-// What packing a part takes; the planner's number too. Types without kernels of their own are widened to F32.
+// What packing a part takes; the planner's number too. F64 and integers are widened to F32; coded rows stay as they
+// are.
 Result<PackedSize> packed_size(gguf::TensorType type, int64_t n_out, int64_t n_in, int lanes);
 
 // Reads `tensor` [n_parts][n_out][n_in] and packs it, in parallel.
 Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
                                                   ThreadPool& pool);
+
+// Columns of a group of coded rows for a product: what LinearJob::unpack is.
+void unpack_coded_tile(const CodedTile& tile);
 
 }  // namespace da::backend::cpu

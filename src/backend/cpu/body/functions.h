@@ -15,5 +15,9 @@ void linear_q3_k(const LinearJob& job, int64_t group_begin, int64_t group_end);
 void linear_q4_k(const LinearJob& job, int64_t group_begin, int64_t group_end);
 void linear_q5_k(const LinearJob& job, int64_t group_begin, int64_t group_end);
 void linear_q6_k(const LinearJob& job, int64_t group_begin, int64_t group_end);
+void linear_iq4_nl(const LinearJob& job, int64_t group_begin, int64_t group_end);
+void linear_iq4_xs(const LinearJob& job, int64_t group_begin, int64_t group_end);
+void linear_mxfp4(const LinearJob& job, int64_t group_begin, int64_t group_end);
+void linear_coded(const LinearJob& job, int64_t group_begin, int64_t group_end);
 
 }  // namespace da::backend::cpu::DA_CPU_TARGET

@@ -77,13 +77,33 @@ static void linear_float(const LinearJob& job, int64_t group_begin, int64_t grou
 
 // --- integer weights -----------------------------------------------------------------------------------------------
 
+// What the scale of the outermost blocks is; kFloat: one for each sub-block, and no other.
+enum class Scale { kHalf, kBrain, kFloat };
+enum class Table { kNone, kIq4, kFp4 };
+
 // kBits: of a code. kZeroShift: the zero point is 1 << kZeroShift, -1: none. kSub: columns that share a scale.
-template <int kBitsT, int kZeroShiftT, int kSubT, bool kScalesT, bool kMinT>
+template <int kBitsT, int kZeroShiftT, int kSubT, bool kScalesT, bool kMinT, Table kTableT = Table::kNone,
+          Scale kScaleT = Scale::kHalf>
 struct Integer {
   static constexpr int kBits = kBitsT, kZeroShift = kZeroShiftT, kSub = kSubT;
   static constexpr bool kScales = kScalesT, kMin = kMinT;
-  static constexpr bool kSigned = kBits == 8 && kSignedQ8;
+  static constexpr Table kTable = kTableT;
+  static constexpr Scale kScale = kScaleT;
+  static constexpr bool kSigned = (kBits == 8 || kTable != Table::kNone) && kSignedQ8;
 };
+
+// What 4-bit codes stand for, signed where the products take signed codes, else 128 more (kZeroShift 7).
+struct CodeTable {
+  alignas(16) uint8_t values[16];
+};
+static constexpr CodeTable code_table(const int (&values)[16]) {
+  CodeTable table{};
+  for (int i = 0; i < 16; ++i) table.values[i] = static_cast<uint8_t>(values[i] + (kSignedQ8 ? 0 : 128));
+  return table;
+}
+static constexpr CodeTable kIq4Table =
+    code_table({-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113});
+static constexpr CodeTable kFp4Table = code_table({0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12});
 
 // Code vector kVector of a 32-column block. Planes in memory, each vector 4 * kLanes bytes: first the low bits (8, 4 or
 // 2 to a code), then the high bits (3 = 2 + 1, 5 = 4 + 1, 6 = 4 + 2).
@@ -98,6 +118,8 @@ static inline VecB code_vector(const uint8_t* p) {
     return or_bytes(low, shift_mask<kVector - 2, 4>(load_bytes(p + 2 * kBytes)));
   } else {
     const VecB low = shift_mask<4 * (kVector % 2), 15>(load_bytes(p + kVector / 2 * kBytes));
+    if constexpr (F::kTable != Table::kNone)
+      return look_up16(F::kTable == Table::kIq4 ? kIq4Table.values : kFp4Table.values, low);
     if constexpr (F::kBits == 4) return low;
     if constexpr (F::kBits == 5) return or_bytes(low, shift_mask<kVector - 4, 16>(load_bytes(p + 4 * kBytes)));
     return or_bytes(low, shift_mask<2 * (kVector % 4) - 4, 48>(load_bytes(p + (4 + kVector / 4) * kBytes)));
@@ -149,14 +171,16 @@ static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const Q
   }
 }
 
-// A group against kRows rows. Scales in memory: d [lanes] (and d_min [lanes]) as float16; with integer scales these are
-// followed, for each sub-block of the 256 columns, by scale [lanes] (and minimum [lanes]) as bytes.
+// A group against kRows rows. Scales in memory: d [lanes] (and d_min [lanes]) as float16 (or bfloat16); with integer
+// scales these are followed, for each sub-block of the 256 columns, by scale [lanes] (and minimum [lanes]) as bytes.
+// Float scales: [lanes] for each sub-block, nothing else.
 template <class F, int kRows>
 static void integer_tile(const LinearJob& job, int64_t group, int64_t row) {
   constexpr int kBlocks = F::kScales ? 8 : 1;
   constexpr int kHalves = 32 / F::kSub;
   constexpr int kCodeBytes = F::kBits * 4 * kLanes;  // of a 32-column block
-  constexpr int kSubBytes = F::kScales ? (F::kMin ? 2 : 1) * kLanes : 0;
+  constexpr int kOuterBytes = F::kScale == Scale::kFloat ? 0 : (F::kMin ? 4 : 2) * kLanes;
+  constexpr int kSubBytes = F::kScales ? (F::kMin ? 2 : 1) * kLanes : F::kScale == Scale::kFloat ? 4 * kLanes : 0;
   const uint8_t* codes = job.codes + group * job.codes_stride_bytes;
   const uint8_t* scales = job.scales + group * job.scales_stride_bytes;
   const QuantBlock* x[kRows];
@@ -167,19 +191,23 @@ static void integer_tile(const LinearJob& job, int64_t group, int64_t row) {
   }
   const int64_t n_blocks = job.n_in / 32;
   for (int64_t block = 0; block < n_blocks;) {
-    const VecF d = load_half(reinterpret_cast<const uint16_t*>(scales));
+    VecF d = zero();
+    if constexpr (F::kScale == Scale::kHalf) d = load_half(reinterpret_cast<const uint16_t*>(scales));
+    if constexpr (F::kScale == Scale::kBrain) d = load_bf16(reinterpret_cast<const uint16_t*>(scales));
     const VecF d_min = F::kMin ? load_half(reinterpret_cast<const uint16_t*>(scales + 2 * kLanes)) : zero();
-    scales += (F::kMin ? 4 : 2) * kLanes;
+    scales += kOuterBytes;
     for (int b = 0; b < kBlocks; ++b, ++block, codes += kCodeBytes) {
       VecF scale = d, min = d_min;
       if constexpr (F::kScales) {
         scale = mul(d, load_i8(scales));
         if constexpr (F::kMin) min = mul(d_min, load_u8(scales + kLanes));
-        scales += kSubBytes;
       }
+      if constexpr (F::kScale == Scale::kFloat) scale = load(reinterpret_cast<const float*>(scales));
+      scales += kSubBytes;
       sub_block<F, 0, kRows>(codes, scale, min, x, block, acc);
       if constexpr (kHalves == 2) {
-        scale = mul(d, load_i8(scales));
+        if constexpr (F::kScales) scale = mul(d, load_i8(scales));
+        if constexpr (F::kScale == Scale::kFloat) scale = load(reinterpret_cast<const float*>(scales));
         if constexpr (F::kMin) min = mul(d_min, load_u8(scales + kLanes));
         scales += kSubBytes;
         sub_block<F, 1, kRows>(codes, scale, min, x, block, acc);
@@ -225,5 +253,8 @@ using Q3_K = Integer<3, 2, 16, true, false>;
 using Q4_K = Integer<4, -1, 32, true, true>;
 using Q5_K = Integer<5, -1, 32, true, true>;
 using Q6_K = Integer<6, 5, 16, true, false>;
+using IQ4_NL = Integer<4, 7, 32, false, false, Table::kIq4>;
+using IQ4_XS = Integer<4, 7, 32, true, false, Table::kIq4>;
+using MXFP4 = Integer<4, 7, 32, false, false, Table::kFp4, Scale::kBrain>;
 
 }  // namespace da::backend::cpu::DA_CPU_TARGET

@@ -66,6 +66,10 @@ static inline VecI set1_shifted(int x) {
 }
 static inline VecB load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
 static inline VecB or_bytes(VecB a, VecB b) { return _mm512_or_si512(a, b); }
+// table[code] of each byte, codes below 16.
+static inline VecB look_up16(const uint8_t* table, VecB codes) {
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(table))), codes);
+}
 // Each byte shifted right (left if negative) by kShift and masked; the mask takes what crossed from a neighbour.
 template <int kShift, int kMask>
 static inline VecB shift_mask(VecB a) {

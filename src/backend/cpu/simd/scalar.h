@@ -151,6 +151,11 @@ static inline VecB or_bytes(VecB a, VecB b) {
   for (int i = 0; i < 4 * kLanes; ++i) a.v[i] |= b.v[i];
   return a;
 }
+// table[code] of each byte, codes below 16.
+static inline VecB look_up16(const uint8_t* table, VecB codes) {
+  for (int i = 0; i < 4 * kLanes; ++i) codes.v[i] = table[codes.v[i]];
+  return codes;
+}
 // Each byte shifted right (left if negative) by kShift and masked.
 template <int kShift, int kMask>
 static inline VecB shift_mask(VecB a) {
