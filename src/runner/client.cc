@@ -142,8 +142,13 @@ class Connection {
 
   void deliver(const Json& message) {
     if (message["type"] == "stats") {
+      // Numbers only: what a runner says may be anything, and this is shown to others.
+      Json stats = Json::object();
+      for (const auto& [name, value] : message.items()) {
+        if (value.is_number() && stats.size() < 64) stats[name] = value;
+      }
       const std::lock_guard lock(mutex_);
-      stats_ = message;
+      stats_ = std::move(stats);
       return;
     }
     const auto id = message["id"].get<RequestId>();

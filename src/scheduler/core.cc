@@ -15,6 +15,9 @@ milliseconds back_off(int n_crashes) {
   return std::min<milliseconds>(seconds(60), seconds(1) * (1 << std::min(n_crashes - 1, 6)));
 }
 
+// What a request is taken to cost until it is known, so that nobody takes all places at once.
+constexpr int64_t kAssumedTokens = 512;
+
 }  // namespace
 
 Core::Instance* Core::current(const std::string& key, InstanceId* id) {
@@ -36,13 +39,31 @@ void Core::grant(Ticket ticket, InstanceId id, Actions& actions) {
   Instance& instance = instances_.at(id);
   ++instance.n_leases;
   instance.expires_at.reset();
+  shares_.charge(waiters_.at(ticket).client, kAssumedTokens);
+  waiters_.erase(ticket);
   actions.push_back({Action::Kind::kGrant, instance.key, id, ticket, {}});
+}
+
+// As many as there are places, the least served client first, of one client in order of arrival.
+void Core::serve_waiters(InstanceId id, Actions& actions) {
+  const Instance& instance = instances_.at(id);
+  while (instance.state == State::kReady && !instance.draining &&
+         (options_.n_parallel <= 0 || instance.n_leases < options_.n_parallel)) {
+    auto best = waiters_.end();
+    for (auto waiter = waiters_.begin(); waiter != waiters_.end(); ++waiter) {
+      if (waiter->second.key != instance.key) continue;
+      if (best == waiters_.end() || shares_.tokens(waiter->second.client) < shares_.tokens(best->second.client)) best = waiter;
+    }
+    if (best == waiters_.end()) return;
+    grant(best->first, id, actions);
+  }
 }
 
 void Core::fail_waiters(const std::string& key, const Status& status, Actions& actions) {
   for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
     if (waiter->second.key == key) {
       actions.push_back({Action::Kind::kFail, key, 0, waiter->first, status});
+      shares_.leave(waiter->second.client);
       waiter = waiters_.erase(waiter);
     } else {
       ++waiter;
@@ -116,18 +137,12 @@ void Core::make_room_and_load(TimePoint now, Actions& actions) {
   for (auto& [id, instance] : instances_) {
     if (!instance.draining || instance.state != State::kReady) continue;
     instance.draining = false;
-    for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-      if (waiter->second.key == instance.key) {
-        grant(waiter->first, id, actions);
-        waiter = waiters_.erase(waiter);
-      } else {
-        ++waiter;
-      }
-    }
+    serve_waiters(id, actions);
   }
 }
 
-Core::Actions Core::acquire(Ticket ticket, const std::string& key, std::optional<Duration> keep_alive, TimePoint now) {
+Core::Actions Core::acquire(Ticket ticket, const std::string& key, const std::string& client, std::optional<Duration> keep_alive,
+                            TimePoint now) {
   Actions actions;
   if (shutting_down_) {
     actions.push_back({Action::Kind::kFail, key, 0, ticket, {ErrorCode::kCancelled, "the server is shutting down"}});
@@ -136,8 +151,12 @@ Core::Actions Core::acquire(Ticket ticket, const std::string& key, std::optional
   InstanceId id = 0;
   Instance* instance = current(key, &id);
   if (instance != nullptr && keep_alive) instance->keep_alive = *keep_alive;
-  if (instance != nullptr && instance->state == State::kReady && !instance->draining) {
-    instance->last_used = now;
+  const bool ready = instance != nullptr && instance->state == State::kReady && !instance->draining;
+  if (ready) instance->last_used = now;
+  // Whoever waits for a place of this instance has filled it, so a free one is this ticket's.
+  if (ready && (options_.n_parallel <= 0 || instance->n_leases < options_.n_parallel)) {
+    waiters_[ticket] = {key, client, keep_alive};
+    shares_.enter(client);
     grant(ticket, id, actions);
     return actions;
   }
@@ -150,10 +169,12 @@ Core::Actions Core::acquire(Ticket ticket, const std::string& key, std::optional
   }
   if (static_cast<int>(waiters_.size()) >= options_.max_queue) {
     actions.push_back({Action::Kind::kFail, key, 0, ticket,
-                       {ErrorCode::kResourceExhausted, "server busy, please try again.  maximum pending requests exceeded"}});
+                       {ErrorCode::kResourceExhausted, "server busy, please try again.  maximum pending requests exceeded: " +
+                                                              std::to_string(waiters_.size()) + " waiting"}});
     return actions;
   }
-  waiters_[ticket] = {key, keep_alive};
+  waiters_[ticket] = {key, client, keep_alive};
+  shares_.enter(client);
   make_room_and_load(now, actions);
   return actions;
 }
@@ -163,6 +184,7 @@ Core::Actions Core::cancel(Ticket ticket, TimePoint now) {
   const auto waiter = waiters_.find(ticket);
   if (waiter == waiters_.end()) return actions;
   const std::string key = waiter->second.key;
+  shares_.leave(waiter->second.client);
   waiters_.erase(waiter);
   actions.push_back({Action::Kind::kFail, key, 0, ticket, {ErrorCode::kCancelled, "request canceled"}});
   const bool wanted = std::any_of(waiters_.begin(), waiters_.end(), [&](const auto& entry) { return entry.second.key == key; });
@@ -186,14 +208,7 @@ Core::Actions Core::load_done(InstanceId id, TimePoint now) {
   instance.state = State::kReady;
   instance.last_used = now;
   crashes_.erase(instance.key);
-  for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-    if (waiter->second.key == instance.key) {
-      grant(waiter->first, id, actions);
-      waiter = waiters_.erase(waiter);
-    } else {
-      ++waiter;
-    }
-  }
+  serve_waiters(id, actions);
   settle_idle(id, now, actions);
   make_room_and_load(now, actions);
   return actions;
@@ -207,6 +222,7 @@ Core::Actions Core::load_failed(InstanceId id, const Status& status, bool crashe
   if (crashed) {
     Crashes& crashes = crashes_[key];
     ++crashes.count;
+    ++n_crashes_;
     crashes.retry_at = now + back_off(crashes.count);
   }
   stop(id, actions);
@@ -219,17 +235,21 @@ Core::Actions Core::died(InstanceId id, TimePoint now) {
   Actions actions;
   const auto found = instances_.find(id);
   if (found == instances_.end() || found->second.state != State::kReady) return actions;   // a load's end is load_failed
+  ++n_crashes_;
   stop(id, actions);
   make_room_and_load(now, actions);
   return actions;
 }
 
-Core::Actions Core::released(InstanceId id, TimePoint now) {
+Core::Actions Core::released(InstanceId id, const std::string& client, int64_t tokens, TimePoint now) {
   Actions actions;
+  shares_.charge(client, tokens - kAssumedTokens);
+  shares_.leave(client);
   const auto found = instances_.find(id);
   if (found == instances_.end()) return actions;
   --found->second.n_leases;
   found->second.last_used = now;
+  serve_waiters(id, actions);
   settle_idle(id, now, actions);
   make_room_and_load(now, actions);
   return actions;
@@ -274,6 +294,7 @@ Core::Actions Core::shut_down(TimePoint) {
   for (const auto& [ticket, waiter] : waiters_) {
     actions.push_back({Action::Kind::kFail, waiter.key, 0, ticket, {ErrorCode::kCancelled, "the server is shutting down"}});
   }
+  for (const auto& [ticket, waiter] : waiters_) shares_.leave(waiter.client);
   waiters_.clear();
   for (auto& [id, instance] : instances_) stop(id, actions);
   return actions;
@@ -308,6 +329,13 @@ bool Core::check_integrity() const {
   if (static_cast<int>(waiters_.size()) > options_.max_queue) return false;
   for (const auto& [id, instance] : instances_) {
     if (instance.n_leases < 0) return false;
+    if (options_.n_parallel > 0 && instance.n_leases > options_.n_parallel) return false;
+    // Nobody waits beside a free place.
+    const bool has_place = instance.state == State::kReady && !instance.draining &&
+                           (options_.n_parallel <= 0 || instance.n_leases < options_.n_parallel);
+    if (has_place && std::any_of(waiters_.begin(), waiters_.end(), [&](const auto& entry) { return entry.second.key == instance.key; })) {
+      return false;
+    }
     if (instance.state == State::kLoading && instance.n_leases != 0) return false;
     // An idle model that is kept has a deadline or none by wish; one that is to go is on its way.
     const bool idle = instance.state == State::kReady && instance.n_leases == 0;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "scheduler/fair_share.h"
 
 namespace da::scheduler {
 
@@ -23,7 +24,8 @@ class Core {
   struct Options {
     Duration keep_alive{300'000};   // negative: for ever
     int max_loaded_models = 3;
-    int max_queue = 512;
+    int max_queue = 512;                  // of those that wait: for a load, or for their turn
+    int n_parallel = 0;                   // leases of an instance at once; 0: any number
     Duration load_timeout{300'000};   // without any progress
   };
 
@@ -44,14 +46,17 @@ class Core {
   explicit Core(Options options) : options_(options) {}
 
   // --- events ---
-  Actions acquire(Ticket ticket, const std::string& key, std::optional<Duration> keep_alive, TimePoint now);
+  // `client`: whose turn it is among many; see FairShare.
+  Actions acquire(Ticket ticket, const std::string& key, const std::string& client, std::optional<Duration> keep_alive,
+                  TimePoint now);
   Actions cancel(Ticket ticket, TimePoint now);   // of one that waits; others are ignored
   Actions load_progress(InstanceId instance, TimePoint now);
   Actions load_done(InstanceId instance, TimePoint now);
   // `crashed`: the process died, rather than said why it cannot load.
   Actions load_failed(InstanceId instance, const Status& status, bool crashed, TimePoint now);
   Actions died(InstanceId instance, TimePoint now);
-  Actions released(InstanceId instance, TimePoint now);
+  // `tokens`: what the client got, read and written.
+  Actions released(InstanceId instance, const std::string& client, int64_t tokens, TimePoint now);
   Actions stopped(InstanceId instance, TimePoint now);
   Actions unload(const std::string& key, TimePoint now);   // as soon as nobody uses it
   Actions tick(TimePoint now);                             // deadlines that have passed
@@ -68,6 +73,7 @@ class Core {
   };
   std::vector<Loaded> loaded(TimePoint now) const;
   size_t n_waiting() const { return waiters_.size(); }
+  int n_crashes() const { return n_crashes_; }
   // Counts that must agree; for tests.
   bool check_integrity() const;
 
@@ -83,7 +89,7 @@ class Core {
     bool draining = false;   // stops when idle, because another model needs its place
   };
   struct Waiter {
-    std::string key;
+    std::string key, client;
     std::optional<Duration> keep_alive;
   };
   struct Crashes {
@@ -93,7 +99,8 @@ class Core {
 
   // The instance of the key that requests go to, or null. kStopping ones are on their way out and count only as room.
   Instance* current(const std::string& key, InstanceId* id = nullptr);
-  void grant(Ticket ticket, InstanceId id, Actions& actions);
+  void grant(Ticket ticket, InstanceId id, Actions& actions);   // of a waiter
+  void serve_waiters(InstanceId id, Actions& actions);
   void fail_waiters(const std::string& key, const Status& status, Actions& actions);
   void stop(InstanceId id, Actions& actions);
   void settle_idle(InstanceId id, TimePoint now, Actions& actions);
@@ -104,6 +111,8 @@ class Core {
   std::map<InstanceId, Instance> instances_;
   std::map<Ticket, Waiter> waiters_;   // in order of arrival
   std::map<std::string, Crashes> crashes_;
+  FairShare shares_;
+  int n_crashes_ = 0;
   InstanceId last_instance_ = 0;
   bool shutting_down_ = false;
 };

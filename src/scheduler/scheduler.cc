@@ -74,9 +74,12 @@ class Shared : public std::enable_shared_from_this<Shared> {
       : options_(options),
         log_(std::move(log)),
         start_(std::move(start)),
-        core_({options.keep_alive, options.max_loaded_models, options.max_queue}) {}
+        core_({.keep_alive = options.keep_alive,
+               .max_loaded_models = options.max_loaded_models,
+               .max_queue = options.max_queue,
+               .n_parallel = options.n_parallel}) {}
 
-  Scheduler::Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive,
+  Scheduler::Ticket acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive,
                             Scheduler::LoadProgress progress, Scheduler::Ready ready) {
     Deferred deferred;
     Scheduler::Ticket ticket = 0;
@@ -84,8 +87,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
       const std::lock_guard lock(mutex_);
       note_deaths(deferred);
       ticket = ++last_ticket_;
-      waiters_[ticket] = {model, std::move(progress), std::move(ready)};
-      apply(core_.acquire(ticket, model.gguf_path, keep_alive, Clock::now()), deferred);
+      waiters_[ticket] = {model, client, std::move(progress), std::move(ready)};
+      apply(core_.acquire(ticket, model.gguf_path, client, keep_alive, Clock::now()), deferred);
     }
     run(deferred);
     return ticket;
@@ -122,6 +125,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
       model.context_tokens = entry.ready.value("context_tokens", int64_t{0});
       model.size_bytes = entry.ready.value("memory_bytes", uint64_t{0});
       model.runner_pid = entry.client ? entry.client->pid() : 0;
+      if (entry.client) model.runner_stats = entry.client->stats();
+      if (model.runner_stats.is_object()) model.size_bytes = model.runner_stats.value("memory_bytes", model.size_bytes);
       if (instance.expires_at) {
         model.expires_at = std::chrono::system_clock::now() +
                            std::chrono::duration_cast<std::chrono::system_clock::duration>(*instance.expires_at - now);
@@ -131,8 +136,16 @@ class Shared : public std::enable_shared_from_this<Shared> {
     return result;
   }
 
-  void released(Core::InstanceId instance) {
-    happen([&](Core& core) { return core.released(instance, Clock::now()); });
+  void released(Core::InstanceId instance, const std::string& client, int64_t tokens) {
+    happen([&](Core& core) { return core.released(instance, client, tokens, Clock::now()); });
+  }
+
+  Stats stats() {
+    const std::lock_guard lock(mutex_);
+    Stats stats = stats_;
+    stats.n_waiting = core_.n_waiting();
+    stats.crashes = core_.n_crashes();
+    return stats;
   }
 
   // The timer's thread, until shut_down.
@@ -174,6 +187,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
  private:
   struct Waiter {
     store::ModelInfo model;
+    std::string client;
     Scheduler::LoadProgress progress;
     Scheduler::Ready ready;
   };
@@ -223,6 +237,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   std::map<Scheduler::Ticket, Waiter> waiters_;
   std::map<Core::InstanceId, Entry> entries_;
   Scheduler::Ticket last_ticket_ = 0;
+  Stats stats_;
   bool shut_down_ = false;
   Worker* starter_ = nullptr;
   Worker* stopper_ = nullptr;
@@ -231,12 +246,18 @@ class Shared : public std::enable_shared_from_this<Shared> {
 class LeaseImpl final : public Lease {
  public:
   LeaseImpl(std::shared_ptr<Shared> shared, Core::InstanceId instance, std::shared_ptr<runner::Client> client,
-            store::ModelInfo model, json ready)
-      : shared_(std::move(shared)), instance_(instance), client_(std::move(client)), model_(std::move(model)), ready_(std::move(ready)) {}
+            store::ModelInfo model, std::string user, json ready)
+      : shared_(std::move(shared)),
+        instance_(instance),
+        client_(std::move(client)),
+        model_(std::move(model)),
+        user_(std::move(user)),
+        ready_(std::move(ready)) {}
   ~LeaseImpl() override {
     client_.reset();
-    shared_->released(instance_);
+    shared_->released(instance_, user_, tokens_);
   }
+  void charge(int64_t tokens) override { tokens_ += tokens; }
   runner::Client& client() override { return *client_; }
   const store::ModelInfo& model() const override { return model_; }
   const json& ready() const override { return ready_; }
@@ -246,6 +267,8 @@ class LeaseImpl final : public Lease {
   Core::InstanceId instance_;
   std::shared_ptr<runner::Client> client_;
   store::ModelInfo model_;
+  std::string user_;
+  int64_t tokens_ = 0;
   json ready_;
 };
 
@@ -280,6 +303,7 @@ void Shared::apply(Core::Actions actions, Deferred& deferred) {
       }
       case Core::Action::Kind::kStop: {
         std::shared_ptr<runner::Client> client = std::move(entries_[action.instance].client);
+        ++stats_.unloads;
         log_.info("model unloaded", {{"model", entries_[action.instance].model.name}});
         entries_.erase(action.instance);
         if (stopper_ == nullptr) break;
@@ -294,7 +318,8 @@ void Shared::apply(Core::Actions actions, Deferred& deferred) {
         const Entry& entry = entries_.at(action.instance);
         deferred.push_back([ready = std::move(waiter.mapped().ready),
                             lease = std::make_shared<std::unique_ptr<Lease>>(std::make_unique<LeaseImpl>(
-                                shared_from_this(), action.instance, entry.client, std::move(waiter.mapped().model), entry.ready))] {
+                                shared_from_this(), action.instance, entry.client, std::move(waiter.mapped().model),
+                                std::move(waiter.mapped().client), entry.ready))] {
           ready(std::move(*lease));
         });
         break;
@@ -359,6 +384,7 @@ void Shared::on_load_message(Core::InstanceId instance, const json& message) {
       const auto entry = entries_.find(instance);
       if (entry == entries_.end()) return Core::Actions();
       entry->second.ready = message;
+      ++stats_.loads;
       return entry->second.client ? core.load_done(instance, Clock::now()) : Core::Actions();
     });
   } else if (type == "error") {
@@ -372,6 +398,7 @@ void Shared::load_failed(Core::InstanceId instance, const Status& status, bool c
     const std::lock_guard lock(mutex_);
     const auto entry = entries_.find(instance);
     if (entry == entries_.end()) return;
+    ++stats_.failed_loads;
     log_.error("model load failed", {{"model", entry->second.model.name}, {"code", error_code_name(status.code())}, {"reason", status.message()}});
   }
   happen([&](Core& core) { return core.load_failed(instance, status, crashed, Clock::now()); });
@@ -391,13 +418,14 @@ class SchedulerImpl final : public Scheduler {
     shared_->attach(nullptr, nullptr);
   }
 
-  Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive, LoadProgress progress,
-                 Ready ready) override {
-    return shared_->acquire(model, keep_alive, std::move(progress), std::move(ready));
+  Ticket acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive,
+                 LoadProgress progress, Ready ready) override {
+    return shared_->acquire(model, client, keep_alive, std::move(progress), std::move(ready));
   }
   void cancel(Ticket ticket) override { shared_->cancel(ticket); }
   bool unload(const std::string& model_name) override { return shared_->unload(model_name); }
   std::vector<LoadedModel> loaded() const override { return shared_->loaded(); }
+  Stats stats() const override { return shared_->stats(); }
 
  private:
   const std::shared_ptr<Shared> shared_;

@@ -20,7 +20,7 @@ namespace da::scheduler {
 struct Options {
   std::chrono::milliseconds keep_alive{std::chrono::minutes(5)};   // negative: for ever
   int max_loaded_models = 3;
-  int max_queue = 512;          // requests waiting for a load; more are refused (kResourceExhausted)
+  int max_queue = 512;          // requests waiting, for a load or for their turn; more are refused (kResourceExhausted)
   int n_parallel = 4;           // sequences a runner decodes at once
   int64_t context_tokens = 0;   // default num_ctx; 0: the model's own, capped by the runner
 };
@@ -31,6 +31,8 @@ class Lease {
   virtual ~Lease() = default;
   virtual runner::Client& client() = 0;
   virtual const store::ModelInfo& model() const = 0;
+  // What the client got of it so far, for its share.
+  virtual void charge(int64_t tokens) = 0;
   virtual const nlohmann::json& ready() const = 0;   // the runner's ready message (context_tokens, memory_bytes, protocol)
 };
 
@@ -40,6 +42,12 @@ struct LoadedModel {
   uint64_t size_bytes = 0, size_vram_bytes = 0;
   std::optional<std::chrono::system_clock::time_point> expires_at;   // nullopt: for ever
   pid_t runner_pid = 0;
+  nlohmann::json runner_stats;   // the runner's latest; null: none yet
+};
+
+struct Stats {
+  size_t n_waiting = 0;   // for a load, or for their turn
+  int64_t loads = 0, failed_loads = 0, unloads = 0, crashes = 0;   // since the start
 };
 
 class Scheduler {
@@ -58,12 +66,14 @@ class Scheduler {
   // load serves all who wait for it. `keep_alive`: nullopt keeps what the model has, 0 unloads it when idle, negative
   // keeps it for ever. A dead runner is replaced; a model whose runner died twice in a row while loading rests before
   // the next try (kUnavailable). Errors: those of loading, kResourceExhausted (queue full), kCancelled.
-  virtual Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive,
+  // Of waiting clients the one that was served the fewest tokens comes first.
+  virtual Ticket acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive,
                          LoadProgress progress, Ready ready) = 0;
   virtual void cancel(Ticket ticket) = 0;    // a waiter that left: `ready` gets kCancelled
   // After running requests; false if it was not loaded. `model_name`: ModelInfo::name, or the path of the weights.
   virtual bool unload(const std::string& model_name) = 0;
   virtual std::vector<LoadedModel> loaded() const = 0;
+  virtual Stats stats() const = 0;
 };
 
 }  // namespace da::scheduler

@@ -210,6 +210,7 @@ Awaitable<void> AnalysisApi::handle_analyze(Exchange& exchange) {
   }
   if (!refusal) {
     AnalysisTask::Start start;
+    start.client = exchange.client();
     start.id = random_id();
     start.model = std::move(**model);
     start.request = std::move(read.request);

@@ -134,7 +134,7 @@ double AnalysisTask::seconds_since_start() const {
 Awaitable<void> AnalysisTask::run() {
   const std::shared_ptr<AnalysisTask> self = shared_from_this();
   try {
-    Job job(strand_, app_.scheduler);
+    Job job(strand_, app_.scheduler, app_.metrics, "analyze");
     job_ = &job;
     if (cancelled_) job.abort(Abort::kDisconnected);
     publish_queued();
@@ -151,7 +151,7 @@ Awaitable<void> AnalysisTask::run() {
 }
 
 Awaitable<bool> AnalysisTask::load(Job& job) {
-  job.acquire(start_.model, std::nullopt);
+  job.acquire(start_.model, start_.client, std::nullopt);
   for (;;) {
     const std::optional<server::Event> event = co_await job.next();
     if (!event) continue;

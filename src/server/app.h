@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "server/io_pool.h"
+#include "server/metrics.h"
 #include "server/router.h"
 #include "server/server.h"
 
@@ -20,6 +21,7 @@ class App {
   store::Store& store;
   scheduler::Scheduler& scheduler;
   IoPool& pool;
+  Metrics metrics;
 
   // Whether requests may name files of this machine: on loopback binds only, elsewhere it would let strangers probe the
   // disk.

@@ -49,6 +49,7 @@ Connection::~Connection() { wipe(input_); }
 void Connection::start() {
   Error ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  client_ = socket_.remote_endpoint(ignored).address().to_string();
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->open.emplace(this, weak_from_this());

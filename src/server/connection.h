@@ -57,6 +57,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   Awaitable<bool> start_stream(std::string content_type) override;
   Awaitable<bool> write(std::string chunk) override;
   Awaitable<bool> finish() override;
+  const std::string& client() const override { return client_; }
   bool started() const override { return started_; }
   void on_abort(std::function<void(Abort)> hook) override;
 
@@ -85,6 +86,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   std::shared_ptr<const PortConfig> port_;
   boost::asio::any_io_executor strand_;
   boost::asio::ip::tcp::socket socket_;
+  std::string client_;
   boost::asio::steady_timer wake_;  // cancelled when input_ grows or the connection's fate changes
   boost::asio::steady_timer write_timer_;
 

@@ -69,6 +69,9 @@ class Exchange {
   virtual Awaitable<bool> finish() = 0;
   virtual bool started() const = 0;
 
+  // Who asks: the address of the other side, without port.
+  virtual const std::string& client() const = 0;
+
   // Called at most once for each reason, on `executor()`, perhaps at once; nullptr takes the hook away.
   virtual void on_abort(std::function<void(Abort)> hook) = 0;
 };

@@ -6,6 +6,7 @@
 
 #include "scheduler/scheduler.h"
 #include "server/mailbox.h"
+#include "server/metrics.h"
 
 namespace da::server {
 
@@ -13,17 +14,20 @@ namespace da::server {
 // whatever reason, cancels what still runs and gives the lease back.
 class Job {
  public:
-  Job(boost::asio::any_io_executor executor, scheduler::Scheduler& scheduler);
+  // `kind` is a literal, for the metrics.
+  Job(boost::asio::any_io_executor executor, scheduler::Scheduler& scheduler, Metrics& metrics, const char* kind);
   ~Job();
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
   // Asks for the model; events kLoading…, then kLease or kFailed.
-  void acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive);
+  void acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive);
   // Valid after kLease.
   scheduler::Lease& lease() { return *lease_; }
   // Sends a request to the leased runner; events kMessage…, the last of type done, tokens or error.
   void send(nlohmann::json request);
+  // That was all that was asked for.
+  void loaded_only() { outcome_ = Metrics::Outcome::kOk; }
   // Cancels at once what runs and puts kAborted before all other events. Only on the executor.
   void abort(Abort reason);
 
@@ -31,9 +35,17 @@ class Job {
   Awaitable<std::optional<Event>> next(std::optional<std::chrono::milliseconds> timeout = std::nullopt);
 
  private:
+  using Clock = std::chrono::steady_clock;
   void cancel();
+  void measure(const nlohmann::json& message);
 
   scheduler::Scheduler& scheduler_;
+  Metrics& metrics_;
+  const char* kind_;
+  std::string client_;
+  Metrics::Outcome outcome_ = Metrics::Outcome::kCancelled;
+  Clock::time_point asked_, last_text_;
+  int64_t n_generated_ = 0;
   std::shared_ptr<Mailbox> mailbox_;
   std::unique_ptr<scheduler::Lease> lease_;
   std::optional<scheduler::Scheduler::Ticket> ticket_;

@@ -122,7 +122,7 @@ Awaitable<void> handle_chat(App& app, Exchange& exchange) {
     co_return;
   }
   wipe(exchange.request().body);
-  Call call;
+  Call call{.kind = "chat"};
   SharedFields shared;
   Fields fields(*parsed, "ChatRequest");
   ChatFields read = read_fields(fields);

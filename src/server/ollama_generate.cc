@@ -99,7 +99,7 @@ Awaitable<void> handle_generate(App& app, Exchange& exchange) {
     co_return;
   }
   wipe(exchange.request().body);
-  Call call;
+  Call call{.kind = "generate"};
   SharedFields shared;
   Fields fields(*parsed, "GenerateRequest");
   const GenerateFields read = read_fields(fields);

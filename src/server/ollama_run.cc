@@ -243,12 +243,13 @@ Awaitable<void> unload(App& app, Exchange& exchange, const Call& call, AddDelta 
 }
 
 Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta) {
-  Job job(exchange.executor(), app.scheduler);
+  Job job(exchange.executor(), app.scheduler, app.metrics, call.kind);
   const AbortHook hook(exchange, job);
   Answer answer(exchange, call, add_delta);
-  job.acquire(call.model, call.keep_alive);
+  job.acquire(call.model, exchange.client(), call.keep_alive);
   std::optional<Response> refusal = co_await wait_for_model(job);
   if (refusal) {
+    if (refusal->status == 503) refusal->headers.push_back({"X-Queue-Length", std::to_string(app.scheduler.stats().n_waiting)});
     co_await answer.fail(std::move(*refusal));
     co_return;
   }
@@ -256,6 +257,7 @@ Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta)
   const int64_t load_ns = ns_between(call.start, Clock::now());
   if (call.empty) {
     const Json reply = short_reply(call, "load", add_delta);
+    job.loaded_only();
     co_await exchange.send(json_response(reply));
     co_return;
   }

@@ -13,6 +13,7 @@ namespace da::server::ollama {
 
 // One request of either endpoint, read and checked.
 struct Call {
+  const char* kind = "";  // for the metrics
   std::string name;  // the model as the client wrote it; echoed
   std::string reference;
   store::ModelInfo model;

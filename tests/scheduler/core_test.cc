@@ -33,10 +33,10 @@ class CoreTest : public ::testing::Test {
     return text;
   }
   std::string acquire(Core::Ticket ticket, const std::string& key, std::optional<Core::Duration> keep_alive = std::nullopt) {
-    return say(core_.acquire(ticket, key, keep_alive, now_));
+    return say(core_.acquire(ticket, key, "", keep_alive, now_));
   }
   std::string load_done(Core::InstanceId id) { return say(core_.load_done(id, now_)); }
-  std::string released(Core::InstanceId id) { return say(core_.released(id, now_)); }
+  std::string released(Core::InstanceId id) { return say(core_.released(id, "", 0, now_)); }
   std::string stopped(Core::InstanceId id) { return say(core_.stopped(id, now_)); }
   std::string tick() { return say(core_.tick(now_)); }
   std::string crash(Core::InstanceId id) {
@@ -179,6 +179,46 @@ TEST_F(CoreTest, TheQueueIsBounded) {
   EXPECT_EQ(acquire(7, "a"), "grant 7 a#1");   // no limit on what needs no load
 }
 
+TEST(CoreTurns, TheLeastServedClientComesFirst) {
+  Core core({.max_loaded_models = 1, .max_queue = 8, .n_parallel = 2});
+  const Core::TimePoint now{1000s};
+  const auto granted = [](const Core::Actions& actions) {
+    std::vector<Core::Ticket> tickets;
+    for (const Core::Action& action : actions) {
+      if (action.kind == Kind::kGrant) tickets.push_back(action.ticket);
+    }
+    return tickets;
+  };
+  using Tickets = std::vector<Core::Ticket>;
+  for (Core::Ticket ticket = 1; ticket <= 5; ++ticket) core.acquire(ticket, "m", "heavy", std::nullopt, now);
+  core.acquire(6, "m", "light", std::nullopt, now);
+  // Two places: the first of each.
+  EXPECT_EQ(granted(core.load_done(1, now)), (Tickets{1, 6}));
+  EXPECT_EQ(granted(core.released(1, "heavy", 8000, now)), Tickets{2});
+  EXPECT_EQ(granted(core.released(1, "light", 100, now)), Tickets{3}) << "nobody else waits";
+  // The light one comes back and need not wait for what the heavy one queued.
+  EXPECT_TRUE(granted(core.acquire(7, "m", "light", std::nullopt, now)).empty());
+  EXPECT_EQ(granted(core.released(1, "heavy", 8000, now)), Tickets{7});
+  EXPECT_EQ(granted(core.released(1, "light", 100, now)), Tickets{4});
+  // A newcomer starts level with the least served of those present, here the heavy one, who then gets more.
+  EXPECT_TRUE(granted(core.acquire(8, "m", "new", std::nullopt, now)).empty());
+  EXPECT_EQ(granted(core.released(1, "heavy", 8000, now)), Tickets{8});
+  EXPECT_EQ(granted(core.released(1, "heavy", 8000, now)), Tickets{5});
+  EXPECT_TRUE(core.check_integrity());
+}
+
+TEST(CoreTurns, TheQueueBehindALoadedModelIsBounded) {
+  Core core({.max_loaded_models = 1, .max_queue = 3, .n_parallel = 1});
+  const Core::TimePoint now{1000s};
+  core.acquire(1, "m", "", std::nullopt, now);
+  core.load_done(1, now);
+  for (Core::Ticket ticket = 2; ticket <= 4; ++ticket) EXPECT_TRUE(core.acquire(ticket, "m", "", std::nullopt, now).empty());
+  const Core::Actions refused = core.acquire(5, "m", "", std::nullopt, now);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].status.code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(core.n_waiting(), 3U);
+}
+
 TEST_F(CoreTest, FailedLoads) {
   acquire(1, "a");
   acquire(2, "a");
@@ -245,7 +285,7 @@ TEST(CoreRandom, EveryTicketEndsOnceWhateverHappens) {
     std::mt19937 random(seed);
     const auto pick = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
     const int max_loaded = 1 + static_cast<int>(pick(3));
-    Core core({.keep_alive = 5s, .max_loaded_models = max_loaded, .max_queue = 6, .load_timeout = 60s});
+    Core core({.keep_alive = 5s, .max_loaded_models = max_loaded, .max_queue = 6, .n_parallel = static_cast<int>(pick(4)), .load_timeout = 60s});
     Core::TimePoint now{1000s};
     std::map<Core::InstanceId, std::string> loading;
     std::set<Core::InstanceId> ready, stopping;
@@ -285,7 +325,7 @@ TEST(CoreRandom, EveryTicketEndsOnceWhateverHappens) {
         case 2: {
           const std::optional<Core::Duration> keep[] = {std::nullopt, 0s, -1s, 2s};
           ends[++last] = 0;
-          apply(core.acquire(last, std::string(1, static_cast<char>('a' + pick(5))), keep[pick(4)], now));
+          apply(core.acquire(last, std::string(1, static_cast<char>('a' + pick(5))), "", keep[pick(4)], now));
           break;
         }
         case 3:
@@ -299,7 +339,7 @@ TEST(CoreRandom, EveryTicketEndsOnceWhateverHappens) {
             const auto lease = std::next(leases.begin(), pick(static_cast<uint32_t>(leases.size())));
             const Core::InstanceId id = lease->first;
             leases.erase(lease);
-            apply(core.released(id, now));
+            apply(core.released(id, "", 0, now));
           }
           break;
         case 6:
@@ -327,7 +367,7 @@ TEST(CoreRandom, EveryTicketEndsOnceWhateverHappens) {
       if (!leases.empty()) {
         const Core::InstanceId id = leases.begin()->first;
         leases.erase(leases.begin());
-        apply(core.released(id, now));
+        apply(core.released(id, "", 0, now));
       }
       if (!stopping.empty()) {
         const Core::InstanceId id = *stopping.begin();

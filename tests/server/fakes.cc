@@ -103,6 +103,7 @@ class FakeLease final : public scheduler::Lease {
   ~FakeLease() override { --owner_.open_leases_; }
   runner::Client& client() override { return *owner_.client_; }
   const store::ModelInfo& model() const override { return model_; }
+  void charge(int64_t /*tokens*/) override {}
   const nlohmann::json& ready() const override { return ready_; }
 
  private:
@@ -147,7 +148,7 @@ int FakeScheduler::cancelled_loads() const { return cancelled_loads_; }
 int FakeScheduler::open_leases() const { return open_leases_; }
 int FakeScheduler::running() const { return running_; }
 
-scheduler::Scheduler::Ticket FakeScheduler::acquire(const store::ModelInfo& model,
+scheduler::Scheduler::Ticket FakeScheduler::acquire(const store::ModelInfo& model, const std::string& /*client*/,
                                                     std::optional<std::chrono::milliseconds> keep_alive,
                                                     LoadProgress progress, Ready ready) {
   const std::lock_guard lock(mutex_);

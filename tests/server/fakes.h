@@ -57,11 +57,12 @@ class FakeScheduler final : public scheduler::Scheduler {
     return condition();
   }
 
-  Ticket acquire(const store::ModelInfo& model, std::optional<std::chrono::milliseconds> keep_alive,
+  Ticket acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive,
                  LoadProgress progress, Ready ready) override;
   void cancel(Ticket ticket) override;
   bool unload(const std::string& model_name) override;
   std::vector<scheduler::LoadedModel> loaded() const override;
+  scheduler::Stats stats() const override { return {.n_waiting = 3, .loads = 2}; }
   std::vector<scheduler::LoadedModel> loaded_models;  // set before use
 
  private:

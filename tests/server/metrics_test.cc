@@ -1,0 +1,82 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "server/fixture.h"
+#include "server/http_client.h"
+
+namespace da::test {
+namespace {
+
+class MetricsTest : public ServerTest {
+ protected:
+  std::string metrics() {
+    const HttpResponse response = get("/metrics");
+    EXPECT_EQ(response.status, 200);
+    EXPECT_TRUE(response.headers.at("content-type").starts_with("text/plain; version=0.0.4"));
+    return response.body;
+  }
+  static double value(const std::string& text, const std::string& series) {
+    const size_t at = ("\n" + text).find("\n" + series + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + series.size() + 1));
+  }
+  int ask(const std::string& body) { return HttpClient(api()).request("POST", "/api/generate", body, {}).status; }
+};
+
+TEST_F(MetricsTest, CountRequestsTokensAndTimes) {
+  Script script;
+  scheduler_.set(script.text("SECRET one", 1).text(" two", 3).done("stop", 11, 3));
+  EXPECT_EQ(ask(R"({"model":"tiny","prompt":"SECRET question"})"), 200);
+  EXPECT_EQ(ask(R"({"model":"tiny","prompt":"SECRET question","stream":false})"), 200);
+  Script failing;
+  failing.load_failure = {ErrorCode::kResourceExhausted, "the queue is full"};
+  scheduler_.set(failing);
+  const HttpResponse refused = HttpClient(api()).request("POST", "/api/generate", R"({"model":"tiny","prompt":"x"})", {});
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.headers.at("retry-after"), "5");
+  EXPECT_EQ(refused.headers.at("x-queue-length"), "3");
+
+  const std::string text = metrics();
+  EXPECT_EQ(value(text, R"(deepanalyze_requests_total{kind="generate",outcome="ok"})"), 2) << text;
+  EXPECT_EQ(value(text, R"(deepanalyze_requests_total{kind="generate",outcome="refused"})"), 1) << text;
+  EXPECT_EQ(value(text, R"(deepanalyze_tokens_total{kind="prompt"})"), 22);
+  EXPECT_EQ(value(text, R"(deepanalyze_tokens_total{kind="generated"})"), 6);
+  EXPECT_EQ(value(text, "deepanalyze_first_token_seconds_count"), 2);
+  EXPECT_EQ(value(text, "deepanalyze_inter_token_seconds_count"), 2);
+  EXPECT_EQ(value(text, "deepanalyze_queue_seconds_count"), 2);
+  EXPECT_EQ(value(text, "deepanalyze_queue_length"), 3);
+  EXPECT_EQ(value(text, R"(deepanalyze_model_loads_total{outcome="ok"})"), 2);
+  EXPECT_EQ(text.find("SECRET"), std::string::npos);
+}
+
+TEST_F(MetricsTest, LoadedModelsShowWhatTheirRunnersSay) {
+  scheduler::LoadedModel model;
+  model.model = *store_->resolve("tiny");
+  model.runner_stats = {{"running", 2}, {"kv_pages_in_use", 7}, {"kv_pages_max", 64}, {"memory_bytes", 12345678}};
+  scheduler_.loaded_models = {model};
+  const std::string text = metrics();
+  EXPECT_EQ(value(text, R"(deepanalyze_kv_pages{model="tiny:latest",use="in_use"})"), 7) << text;
+  EXPECT_EQ(value(text, R"(deepanalyze_kv_pages{model="tiny:latest",use="max"})"), 64);
+  EXPECT_EQ(value(text, R"(deepanalyze_model_memory_bytes{device="cpu",model="tiny:latest"})"), 12345678);
+  // The format: each family is announced once, each line is a name, labels and a number.
+  std::map<std::string, int> announced;
+  const std::regex line_form(R"(^[a-z_]+(\{[^{}]*\})? [-+0-9.eInfNa]+$)");
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# TYPE ")) {
+      EXPECT_EQ(++announced[line], 1) << line;
+    } else if (!line.starts_with("#")) {
+      EXPECT_TRUE(std::regex_match(line, line_form)) << line;
+    }
+  }
+  EXPECT_GT(announced.size(), 8U);
+}
+
+TEST_F(MetricsTest, HealthAndReadiness) {
+  EXPECT_EQ(get("/health").body, R"({"status":"ok"})");
+  EXPECT_EQ(get("/ready").body, R"({"status":"ready"})");
+}
+
+}  // namespace
+}  // namespace da::test
