@@ -48,9 +48,11 @@ std::string timestamp() {
 
 }  // namespace
 
-Logger stderr_logger(LogLevel minimum) {
+Logger stderr_logger(LogLevel minimum) { return stderr_logger(std::make_shared<const std::atomic<LogLevel>>(minimum)); }
+
+Logger stderr_logger(std::shared_ptr<const std::atomic<LogLevel>> minimum) {
   return Logger([minimum](LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
-    if (level < minimum) return;
+    if (level < *minimum) return;
     std::string line = "time=" + timestamp() + " level=" + std::string(level_name(level)) + " msg=";
     append_value(line, message);
     for (const LogField& field : fields) {

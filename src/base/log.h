@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,5 +43,7 @@ class Logger {
 
 // A sink that writes one line a message to stderr: time, level, message, key=value. Thread-safe.
 Logger stderr_logger(LogLevel minimum);
+// The same with a level that may change meanwhile.
+Logger stderr_logger(std::shared_ptr<const std::atomic<LogLevel>> minimum);
 
 }  // namespace da

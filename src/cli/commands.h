@@ -16,6 +16,12 @@ struct ServeOptions {
 };
 int serve(const ServeOptions& options);
 
+struct ConfigOptions {
+  std::vector<std::string> changes;   // name, or name=value; name= takes a change back
+  bool json = false, explain = false;
+};
+int config(const ConfigOptions& options);
+
 struct AnalyzeOptions {
   std::string file;      // path or "-"
   std::string model, language = "auto", output;

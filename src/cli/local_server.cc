@@ -14,19 +14,23 @@ namespace {
 
 class Assembled final : public LocalServer {
  public:
-  Assembled(const Settings& settings, Logger log)
+  Assembled(const Settings& settings, std::shared_ptr<server::Config> config)
       : settings_(settings),
+        config_(std::move(config)),
+        log_level_(std::make_shared<std::atomic<LogLevel>>(settings.log_level)),
         store_(store::Store::default_root(), {{"starter", bundled_model_path()}}),
-        scheduler_(scheduler::Scheduler::create(settings.scheduler, std::move(log))) {}
+        scheduler_(scheduler::Scheduler::create(settings.scheduler, stderr_logger(log_level_))) {}
 
-  Status listen(Logger log) {
+  Status listen() {
     server::ServerConfig config;
     config.api_address = settings_.api.host;
     config.api_port = static_cast<uint16_t>(settings_.api.port);
     config.ui_port = static_cast<uint16_t>(settings_.ui_port);
     config.origins = settings_.origins;
     config.version = kVersion;
-    config.log = std::move(log);
+    config.log = stderr_logger(log_level_);
+    config.settings = config_;
+    config.apply_settings = [this] { apply_settings(); };
     for (const UiFile& file : ui_files()) config.static_files.push_back({std::string(file.path), "", file.bytes});
     DA_ASSIGN_OR_RETURN(server_, server::Server::start(std::move(config), store_, *scheduler_));
     return Status::ok();
@@ -34,9 +38,17 @@ class Assembled final : public LocalServer {
 
   Address api() const override { return {.host = settings_.api.host, .port = server_->ports().api}; }
   Address ui() const override { return {.host = "127.0.0.1", .port = server_->ports().ui}; }
+  void apply_settings() override {
+    const auto settings = settings_of(*config_);
+    if (!settings.is_ok()) return;   // only of those that cannot change now
+    *log_level_ = settings->log_level;
+    scheduler_->set_options(settings->scheduler);
+  }
 
  private:
   Settings settings_;
+  std::shared_ptr<server::Config> config_;
+  std::shared_ptr<std::atomic<LogLevel>> log_level_;
   store::Store store_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;   // outlives the server, ends the runners
   std::unique_ptr<server::Server> server_;
@@ -44,13 +56,12 @@ class Assembled final : public LocalServer {
 
 }  // namespace
 
-Result<std::unique_ptr<LocalServer>> LocalServer::start(const Settings& settings) {
+Result<std::unique_ptr<LocalServer>> LocalServer::start(const Settings& settings, std::shared_ptr<server::Config> config) {
   // Text passes through this process too: a crash must not leave a memory image.
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
-  const Logger log = stderr_logger(settings.log_level);
-  auto local = std::make_unique<Assembled>(settings, log);
-  DA_RETURN_IF_ERROR(local->listen(log));
+  auto local = std::make_unique<Assembled>(settings, std::move(config));
+  DA_RETURN_IF_ERROR(local->listen());
   return std::unique_ptr<LocalServer>(std::move(local));
 }
 

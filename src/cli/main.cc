@@ -39,6 +39,13 @@ void add_serving(CLI::App& app) {
   command->add_option("--ui-port", serve_options->ui_port, "Port of the web page (default: DEEPANALYZE_UI_PORT or 3000)")->check(CLI::Range(0, 65535));
   command->add_option("--log-level", serve_options->log_level, "debug, info, warn or error")->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   on_run(command, serve_options, serve);
+
+  auto config_options = std::make_shared<ConfigOptions>();
+  command = app.add_subcommand("config", "Show the running server's settings, or change them: config parallel=8 keep_alive=10m");
+  command->add_option("SETTING", config_options->changes, "name to show, name=value to set, name= to take a change back");
+  command->add_flag("--explain", config_options->explain, "Say where each value comes from and what it is for");
+  command->add_flag("--json", config_options->json, "Print JSON");
+  on_run(command, config_options, config);
 }
 
 void add_text_commands(CLI::App& app) {

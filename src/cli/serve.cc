@@ -11,15 +11,32 @@
 namespace da::cli {
 namespace {
 
+// SIGHUP reads the configuration file anew; of a terminal that closes it is the end, as for other programs.
+void wait_for_the_end(const sigset_t& signals, server::Config& config, LocalServer& server) {
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGHUP || isatty(STDERR_FILENO) != 0) return;
+    const std::string path = server::config_file_path(process_environment());
+    if (path.empty()) {
+      std::fputs("SIGHUP: there is no configuration file to read\n", stderr);
+    } else if (const Status status = config.read_file(path); !status.is_ok()) {
+      std::fprintf(stderr, "SIGHUP: %s; the settings stay as they are\n", status.message().c_str());
+    } else {
+      server.apply_settings();
+      std::fprintf(stderr, "SIGHUP: read %s\n", path.c_str());
+    }
+  }
+}
+
 Status serve_until_signal(const ServeOptions& options) {
-  DA_ASSIGN_OR_RETURN(Settings settings, read_settings(process_environment()));
-  if (!options.host.empty()) {
-    DA_ASSIGN_OR_RETURN(settings.api, parse_address(options.host));
-  }
-  if (options.ui_port >= 0) settings.ui_port = options.ui_port;
-  if (!options.log_level.empty()) {
-    DA_ASSIGN_OR_RETURN(settings.log_level, parse_log_level(options.log_level));
-  }
+  const auto config = std::make_shared<server::Config>();
+  DA_RETURN_IF_ERROR(read_config(process_environment(), *config));
+  using Source = server::Config::Source;
+  if (!options.host.empty()) DA_RETURN_IF_ERROR(config->set(Source::kFlag, "host", options.host));
+  if (options.ui_port >= 0) DA_RETURN_IF_ERROR(config->set(Source::kFlag, "ui_port", std::to_string(options.ui_port)));
+  if (!options.log_level.empty()) DA_RETURN_IF_ERROR(config->set(Source::kFlag, "log_level", options.log_level));
+  DA_ASSIGN_OR_RETURN(const Settings settings, settings_of(*config));
   // Blocked before any thread is made, so that the signals wait for sigwait below.
   sigset_t signals;
   sigemptyset(&signals);
@@ -28,11 +45,9 @@ Status serve_until_signal(const ServeOptions& options) {
   sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  DA_ASSIGN_OR_RETURN(const auto server, LocalServer::start(settings));
+  DA_ASSIGN_OR_RETURN(const auto server, LocalServer::start(settings, config));
   std::fprintf(stderr, "Model API on %s, web page on %s (Ctrl-C ends the server)\n", server->api().url().c_str(), server->ui().url().c_str());
-  int signal = 0;
-  while (sigwait(&signals, &signal) != 0) {
-  }
+  wait_for_the_end(signals, *config, *server);
   std::fputs("Stopping\n", stderr);
   // A second signal does not wait for running requests.
   struct sigaction at_once {};

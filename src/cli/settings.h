@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,11 +8,11 @@
 #include "base/result.h"
 #include "cli/api_client.h"
 #include "scheduler/scheduler.h"
+#include "server/config.h"
 
 namespace da::cli {
 
-// What the server's environment variables say. A value that cannot be read is an error that names variable, value and
-// what was expected: a server must not start with a setting it did not understand.
+// A server's configuration in the types its parts take.
 struct Settings {
   Address api;
   int ui_port = 3000;
@@ -22,9 +21,12 @@ struct Settings {
   scheduler::Options scheduler;
 };
 
-using Environment = std::function<std::optional<std::string>(const char* name)>;
+using Environment = server::Config::Environment;
 Environment process_environment();
-Result<Settings> read_settings(const Environment& environment);
-Result<LogLevel> parse_log_level(const std::string& text);
+// Reads file and environment. A value that cannot be read is an error that names place, value and what was expected: a
+// server must not start with a setting it did not understand.
+Status read_config(const Environment& environment, server::Config& config);
+Result<Settings> settings_of(const server::Config& config);
+Result<Settings> read_settings(const Environment& environment);   // both
 
 }  // namespace da::cli

@@ -52,6 +52,7 @@ Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& p
 
   engine::EngineOptions options;
   options.max_sequences = request.options.num_parallel;
+  options.kv_type = request.options.kv_type;
   DA_ASSIGN_OR_RETURN(const uint64_t own, file->get_uint_or(std::string(file->architecture()) + ".context_length", 0));
   uint64_t weight_bytes = 0;
   for (const gguf::Tensor& tensor : file->tensors()) weight_bytes += tensor.size_bytes;

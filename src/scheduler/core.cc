@@ -288,6 +288,17 @@ Core::Actions Core::tick(TimePoint now) {
   return actions;
 }
 
+Core::Actions Core::set_options(Options options, TimePoint now) {
+  Actions actions;
+  options_ = options;
+  most_options_.max_loaded_models = std::max(most_options_.max_loaded_models, options.max_loaded_models);
+  most_options_.max_queue = std::max(most_options_.max_queue, options.max_queue);
+  most_options_.n_parallel = options.n_parallel <= 0 || most_options_.n_parallel <= 0 ? 0 : std::max(most_options_.n_parallel, options.n_parallel);
+  for (auto& [id, instance] : instances_) serve_waiters(id, actions);
+  make_room_and_load(now, actions);
+  return actions;
+}
+
 Core::Actions Core::shut_down(TimePoint) {
   Actions actions;
   shutting_down_ = true;
@@ -325,11 +336,12 @@ std::vector<Core::Loaded> Core::loaded(TimePoint now) const {
 }
 
 bool Core::check_integrity() const {
-  if (static_cast<int>(instances_.size()) > std::max(options_.max_loaded_models, 1)) return false;
-  if (static_cast<int>(waiters_.size()) > options_.max_queue) return false;
+  // Limits that were lowered are kept from then on.
+  if (static_cast<int>(instances_.size()) > std::max(most_options_.max_loaded_models, 1)) return false;
+  if (static_cast<int>(waiters_.size()) > most_options_.max_queue) return false;
   for (const auto& [id, instance] : instances_) {
     if (instance.n_leases < 0) return false;
-    if (options_.n_parallel > 0 && instance.n_leases > options_.n_parallel) return false;
+    if (most_options_.n_parallel > 0 && instance.n_leases > most_options_.n_parallel) return false;
     // Nobody waits beside a free place.
     const bool has_place = instance.state == State::kReady && !instance.draining &&
                            (options_.n_parallel <= 0 || instance.n_leases < options_.n_parallel);

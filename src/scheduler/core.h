@@ -43,7 +43,7 @@ class Core {
   };
   using Actions = std::vector<Action>;
 
-  explicit Core(Options options) : options_(options) {}
+  explicit Core(Options options) : options_(options), most_options_(options) {}
 
   // --- events ---
   // `client`: whose turn it is among many; see FairShare.
@@ -60,6 +60,7 @@ class Core {
   Actions stopped(InstanceId instance, TimePoint now);
   Actions unload(const std::string& key, TimePoint now);   // as soon as nobody uses it
   Actions tick(TimePoint now);                             // deadlines that have passed
+  Actions set_options(Options options, TimePoint now);     // for what comes; nothing is taken from anybody
   Actions shut_down(TimePoint now);                        // all waiters fail, everything stops
 
   // --- questions ---
@@ -107,7 +108,7 @@ class Core {
   void make_room_and_load(TimePoint now, Actions& actions);
   std::optional<std::string> next_key_to_load();
 
-  Options options_;
+  Options options_, most_options_;   // now, and the largest there were
   std::map<InstanceId, Instance> instances_;
   std::map<Ticket, Waiter> waiters_;   // in order of arrival
   std::map<std::string, Crashes> crashes_;

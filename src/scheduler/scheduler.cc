@@ -66,6 +66,16 @@ class Worker {
   std::thread thread_;
 };
 
+Core::Options core_options(const Options& options) {
+  return {.keep_alive = options.keep_alive,
+          .max_loaded_models = options.max_loaded_models,
+          .max_queue = options.max_queue,
+          .n_parallel = options.n_parallel};
+}
+
+// An engine has room for this many at once, so that the number of places can be raised while it runs.
+constexpr int kLeastSequences = 16;
+
 // The core, the clients it decides about, and who waits. Shared with leases and load handlers, which may outlive the
 // scheduler.
 class Shared : public std::enable_shared_from_this<Shared> {
@@ -74,10 +84,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
       : options_(options),
         log_(std::move(log)),
         start_(std::move(start)),
-        core_({.keep_alive = options.keep_alive,
-               .max_loaded_models = options.max_loaded_models,
-               .max_queue = options.max_queue,
-               .n_parallel = options.n_parallel}) {}
+        core_(core_options(options)) {}
 
   Scheduler::Ticket acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive,
                             Scheduler::LoadProgress progress, Scheduler::Ready ready) {
@@ -138,6 +145,13 @@ class Shared : public std::enable_shared_from_this<Shared> {
 
   void released(Core::InstanceId instance, const std::string& client, int64_t tokens) {
     happen([&](Core& core) { return core.released(instance, client, tokens, Clock::now()); });
+  }
+
+  void set_options(const Options& options) {
+    happen([&](Core& core) {
+      options_ = options;
+      return core.set_options(core_options(options), Clock::now());
+    });
   }
 
   Stats stats() {
@@ -228,7 +242,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   void load_failed(Core::InstanceId instance, const Status& status, bool crashed);
   runner::Spec spec_of(const store::ModelInfo& model) const;
 
-  const Options options_;
+  Options options_;   // under mutex_
   const Logger log_;
   const Scheduler::Start start_;
   std::mutex mutex_;
@@ -276,7 +290,8 @@ runner::Spec Shared::spec_of(const store::ModelInfo& model) const {
   runner::Spec spec;
   spec.name = model.name;
   spec.model_path = model.gguf_path;
-  spec.options["num_parallel"] = options_.n_parallel;
+  spec.options["num_parallel"] = std::max(options_.n_parallel, kLeastSequences);
+  spec.options["kv_cache_type"] = options_.kv_cache_type;
   spec.options["num_ctx"] = options_.context_tokens;
   for (const char* key : {"num_ctx", "num_thread"}) {
     const auto found = model.parameters.find(key);
@@ -337,13 +352,15 @@ void Shared::apply(Core::Actions actions, Deferred& deferred) {
 // On the starter's thread.
 void Shared::start(Core::InstanceId instance) {
   runner::Spec spec;
+  int n_parallel = 0;
   {
     const std::lock_guard lock(mutex_);
+    n_parallel = options_.n_parallel;
     const auto entry = entries_.find(instance);
     if (entry == entries_.end()) return;   // abandoned meanwhile
     spec = spec_of(entry->second.model);
   }
-  log_.info("loading model", {{"model", spec.name}});
+  log_.info("loading model", {{"model", spec.name}, {"command", "runner --parallel " + std::to_string(n_parallel)}});
   auto client = start_(spec, log_, [weak = weak_from_this(), instance](const json& message) {
     if (const auto self = weak.lock()) self->on_load_message(instance, message);
   });
@@ -426,6 +443,7 @@ class SchedulerImpl final : public Scheduler {
   bool unload(const std::string& model_name) override { return shared_->unload(model_name); }
   std::vector<LoadedModel> loaded() const override { return shared_->loaded(); }
   Stats stats() const override { return shared_->stats(); }
+  void set_options(Options options) override { shared_->set_options(options); }
 
  private:
   const std::shared_ptr<Shared> shared_;

@@ -23,6 +23,7 @@ struct Options {
   int max_queue = 512;          // requests waiting, for a load or for their turn; more are refused (kResourceExhausted)
   int n_parallel = 4;           // sequences a runner decodes at once
   int64_t context_tokens = 0;   // default num_ctx; 0: the model's own, capped by the runner
+  std::string kv_cache_type = "f16";
 };
 
 // Use of a loaded model; the model stays loaded at least as long. Move-only; returning it starts the keep-alive clock.
@@ -74,6 +75,9 @@ class Scheduler {
   virtual bool unload(const std::string& model_name) = 0;
   virtual std::vector<LoadedModel> loaded() const = 0;
   virtual Stats stats() const = 0;
+  // For what comes; nothing is taken from anybody. The default context and the type of keys and values hold from the
+  // next load on.
+  virtual void set_options(Options options) = 0;
 };
 
 }  // namespace da::scheduler

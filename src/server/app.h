@@ -46,5 +46,6 @@ inline Handler bind_handler(App& app, Awaitable<void> (*function)(App&, Exchange
 void add_ollama_model_routes(App& app, Router& router);      // version, tags, ps, show, copy, delete
 void add_ollama_inference_routes(App& app, Router& router);  // generate, chat; embed as not implemented
 void add_ollama_create_routes(App& app, Router& router);     // create, blobs
+void add_admin_routes(App& app, Router& router);             // config
 
 }  // namespace da::server

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "scheduler/scheduler.h"
+#include "server/config.h"
 #include "server/limits.h"
 #include "store/store.h"
 
@@ -41,6 +43,8 @@ struct ServerConfig {
   std::vector<std::string> origins;  // of OLLAMA_ORIGINS, for the API port
   std::string default_model;         // of analyses that name none; "" : the last used, else the newest
   std::string version;
+  std::shared_ptr<Config> settings;       // for /api/admin/config; null: no such routes
+  std::function<void()> apply_settings;   // after a change
   Logger log;  // an access line for each request: never bodies or query values
   TransportLimits limits;
   AnalysisLimits analysis;

@@ -141,7 +141,7 @@ TEST_F(SchedulerTest, LoadsOnceAndReports) {
   scheduler_->acquire(model("other-tag", "/models/m"), "", std::nullopt, {}, b.ready());
   const auto client = runners_.client(0);
   EXPECT_EQ(runners_.spec(0).model_path, "/models/m");
-  EXPECT_EQ(runners_.spec(0).options, json({{"num_ctx", 2000}, {"num_parallel", 3}}));
+  EXPECT_EQ(runners_.spec(0).options, json({{"kv_cache_type", "f16"}, {"num_ctx", 2000}, {"num_parallel", 16}}));
   client->say({{"id", 1}, {"type", "loading"}, {"bytes_done", 42}, {"bytes_total", 100}});
   EXPECT_EQ(progress, 42U);
   EXPECT_TRUE(scheduler_->loaded().empty());

@@ -63,6 +63,7 @@ class FakeScheduler final : public scheduler::Scheduler {
   bool unload(const std::string& model_name) override;
   std::vector<scheduler::LoadedModel> loaded() const override;
   scheduler::Stats stats() const override { return {.n_waiting = 3, .loads = 2}; }
+  void set_options(scheduler::Options /*options*/) override {}
   std::vector<scheduler::LoadedModel> loaded_models;  // set before use
 
  private:

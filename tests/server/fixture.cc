@@ -71,6 +71,8 @@ void ServerTest::SetUp() {
 void ServerTest::restart(server::ServerConfig config) {
   server_.reset();
   config.api_port = config.ui_port = 0;
+  settings_ = config.settings = std::make_shared<server::Config>();
+  config.apply_settings = [this] { ++settings_applied_; };
   config.log = Logger([this](LogLevel, std::string_view message, std::initializer_list<LogField> fields) {
     const std::lock_guard lock(log_mutex_);
     log_ += message;

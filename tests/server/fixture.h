@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -31,6 +32,8 @@ class ServerTest : public ::testing::Test {
   std::string folder_;
   std::unique_ptr<store::Store> store_;
   FakeScheduler scheduler_;
+  std::shared_ptr<server::Config> settings_;
+  std::atomic<int> settings_applied_{0};
   std::unique_ptr<server::Server> server_;
 
  private:
