@@ -180,7 +180,7 @@ def market(w):
         opinions.append([w.fact_view(w.template(lines(VIEW_FACTS)[:3]))])
     if mood == "negative" and w.chance(0.3):
         opinions.append([w.fact_view(w.template(lines(VIEW_FACTS)[3:]))])
-    if mood == "positive" and w.chance(0.65) or mood == "neutral" and w.chance(0.3):
+    if mood == "positive" and w.chance(0.8) or mood == "neutral" and w.chance(0.3):
         opinions.append([w.fact_view(w.template(lines(SURVEYS)))])
     if not opinions or mood in ("doubt", "neutral") or w.chance(0.4):
         opinions.append([w.view(w.opinion(polarity) if w.chance(0.35) else w.template(lines(views)))])

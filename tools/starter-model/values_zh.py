@@ -91,11 +91,18 @@ class ValuesZh(core.Writer, general_zh.General, opinions.OpinionsZh, voices_zh.V
         return self.product if self.chance(0.75) else self.slot_newproduct()
 
     def slot_segment(self):
-        return self.pick(self.domain.segments) if self.chance(0.85) else self.chars(2, 3) + self.pick(["业务", "渠道", "产品", "用户"])
+        if self.chance(0.6):
+            return self.pick(self.domain.segments)
+        return self.pick([self.chars(2, 3), self.slot_city(), self.pick(self.domain.products)]) + self.pick(
+            "业务 渠道 产品 用户 客户 车型 机型 订单 门店 板块 系列 品类 价格段 市场".split())
 
     def slot_driver(self):
-        return self.pick(self.domain.drivers) if self.chance(0.85) else self.pick(self.domain.products) + self.pick(
-            ["需求回升", "体验改善", "价格下行", "竞争趋缓", "口碑提升", "供给增加"])
+        """Half known ones; the others are put together so freely that they can only be copied."""
+        if self.chance(0.5):
+            return self.pick(self.domain.drivers)
+        owner = self.pick([self.pick(self.domain.products), self.chars(2, 3), self.pick(voices_zh.ATTRIBUTES), self.pick(voices_zh.TASKS)])
+        return owner + self.pick("需求 体验 价格 竞争 口碑 供给 成本 效率 门槛 压力 性能 意愿 习惯 信任度 便利度 适用面 可靠性 顾虑".split()) + self.pick(
+            "回升 改善 下行 趋缓 提升 增加 减轻 下降 普及 增强 放缓 扩大 收窄 回暖 升级 优化 分化 释放 加快 成熟 缓解".split())
 
     def slot_detail(self):
         detail = self.fill(self.pick(self.domain.details))
