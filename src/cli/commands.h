@@ -73,6 +73,7 @@ int detokenize(const std::string& model);
 
 struct EvalOptions {
   std::string what, model, tokens, out, isa;
+  std::string pooling = "none";   // of embed
   int threads = 0;
 };
 int eval(const EvalOptions& options);

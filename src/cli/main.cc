@@ -138,16 +138,22 @@ void add_developer_commands(CLI::App& app) {
   command->add_option("MODEL", *model, "Model name or GGUF file")->required();
   on_run(command, model, detokenize);
 
-  auto eval_options = std::make_shared<EvalOptions>();
   auto* group = app.add_subcommand("eval", "Run token ids through a model once, for comparing engines")->require_subcommand(1);
-  command = group->add_subcommand("logits", "Write float32 logits [n_tokens][n_vocab], little-endian");
-  command->add_option("MODEL", eval_options->model, "Model name or GGUF file")->required();
-  command->add_option("--tokens", eval_options->tokens, "Token ids, e.g. 1,2,3")->required();
-  command->add_option("--out", eval_options->out, "File to write")->required();
-  command->add_option("--isa", eval_options->isa, "Force an instruction set");
-  command->add_option("--threads", eval_options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
-  eval_options->what = "logits";
-  on_run(command, eval_options, eval);
+  for (const char* what : {"logits", "embed"}) {
+    auto eval_options = std::make_shared<EvalOptions>();
+    eval_options->what = what;
+    const bool is_embed = eval_options->what == "embed";
+    command = group->add_subcommand(what, is_embed ? "Write float32 hidden states [n_tokens][n_embd], or one pooled vector"
+                                                   : "Write float32 logits [n_tokens][n_vocab], little-endian");
+    command->add_option("MODEL", eval_options->model, "Model name or GGUF file")->required();
+    command->add_option("--tokens", eval_options->tokens, "Token ids, e.g. 1,2,3")->required();
+    command->add_option("--out", eval_options->out, "File to write")->required();
+    command->add_option("--isa", eval_options->isa, "Force an instruction set");
+    command->add_option("--threads", eval_options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
+    if (is_embed)
+      command->add_option("--pooling", eval_options->pooling, "none (every token), mean, cls or last")->check(CLI::IsMember({"none", "mean", "cls", "last"}));
+    on_run(command, eval_options, eval);
+  }
 
   auto render_options = std::make_shared<RenderOptions>();
   command = app.add_subcommand("render", "Render a chat template with the JSON variables on standard input");

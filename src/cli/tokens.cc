@@ -69,8 +69,15 @@ Status detokenize_stdin(const std::string& model) {
 Status eval_to_file(const EvalOptions& options) {
   DA_ASSIGN_OR_RETURN(const auto ids, parse_ids(options.tokens));
   DA_ASSIGN_OR_RETURN(const std::string path, model_path(options.model));
-  if (options.what != "logits") return {ErrorCode::kUnsupported, "eval " + options.what + ": expected logits"};
-  return engine::eval_logits(path, ids, options.isa, options.out, options.threads);
+  engine::EvalToFile what{.model_path = path, .out_path = options.out};
+  if (options.what == "embed") {
+    what.output = model::Output::kHidden;
+    if (options.pooling == "mean") what.pooling = model::Pooling::kMean;
+    if (options.pooling == "cls") what.pooling = model::Pooling::kCls;
+    if (options.pooling == "last") what.pooling = model::Pooling::kLast;
+  }
+  const auto warn = [](const std::string& warning) { std::fprintf(stderr, "warning: %s\n", warning.c_str()); };
+  return engine::eval_to_file(what, ids, {.isa = options.isa, .n_threads = options.threads, .warn = warn});
 }
 
 int finish(const Status& status) { return status.is_ok() ? 0 : fail(status); }

@@ -41,9 +41,9 @@ class EngineImpl final : public Engine {
       if (tokenizer_->is_end_of_generation(id)) vocabulary_.end_tokens.push_back(id);
     }
     DA_RETURN_IF_ERROR(model_->reserve(options_.batch_tokens, options_.max_sequences));
-    DA_ASSIGN_OR_RETURN(auto pool, model_->make_kv_pool(options_.kv_type, max_pages()));
+    DA_ASSIGN_OR_RETURN(auto pool, model_->make_kv_cache(options_.kv_type, max_pages()));
     if (options_.kv_max_bytes > 0) {
-      const auto bytes_for = static_cast<int64_t>(options_.kv_max_bytes / pool->page_bytes) * backend::kPageTokens;
+      const auto bytes_for = static_cast<int64_t>(options_.kv_max_bytes / pool->page_bytes()) * backend::kPageTokens;
       options_.pool_tokens = std::min(options_.pool_tokens, std::max<int64_t>(bytes_for, kLeastContextTokens));
       options_.context_tokens = static_cast<int32_t>(std::min<int64_t>(options_.context_tokens, options_.pool_tokens));
       vocabulary_.context_tokens = options_.context_tokens;
@@ -58,9 +58,10 @@ class EngineImpl final : public Engine {
   void cancel(RequestId id) override;
   Status check_integrity() override;
   int32_t context_tokens() const override { return options_.context_tokens; }
+  std::vector<std::string> model_warnings() const override { return model_->warnings(); }
   uint64_t memory_bytes() const override {
     return model_->weight_bytes() + model_->buffer_bytes() +
-           pages_->pool().page_bytes * static_cast<uint64_t>(pages_->n_committed());
+           pages_->pool().page_bytes() * static_cast<uint64_t>(pages_->n_committed());
   }
   EngineStats stats() const override;
 
@@ -86,6 +87,7 @@ class EngineImpl final : public Engine {
     int32_t output_idx;  // -1: no logits wanted
   };
   void build_batch(std::vector<Part>& parts);
+  void fail_parts(const std::vector<Part>& parts, const Status& status);
   void take_tokens(const std::vector<Part>& parts, const backend::Activation& logits);
 
   std::unique_ptr<model::Model> model_;
@@ -351,8 +353,12 @@ void EngineImpl::step() {
   std::vector<Part> parts;
   build_batch(parts);
   if (!parts.empty()) {
-    const backend::Activation& logits = model_->forward(
+    const auto logits = model_->forward(
         {.token_ids = batch_tokens_, .sequences = batch_sequences_, .output_rows = output_rows_}, pages_->pool());
+    if (!logits.is_ok()) {
+      fail_parts(parts, logits.status());
+      return;
+    }
     for (const Part& part : parts) {
       Sequence& sequence = *part.sequence;
       const bool prefilling = sequence.n_computed < sequence.n_prompt();
@@ -360,7 +366,17 @@ void EngineImpl::step() {
       if (prefilling) prompt_tokens_ += part.n_rows;
       if (prefilling) sequence.report_prefill(sequence.n_computed);
     }
-    take_tokens(parts, logits);
+    take_tokens(parts, **logits);
+  }
+  std::erase(running_, nullptr);
+}
+
+// A device failed between two stages: none of the batch has a result.
+void EngineImpl::fail_parts(const std::vector<Part>& parts, const Status& status) {
+  for (const Part& part : parts) {
+    for (SequencePtr& owner : running_) {
+      if (owner.get() == part.sequence) finish(owner, {FinishReason::kError, status});
+    }
   }
   std::erase(running_, nullptr);
 }
@@ -373,10 +389,11 @@ void EngineImpl::take_tokens(const std::vector<Part>& parts, const backend::Acti
   };
   Status status;
   greedy_.assign(output_rows_.size(), -1);
-  if (any([](const Sequence& s) { return s.plain_greedy(); })) status = model_->backend().argmax(logits, greedy_);
+  if (any([](const Sequence& s) { return s.plain_greedy(); }))
+    status = model_->output_backend().argmax(logits, greedy_);
   backend::RowsView rows;
   if (status.is_ok() && any([](const Sequence& s) { return !s.plain_greedy() && s.needs_logits(); })) {
-    auto view = model_->backend().read_rows(logits);
+    auto view = model_->output_backend().read_rows(logits);
     status = view.status();
     if (view.is_ok()) rows = *view;
   }

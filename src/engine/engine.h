@@ -50,6 +50,8 @@ using UpdateCallback = std::function<void(const Update&)>;
 
 struct EngineOptions {
   int32_t context_tokens = 0;  // per sequence; 0 or more than the model's own: the model's own
+  // What most requests will have, where a model is made for one of two (long-rope); 0: context_tokens. For load_engine
+  int32_t usual_context_tokens = 0;
   int32_t max_sequences = 4;   // running at once; more wait
   int32_t batch_tokens = 512;  // token budget of a step; raised to max_sequences if below
   int32_t n_threads = 0;  // 0: the CPUs this process may use. For load_engine (engine/load.h), which makes the backend
@@ -90,6 +92,8 @@ class Engine {
   virtual int32_t context_tokens() const = 0;
   virtual uint64_t memory_bytes() const = 0;  // weights + KV pages committed + work buffers
   virtual EngineStats stats() const = 0;      // thread-safe
+  // What a user should know about the model's file.
+  virtual std::vector<std::string> model_warnings() const { return {}; }
   // Thread-safe; waits for the step in progress. kInternal if pages are lost or owned twice (free + used = total).
   virtual Status check_integrity() = 0;
 };

@@ -30,14 +30,14 @@ Status KvPages::give(std::vector<int32_t>& pages, int32_t n_tokens) {
     if (page < 0) {
       return {ErrorCode::kResourceExhausted, "KV pool: all " + std::to_string(max_pages_) + " pages are used"};
     }
-    if (page >= pool_->n_pages) {
-      if (const Status status = pool_->grow(std::min(std::max(pool_->n_pages + kGrowPages, page + 1), max_pages_));
+    if (page >= pool_->n_pages()) {
+      if (const Status status = pool_->grow(std::min(std::max(pool_->n_pages() + kGrowPages, page + 1), max_pages_));
           !status.is_ok()) {
         allocator_.release(page);
         if (evict_one()) continue;  // its memory is there already
         return status;
       }
-      n_committed_ = pool_->n_pages;
+      n_committed_ = pool_->n_pages();
     }
     take(page);
     pages.push_back(page);

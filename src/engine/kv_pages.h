@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "engine/page_allocator.h"
 #include "engine/prefix_cache.h"
+#include "model/kv_cache.h"
 
 namespace da::engine {
 
@@ -21,10 +22,10 @@ inline int32_t pages_for(int32_t n_tokens) { return (n_tokens + backend::kPageTo
 class KvPages {
  public:
   // At most `max_pages` exist; of these at most `max_retained` are kept for nobody in particular.
-  KvPages(std::unique_ptr<backend::KvPool> pool, int32_t max_pages, int32_t max_retained)
+  KvPages(std::unique_ptr<model::KvCache> pool, int32_t max_pages, int32_t max_retained)
       : pool_(std::move(pool)), allocator_(max_pages), max_pages_(max_pages), max_retained_(max_retained) {}
 
-  backend::KvPool& pool() { return *pool_; }
+  model::KvCache& pool() { return *pool_; }
   int32_t max_pages() const { return max_pages_; }
 
   // Makes room for `n_tokens` in a sequence's pages. kResourceExhausted: all are used, or memory is short; `pages` is
@@ -51,7 +52,7 @@ class KvPages {
   bool evict_one();
   void update_retained() { n_retained_ = allocator_.n_used() - n_in_use_; }
 
-  std::unique_ptr<backend::KvPool> pool_;
+  std::unique_ptr<model::KvCache> pool_;
   PageAllocator allocator_;
   PrefixCache cache_;
   int32_t max_pages_, max_retained_;

@@ -2,156 +2,121 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 #include <string_view>
 
 #include "model/architecture.h"
+#include "model/key_reader.h"
+#include "model/rope_reader.h"
 
 namespace da::model {
 namespace {
 
-// Far above any model made so far, far below where a product of two could overflow 64 bits.
-constexpr int64_t kMaxLayers = 1024, kMaxHeads = 4096, kMaxHeadDim = 1024, kMaxWidth = 1 << 20, kMaxVocab = 1 << 24;
-constexpr int64_t kMaxContext = 1 << 27;
-
-std::string number(double value) {
-  std::string text = std::to_string(value);
-  return value == std::floor(value) && std::fabs(value) < 1e15 ? std::to_string(static_cast<int64_t>(value)) : text;
-}
-
-Status bad_value(const std::string& key, const std::string& found, const std::string& expected) {
-  return {ErrorCode::kCorruptData, "key \"" + key + "\": found " + found + ", expected " + expected};
-}
-
-// Reads `<architecture>.<name>` keys, checks their range, and remembers which names it was asked for.
-class KeyReader {
- public:
-  explicit KeyReader(const gguf::File& file) : file_(file), prefix_(std::string(file.architecture()) + ".") {}
-
-  std::string key(std::string_view name) const { return prefix_ + std::string(name); }
-  bool has(std::string_view name) {
-    known_.emplace_back(name);
-    return file_.find(key(name)) != nullptr;
+// Head counts and dims of every layer, and its feed-forward width.
+Status read_layers(KeyReader& keys, Hyperparameters& hyper) {
+  DA_ASSIGN_OR_RETURN(const auto n_heads, keys.counts("attention.head_count", hyper.n_layers, 1, kMaxHeads));
+  auto n_kv_heads = n_heads;
+  if (keys.has("attention.head_count_kv")) {
+    DA_ASSIGN_OR_RETURN(n_kv_heads, keys.counts("attention.head_count_kv", hyper.n_layers, 1, kMaxHeads));
   }
-
-  // A model without a key it needs is a broken file, not a missing thing.
-  Status require(std::string_view name) {
-    return has(name) ? Status::ok() : Status(ErrorCode::kCorruptData, "key \"" + key(name) + "\" is missing");
+  // A model of experts alone may leave out the dense width.
+  std::vector<int32_t> n_ff(n_heads.size(), 0);
+  if (hyper.experts.n == 0 || keys.has("feed_forward_length")) {
+    DA_ASSIGN_OR_RETURN(n_ff,
+                        keys.counts("feed_forward_length", hyper.n_layers, hyper.experts.n == 0 ? 1 : 0, kMaxWidth));
   }
-
-  // A whole number in [minimum, maximum].
-  Result<int32_t> count(std::string_view name, int64_t minimum, int64_t maximum) {
-    DA_RETURN_IF_ERROR(require(name));
-    DA_ASSIGN_OR_RETURN(const uint64_t value, file_.get_uint(key(name)));
-    if (value < static_cast<uint64_t>(minimum) || value > static_cast<uint64_t>(maximum)) {
-      return bad_value(key(name), std::to_string(value), std::to_string(minimum) + " to " + std::to_string(maximum));
+  const int32_t share = hyper.n_embd / n_heads[0];
+  if (!keys.has("attention.key_length") && hyper.n_embd % n_heads[0] != 0) {
+    return keys.bad_value("attention.head_count", std::to_string(n_heads[0]),
+                          "a divisor of the embedding length " + std::to_string(hyper.n_embd));
+  }
+  DA_ASSIGN_OR_RETURN(const int32_t key_dim, keys.count_or("attention.key_length", share, 1, kMaxHeadDim));
+  DA_ASSIGN_OR_RETURN(const int32_t value_dim, keys.count_or("attention.value_length", share, 1, kMaxHeadDim));
+  if (key_dim > kMaxHeadDim || value_dim > kMaxHeadDim) {
+    return keys.bad_value("attention.head_count", std::to_string(n_heads[0]),
+                          "heads of at most " + std::to_string(kMaxHeadDim));
+  }
+  for (int32_t i = 0; i < hyper.n_layers; ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (n_heads[at] % n_kv_heads[at] != 0) {
+      return keys.bad_value("attention.head_count_kv", std::to_string(n_kv_heads[at]),
+                            "a divisor of the " + std::to_string(n_heads[at]) + " query heads");
     }
-    return static_cast<int32_t>(value);
+    hyper.layers.push_back({.n_heads = n_heads[at],
+                            .n_kv_heads = n_kv_heads[at],
+                            .key_dim = key_dim,
+                            .value_dim = value_dim,
+                            .n_ff = n_ff[at],
+                            .rope_idx = hyper.architecture->rope_kind == backend::RopeKind::kNone ? -1 : 0,
+                            .kv_layer_idx = i,
+                            .has_experts = hyper.experts.n > 0});
   }
-  Result<int32_t> count_or(std::string_view name, int64_t fallback, int64_t minimum, int64_t maximum) {
-    return has(name) ? count(name, minimum, maximum) : Result<int32_t>(static_cast<int32_t>(fallback));
-  }
-  // A finite number in [minimum, maximum].
-  Result<float> real(std::string_view name, double minimum, double maximum) {
-    DA_RETURN_IF_ERROR(require(name));
-    DA_ASSIGN_OR_RETURN(const double value, file_.get_float(key(name)));
-    if (!(value >= minimum && value <= maximum)) {
-      return bad_value(key(name), number(value), number(minimum) + " to " + number(maximum));
-    }
-    return static_cast<float>(value);
-  }
-  Result<float> real_or(std::string_view name, float fallback, double minimum, double maximum) {
-    return has(name) ? real(name, minimum, maximum) : Result<float>(fallback);
-  }
-  Result<std::string_view> text(std::string_view name) {
-    known_.emplace_back(name);
-    return file_.get_string(key(name));
-  }
-  void ignore(std::string_view name) { known_.emplace_back(name); }
-
-  // A key of the architecture that nobody asked for may change what the model computes.
-  Status refuse_unknown() const {
-    for (const gguf::KeyValue& entry : file_.metadata()) {
-      if (!entry.key.starts_with(prefix_)) continue;
-      const std::string_view name = entry.key.substr(prefix_.size());
-      if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
-        return {ErrorCode::kUnsupported,
-                "key \"" + std::string(entry.key) + "\" is not supported for this architecture"};
-      }
-    }
-    return Status::ok();
-  }
-
- private:
-  const gguf::File& file_;
-  std::string prefix_;
-  std::vector<std::string_view> known_;
-};
-
-Status read_attention(KeyReader& keys, Hyperparameters& hyper) {
-  DA_ASSIGN_OR_RETURN(hyper.n_heads, keys.count("attention.head_count", 1, kMaxHeads));
-  DA_ASSIGN_OR_RETURN(hyper.n_kv_heads, keys.count_or("attention.head_count_kv", hyper.n_heads, 1, hyper.n_heads));
-  if (hyper.n_heads % hyper.n_kv_heads != 0) {
-    return bad_value(keys.key("attention.head_count_kv"), std::to_string(hyper.n_kv_heads),
-                     "a divisor of the " + std::to_string(hyper.n_heads) + " query heads");
-  }
-  const bool has_key_length = keys.has("attention.key_length");
-  if (!has_key_length && hyper.n_embd % hyper.n_heads != 0) {
-    return bad_value(keys.key("attention.head_count"), std::to_string(hyper.n_heads),
-                     "a divisor of the embedding length " + std::to_string(hyper.n_embd));
-  }
-  const int32_t even_share = hyper.n_embd / hyper.n_heads;
-  DA_ASSIGN_OR_RETURN(hyper.key_dim, keys.count_or("attention.key_length", even_share, 1, kMaxHeadDim));
-  DA_ASSIGN_OR_RETURN(hyper.value_dim, keys.count_or("attention.value_length", even_share, 1, kMaxHeadDim));
-  if (hyper.key_dim > kMaxHeadDim || hyper.value_dim > kMaxHeadDim) {
-    return bad_value(keys.key("attention.head_count"), std::to_string(hyper.n_heads),
-                     "heads of at most " + std::to_string(kMaxHeadDim));
-  }
-  DA_ASSIGN_OR_RETURN(hyper.norm_eps, keys.real("attention.layer_norm_rms_epsilon", 0.0, 1.0));
   return Status::ok();
 }
 
-Status read_rope_scaling(KeyReader& keys, Hyperparameters& hyper) {
-  if (!keys.has("rope.scaling.type")) {
-    // Files older than the type key: a linear divisor alone.
-    DA_ASSIGN_OR_RETURN(hyper.rope_scaling_factor, keys.real_or("rope.scale_linear", 1.0F, 1e-3, 1e6));
-    if (hyper.rope_scaling_factor != 1.0F) hyper.rope_scaling = RopeScaling::kLinear;
+Status read_groups(KeyReader& keys, ExpertParameters& experts) {
+  backend::RouteSpec& route = experts.route;
+  DA_ASSIGN_OR_RETURN(const int32_t n_groups, keys.count_or("expert_group_count", 1, 0, experts.n));
+  DA_ASSIGN_OR_RETURN(const int32_t n_used, keys.count_or("expert_group_used_count", n_groups, 0, experts.n));
+  route.n_groups = std::max(n_groups, 1);
+  route.n_groups_used = std::max(n_used, 1);
+  // DeepSeek's version 2 (softmax) takes a group for its best expert, version 3 (sigmoid) for its best two.
+  route.group_best = route.kind == backend::RouteKind::kSigmoid ? 2 : 1;
+  if (experts.n % route.n_groups == 0 && route.n_groups_used <= route.n_groups &&
+      experts.n_used <= experts.n / route.n_groups * route.n_groups_used) {
     return Status::ok();
   }
-  DA_ASSIGN_OR_RETURN(const std::string_view type, keys.text("rope.scaling.type"));
-  keys.ignore("rope.scaling.finetuned");
-  if (type == "none") {
-    keys.ignore("rope.scaling.factor");
+  return keys.bad_value("expert_group_count", std::to_string(route.n_groups),
+                        "groups of equal size with room for " + std::to_string(experts.n_used) + " of the " +
+                            std::to_string(experts.n) + " experts in " + std::to_string(route.n_groups_used));
+}
+
+Status read_experts(KeyReader& keys, Hyperparameters& hyper) {
+  const Architecture& architecture = *hyper.architecture;
+  ExpertParameters& experts = hyper.experts;
+  DA_ASSIGN_OR_RETURN(experts.n, keys.count_or("expert_count", 0, 0, kMaxExperts));
+  if (experts.n == 0) return Status::ok();
+  if (!architecture.has_experts) {
+    return {ErrorCode::kUnsupported, "key \"" + keys.key("expert_count") +
+                                         "\": mixtures of experts are not supported for " +
+                                         std::string(architecture.name)};
+  }
+  DA_ASSIGN_OR_RETURN(experts.n_used, keys.count("expert_used_count", 1, experts.n));
+  backend::RouteSpec& route = experts.route;
+  route.kind = architecture.route_kind;
+  DA_ASSIGN_OR_RETURN(const int32_t gating, keys.count_or("expert_gating_func", 0, 0, 3));
+  if (gating == 1) route.kind = backend::RouteKind::kSoftmax;
+  if (gating == 2) route.kind = backend::RouteKind::kSigmoid;
+  if (gating == 3) route.kind = backend::RouteKind::kSoftmaxOfChosen;
+  DA_ASSIGN_OR_RETURN(route.normalize, keys.flag_or("expert_weights_norm", architecture.normalizes_experts));
+  DA_ASSIGN_OR_RETURN(const float scale, keys.real_or("expert_weights_scale", 1.0F, 0.0, 1e6));
+  if (scale != 0) route.scale = scale;
+  return read_groups(keys, experts);
+}
+
+// The width of an expert: its own key, or that of the dense layers.
+Status read_expert_width(KeyReader& keys, Hyperparameters& hyper) {
+  if (hyper.experts.n == 0) return Status::ok();
+  if (!keys.has("expert_feed_forward_length") && hyper.layers.back().n_ff > 0) {
+    hyper.experts.n_ff = hyper.layers.back().n_ff;
     return Status::ok();
   }
-  if (type != "linear" && type != "yarn") {
-    return {ErrorCode::kUnsupported, "key \"" + keys.key("rope.scaling.type") + "\": \"" + std::string(type) +
-                                         "\" is not supported; known: none, linear, yarn"};
-  }
-  DA_ASSIGN_OR_RETURN(hyper.rope_scaling_factor, keys.real("rope.scaling.factor", 1e-3, 1e6));
-  hyper.rope_scaling = RopeScaling::kLinear;
-  if (type == "linear") return Status::ok();
-  hyper.rope_scaling = RopeScaling::kYarn;
-  DA_ASSIGN_OR_RETURN(hyper.rope_original_context,
-                      keys.count_or("rope.scaling.original_context_length", hyper.context_tokens, 1, kMaxContext));
-  DA_ASSIGN_OR_RETURN(hyper.rope_attn_factor, keys.real_or("rope.scaling.attn_factor", 1.0F, 1e-3, 1e3));
-  DA_ASSIGN_OR_RETURN(hyper.yarn_ext_factor, keys.real_or("rope.scaling.yarn_ext_factor", 1.0F, 0.0, 1.0));
-  DA_ASSIGN_OR_RETURN(hyper.yarn_beta_fast, keys.real_or("rope.scaling.yarn_beta_fast", 32.0F, 1e-3, 1e6));
-  DA_ASSIGN_OR_RETURN(hyper.yarn_beta_slow, keys.real_or("rope.scaling.yarn_beta_slow", 1.0F, 1e-3, 1e6));
+  DA_ASSIGN_OR_RETURN(hyper.experts.n_ff, keys.count("expert_feed_forward_length", 1, kMaxWidth));
   return Status::ok();
 }
 
-Status read_rope(KeyReader& keys, Hyperparameters& hyper) {
-  DA_ASSIGN_OR_RETURN(hyper.rope_dims, keys.count_or("rope.dimension_count", hyper.key_dim, 2, hyper.key_dim));
-  if (hyper.rope_dims % 2 != 0)
-    return bad_value(keys.key("rope.dimension_count"), std::to_string(hyper.rope_dims), "an even number");
-  DA_ASSIGN_OR_RETURN(hyper.rope_freq_base, keys.real_or("rope.freq_base", 10000.0F, 1.0, 1e12));
-  return read_rope_scaling(keys, hyper);
+Status read_pooling(KeyReader& keys, Hyperparameters& hyper) {
+  if (!keys.has("pooling_type")) return Status::ok();
+  DA_ASSIGN_OR_RETURN(const int32_t type, keys.count("pooling_type", 0, 4));
+  constexpr Pooling kTypes[] = {Pooling::kNone, Pooling::kMean, Pooling::kCls, Pooling::kLast};
+  if (type == 4) {
+    return {ErrorCode::kUnsupported, "key \"" + keys.key("pooling_type") + "\": rankers (4) are not supported"};
+  }
+  hyper.pooling = kTypes[type];
+  return Status::ok();
 }
 
 // The vocabulary in the metadata and the embedding rows must agree: ids index both.
-Status read_vocabulary(const gguf::File& file, KeyReader& keys, Hyperparameters& hyper) {
-  keys.ignore("vocab_size");  // often written before padding; the rows are what counts
+Status read_vocabulary(const gguf::File& file, Hyperparameters& hyper) {
   const gguf::Tensor* embedding = file.find_tensor("token_embd.weight");
   if (embedding == nullptr) return {ErrorCode::kCorruptData, "tensor token_embd.weight is missing"};
   const uint64_t rows = embedding->dims[1];
@@ -160,6 +125,12 @@ Status read_vocabulary(const gguf::File& file, KeyReader& keys, Hyperparameters&
             "tensor token_embd.weight: " + std::to_string(rows) + " rows, expected 1 to " + std::to_string(kMaxVocab)};
   }
   hyper.n_vocab = static_cast<int32_t>(rows);
+  if (hyper.architecture->has_token_types) {
+    const gguf::Tensor* types = file.find_tensor("token_types.weight");
+    DA_ASSIGN_OR_RETURN(const uint64_t n_types,
+                        file.get_uint_or("tokenizer.ggml.token_type_count", types == nullptr ? 0 : types->dims[1]));
+    hyper.n_token_types = static_cast<int32_t>(std::min<uint64_t>(n_types, kMaxVocab));
+  }
   if (file.find("tokenizer.ggml.tokens") == nullptr) return Status::ok();
   DA_ASSIGN_OR_RETURN(const gguf::Array* tokens, file.get_array("tokenizer.ggml.tokens"));
   if (tokens->size() != rows) {
@@ -169,29 +140,41 @@ Status read_vocabulary(const gguf::File& file, KeyReader& keys, Hyperparameters&
   return Status::ok();
 }
 
+// Windows that span the whole context change nothing; models without window layers may carry such a key.
+Status pass_over_wide_window(KeyReader& keys, const Hyperparameters& hyper) {
+  const auto window = keys.file().get_uint_or(keys.key("attention.sliding_window"), 0);
+  if (window.is_ok() && *window >= static_cast<uint64_t>(hyper.context_tokens)) keys.ignore("attention.sliding_window");
+  return Status::ok();
+}
+
 }  // namespace
 
-Result<Hyperparameters> read_hyperparameters(const gguf::File& file) {
-  DA_ASSIGN_OR_RETURN(const Architecture* architecture, find_architecture(file.architecture()));
-  KeyReader keys(file);
+float yarn_growth(float factor, float weight) {
+  return factor <= 1.0F ? 1.0F : 1.0F + 0.1F * weight * std::log(factor);
+}
+
+Result<Hyperparameters> read_hyperparameters(const gguf::File& file, int32_t context_tokens) {
   Hyperparameters hyper;
-  hyper.architecture = std::string(architecture->name);
-  hyper.rope_kind = architecture->rope_kind;
+  DA_ASSIGN_OR_RETURN(hyper.architecture, find_architecture(file.architecture()));
+  KeyReader keys(file);
   DA_ASSIGN_OR_RETURN(hyper.n_layers, keys.count("block_count", 1, kMaxLayers));
   DA_ASSIGN_OR_RETURN(hyper.context_tokens, keys.count("context_length", 1, kMaxContext));
   DA_ASSIGN_OR_RETURN(hyper.n_embd, keys.count("embedding_length", 1, kMaxWidth));
-  DA_ASSIGN_OR_RETURN(hyper.n_ff, keys.count("feed_forward_length", 1, kMaxWidth));
-  DA_RETURN_IF_ERROR(read_attention(keys, hyper));
-  DA_RETURN_IF_ERROR(read_rope(keys, hyper));
-  DA_RETURN_IF_ERROR(read_vocabulary(file, keys, hyper));
-  DA_ASSIGN_OR_RETURN(const int32_t n_experts, keys.count_or("expert_count", 0, 0, 1 << 16));
-  if (n_experts != 0) {
-    return {ErrorCode::kUnsupported,
-            "key \"" + keys.key("expert_count") + "\": mixtures of experts are not supported yet"};
-  }
-  keys.ignore("expert_used_count");
-  keys.ignore("tensor_data_layout");
-  DA_RETURN_IF_ERROR(keys.refuse_unknown());
+  const bool is_rms = hyper.architecture->norm == backend::NormKind::kRms;
+  DA_ASSIGN_OR_RETURN(
+      hyper.norm_eps,
+      keys.real(is_rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", 0.0, 1.0));
+  DA_RETURN_IF_ERROR(read_experts(keys, hyper));
+  DA_RETURN_IF_ERROR(read_layers(keys, hyper));
+  DA_RETURN_IF_ERROR(read_expert_width(keys, hyper));
+  if (hyper.architecture->rope_kind != backend::RopeKind::kNone)
+    DA_RETURN_IF_ERROR(read_rope(keys, context_tokens > 0 ? context_tokens : hyper.context_tokens, hyper));
+  DA_RETURN_IF_ERROR(read_vocabulary(file, hyper));
+  DA_RETURN_IF_ERROR(read_pooling(keys, hyper));
+  DA_ASSIGN_OR_RETURN(hyper.causal, keys.flag_or("attention.causal", true));
+  if (hyper.architecture->read != nullptr) DA_RETURN_IF_ERROR(hyper.architecture->read(keys, hyper));
+  DA_RETURN_IF_ERROR(pass_over_wide_window(keys, hyper));
+  DA_RETURN_IF_ERROR(keys.check_unread(hyper.warnings));
   return hyper;
 }
 

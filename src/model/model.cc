@@ -1,25 +1,125 @@
 #include "model/model.h"
 
+#include <string>
 #include <utility>
 
 #include "model/architecture.h"
-#include "model/llama.h"
+#include "model/stage.h"
+#include "model/tensor_table.h"
 
 namespace da::model {
 
-Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file,
-                                           std::unique_ptr<backend::Backend> backend, const LoadOptions&,
-                                           const LoadProgress& progress) {
-  DA_ASSIGN_OR_RETURN(const Architecture* architecture, find_architecture(file->architecture()));
-  DA_ASSIGN_OR_RETURN(const Hyperparameters hyper, read_hyperparameters(*file));
-  return load_llama(std::move(file), std::move(backend), hyper, *architecture, progress);
+struct Model::Impl {
+  std::shared_ptr<const gguf::File> file;  // outlives the weights that read rows from it
+  Hyperparameters hyper;
+  std::vector<std::unique_ptr<LoadedStage>> stages;
+  uint64_t weight_bytes = 0;
+};
+
+namespace {
+
+Status wrong_placement(const std::string& what) { return {ErrorCode::kInvalidArgument, "placement: " + what}; }
+
+// Gives the last stage what is left, and checks that each layer finds the keys and values it reads in its own stage.
+Status check_placement(const Hyperparameters& hyper, Placement& placement) {
+  if (placement.empty()) return wrong_placement("no stages");
+  int32_t first = 0;
+  for (size_t i = 0; i < placement.size(); ++i) {
+    Stage& stage = placement[i];
+    if (stage.n_layers == 0 && i + 1 == placement.size()) stage.n_layers = hyper.n_layers - first;
+    if (stage.n_layers < 1 || stage.n_layers > hyper.n_layers - first) {
+      return wrong_placement("stage " + std::to_string(i) + " has " + std::to_string(stage.n_layers) +
+                             " layers, expected 1 to the " + std::to_string(hyper.n_layers - first) + " left of " +
+                             std::to_string(hyper.n_layers));
+    }
+    for (int32_t layer = first; layer < first + stage.n_layers; ++layer) {
+      const int32_t source = hyper.layers[static_cast<size_t>(layer)].kv_layer_idx;
+      if (source < first) {
+        return wrong_placement("layer " + std::to_string(layer) + " reads the keys and values of layer " +
+                               std::to_string(source) + ", which is in another stage");
+      }
+    }
+    first += stage.n_layers;
+  }
+  if (first != hyper.n_layers)
+    return wrong_placement(std::to_string(first) + " layers, expected " + std::to_string(hyper.n_layers));
+  return Status::ok();
 }
 
-Result<std::unique_ptr<backend::KvPool>> Model::make_kv_pool(backend::KvType type, int32_t max_pages) {
-  const backend::KvLayer layer{hyper_.n_kv_heads, hyper_.key_dim, hyper_.value_dim};
-  return backend_->make_kv_pool({.layers = std::vector<backend::KvLayer>(static_cast<size_t>(hyper_.n_layers), layer),
-                                 .type = type,
-                                 .max_pages = max_pages});
+}  // namespace
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+
+Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file, Placement placement,
+                                           const LoadOptions& options, const LoadProgress& progress) {
+  auto impl = std::make_unique<Impl>();
+  impl->file = std::move(file);
+  DA_ASSIGN_OR_RETURN(impl->hyper, read_hyperparameters(*impl->file, options.context_tokens));
+  DA_RETURN_IF_ERROR(check_placement(impl->hyper, placement));
+  const std::vector<TensorSpec> specs = model_tensors(impl->hyper, *impl->file);
+  DA_RETURN_IF_ERROR(check_tensors(*impl->file, specs, impl->hyper.warnings));
+  LoadState state{*impl->file, progress};
+  for (const TensorSpec& spec : specs) {
+    const gguf::Tensor* tensor = impl->file->find_tensor(spec.name);
+    if (tensor != nullptr) state.bytes_total += tensor->size_bytes;
+  }
+  int32_t first_layer = 0;
+  for (Stage& stage : placement) {
+    impl->stages.push_back(
+        std::make_unique<LoadedStage>(impl->hyper, std::move(stage.backend), first_layer, stage.n_layers));
+    DA_RETURN_IF_ERROR(impl->stages.back()->load(state));
+    first_layer += stage.n_layers;
+  }
+  impl->weight_bytes = state.packed_bytes;
+  // Some files hold what this load did not need.
+  if (progress && state.bytes_done < state.bytes_total && !progress(state.bytes_total, state.bytes_total))
+    return {ErrorCode::kCancelled, "load: cancelled"};
+  return std::unique_ptr<Model>(new Model(std::move(impl)));
+}
+
+const Hyperparameters& Model::hyper() const { return impl_->hyper; }
+bool Model::has_logits() const { return impl_->hyper.architecture->has_output_head; }
+backend::Backend& Model::output_backend() { return impl_->stages.back()->backend(); }
+uint64_t Model::weight_bytes() const { return impl_->weight_bytes; }
+
+std::string Model::description() const {
+  std::string text;
+  for (const auto& stage : impl_->stages) text += (text.empty() ? "" : " + ") + stage->backend().description();
+  return text;
+}
+
+uint64_t Model::buffer_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& stage : impl_->stages) bytes += stage->buffer_bytes();
+  return bytes;
+}
+
+Status Model::reserve(int32_t max_rows, int32_t max_logit_rows) {
+  for (const auto& stage : impl_->stages) DA_RETURN_IF_ERROR(stage->reserve(max_rows, max_logit_rows));
+  return Status::ok();
+}
+
+Result<std::unique_ptr<KvCache>> Model::make_kv_cache(backend::KvType type, int32_t max_pages) {
+  std::vector<std::unique_ptr<backend::KvPool>> pools;
+  for (const auto& stage : impl_->stages) {
+    DA_ASSIGN_OR_RETURN(auto pool, stage->make_kv_pool(type, max_pages));
+    pools.push_back(std::move(pool));
+  }
+  return std::make_unique<KvCache>(std::move(pools));
+}
+
+Result<const backend::Activation*> Model::forward(const backend::Batch& batch, KvCache& kv, Output output) {
+  for (size_t i = 0; i < impl_->stages.size(); ++i) {
+    LoadedStage& stage = *impl_->stages[i];
+    if (i == 0) {
+      stage.embed(batch);
+    } else {
+      DA_RETURN_IF_ERROR(stage.receive(batch, *impl_->stages[i - 1]));
+    }
+    stage.run_layers(kv.pool(i));
+  }
+  return &impl_->stages.back()->finish(output);
 }
 
 }  // namespace da::model

@@ -4,55 +4,67 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "backend/backend.h"
 #include "base/result.h"
 #include "gguf/gguf.h"
 #include "model/hyperparameters.h"
+#include "model/kv_cache.h"
+#include "model/placement.h"
 
 namespace da::model {
 
 // Called now and then on the loading thread. Returning false stops the load with kCancelled.
 using LoadProgress = std::function<bool(uint64_t bytes_done, uint64_t bytes_total)>;
 
-struct LoadOptions {};  // placement comes here
+struct LoadOptions {
+  int32_t context_tokens = 0;  // it will run with; 0: the model's own. Decides between long-rope's factors
+};
 
-// A model on a device: its weights, packed, and its forward pass. Used by one thread at a time.
+// What forward() computes of the output rows.
+enum class Output : uint8_t { kLogits, kHidden };
+
+// A model on its devices: weights, packed, and the forward pass. Used by one thread at a time.
 class Model {
  public:
-  virtual ~Model() = default;
+  ~Model();
 
   // `file` was opened with its data; the model keeps it (embedding rows are read from the mapping). Errors:
   // kUnsupported (architecture: the known are listed; tensor type), kCorruptData (a hyper-parameter, a missing, extra
-  // or mis-shaped tensor: expected and found are named), kResourceExhausted, kCancelled.
-  static Result<std::unique_ptr<Model>> load(std::shared_ptr<const gguf::File> file,
-                                             std::unique_ptr<backend::Backend> backend, const LoadOptions& options = {},
-                                             const LoadProgress& progress = {});
+  // or mis-shaped tensor: expected and found are named), kInvalidArgument (a placement that does not fit the layers),
+  // kResourceExhausted, kCancelled.
+  static Result<std::unique_ptr<Model>> load(std::shared_ptr<const gguf::File> file, Placement placement,
+                                             const LoadOptions& options = {}, const LoadProgress& progress = {});
 
-  const Hyperparameters& hyper() const { return hyper_; }
-  backend::Backend& backend() { return *backend_; }
+  const Hyperparameters& hyper() const;
+  // What a user should know about the file: see docs/model-files.md.
+  const std::vector<std::string>& warnings() const { return hyper().warnings; }
+  // False: only hidden states.
+  bool has_logits() const;
+  // The backend that holds what forward() returns.
+  backend::Backend& output_backend();
+  std::string description() const;  // of the stages: "CPU avx2, 2 threads"
 
-  // Work buffers for batches of up to `max_rows` rows, `max_output_rows` of them with logits. Before the first
-  // forward().
-  virtual Status reserve(int32_t max_rows, int32_t max_output_rows) = 0;
+  // Work buffers for batches of up to `max_rows` rows; logits for up to `max_logit_rows` of them, hidden states for
+  // all. Before the first forward().
+  Status reserve(int32_t max_rows, int32_t max_logit_rows);
   // Keys and values of up to `max_pages` pages; none is committed yet.
-  Result<std::unique_ptr<backend::KvPool>> make_kv_pool(backend::KvType type, int32_t max_pages);
+  Result<std::unique_ptr<KvCache>> make_kv_cache(backend::KvType type, int32_t max_pages);
 
-  // Runs the batch; token ids, page ids and counts were checked by the caller. The result is [n_output_rows][n_vocab],
-  // to be read with backend().read_rows() or argmax(), valid until the next forward().
-  virtual const backend::Activation& forward(const backend::Batch& batch, backend::KvPool& kv) = 0;
+  // Runs the batch; token ids, page ids and counts were checked by the caller. In a model that is not causal every
+  // sequence must be whole. The result is [n_output_rows][n_vocab], or [n_embd] for kHidden, to be read with
+  // output_backend().read_rows() or argmax(), valid until the next forward(). Errors: of a device, at a border.
+  Result<const backend::Activation*> forward(const backend::Batch& batch, KvCache& kv, Output output = Output::kLogits);
 
-  uint64_t weight_bytes() const { return weight_bytes_; }  // packed weights
-  uint64_t buffer_bytes() const { return buffer_bytes_; }  // work buffers
+  uint64_t weight_bytes() const;  // packed weights
+  uint64_t buffer_bytes() const;  // work buffers
 
- protected:
-  Model() = default;
-
-  std::shared_ptr<const gguf::File> file_;
-  std::unique_ptr<backend::Backend>
-      backend_;  // after file_, before the weights of derived classes: destroyed in between
-  Hyperparameters hyper_;
-  uint64_t weight_bytes_ = 0, buffer_bytes_ = 0;
+ private:
+  struct Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace da::model

@@ -1,45 +1,87 @@
 #include "model/weight_loader.h"
 
+#include <algorithm>
+
 #include "quant/quant.h"
 
 namespace da::model {
 
-WeightLoader::WeightLoader(const gguf::File& file, backend::Backend& backend, const LoadProgress& progress)
-    : file_(file), backend_(backend), progress_(progress) {
-  for (const gguf::Tensor& tensor : file.tensors()) bytes_total_ += tensor.size_bytes;
-}
-
 Status WeightLoader::advance(uint64_t bytes) {
-  bytes_done_ += bytes;
-  if (progress_ && !progress_(bytes_done_, bytes_total_)) return {ErrorCode::kCancelled, "load: cancelled"};
+  // What two stages both load counts once.
+  state_.bytes_done = std::min(state_.bytes_done + bytes, state_.bytes_total);
+  if (state_.progress && !state_.progress(state_.bytes_done, state_.bytes_total))
+    return {ErrorCode::kCancelled, "load: cancelled"};
   return Status::ok();
 }
 
-Result<std::unique_ptr<backend::Weight>> WeightLoader::matrix(const std::string& name, backend::WeightUse use) {
-  const gguf::Tensor* tensor = file_.find_tensor(name);
+Result<WeightPtr> WeightLoader::load(const gguf::Tensor& tensor, backend::WeightUse use) {
+  DA_ASSIGN_OR_RETURN(WeightPtr weight, backend_.load_weight(tensor, use));
+  state_.packed_bytes += weight->size_bytes;
+  return weight;
+}
+
+Result<VectorPtr> WeightLoader::load(std::span<const float> values) {
+  state_.packed_bytes += values.size_bytes();
+  return backend_.load_vector(values);
+}
+
+Result<WeightPtr> WeightLoader::matrix(const std::string& name, backend::WeightUse use) {
+  const gguf::Tensor* tensor = state_.file.find_tensor(name);
   DA_CHECK(tensor != nullptr);
-  DA_ASSIGN_OR_RETURN(auto weight, backend_.load_weight(*tensor, use));
-  packed_bytes_ += weight->size_bytes;
+  DA_ASSIGN_OR_RETURN(WeightPtr weight, load(*tensor, use));
   DA_RETURN_IF_ERROR(advance(tensor->size_bytes));
   return weight;
 }
 
+Result<WeightPtr> WeightLoader::matrix_rows(const std::string& name, int64_t begin, int64_t n) {
+  const gguf::Tensor* whole = state_.file.find_tensor(name);
+  DA_CHECK(whole != nullptr && begin >= 0 && n > 0 && static_cast<uint64_t>(begin + n) <= whole->dims[1]);
+  const uint64_t row_bytes = whole->size_bytes / (whole->dims[1] * whole->dims[2]);
+  gguf::Tensor part = *whole;
+  part.dims[1] = static_cast<uint64_t>(n);
+  part.size_bytes = row_bytes * part.dims[1];
+  if (!whole->data.empty()) part.data = whole->data.subspan(row_bytes * static_cast<uint64_t>(begin), part.size_bytes);
+  DA_ASSIGN_OR_RETURN(WeightPtr weight, load(part, {}));
+  DA_RETURN_IF_ERROR(advance(part.size_bytes));
+  return weight;
+}
+
 Result<std::vector<float>> WeightLoader::values(const std::string& name) {
-  const gguf::Tensor* tensor = file_.find_tensor(name);
+  const gguf::Tensor* tensor = state_.file.find_tensor(name);
   if (tensor == nullptr) return std::vector<float>();
   if (tensor->data.size() != tensor->size_bytes)
     return {ErrorCode::kInvalidArgument, "tensor " + name + ": opened without its data"};
   std::vector<float> out(tensor->n_values());
-  DA_RETURN_IF_ERROR(quant::dequantize(tensor->type, tensor->data.data(), out.data(), out.size()));
+  const Status status = quant::dequantize(tensor->type, tensor->data.data(), out.data(), out.size());
+  if (!status.is_ok()) return status.with_context("tensor " + name);
   DA_RETURN_IF_ERROR(advance(tensor->size_bytes));
   return out;
 }
 
-Result<std::unique_ptr<backend::Vector>> WeightLoader::vector(const std::string& name) {
+Result<VectorPtr> WeightLoader::vector(const std::string& name) {
   DA_ASSIGN_OR_RETURN(const std::vector<float> loaded, values(name));
-  if (loaded.empty()) return std::unique_ptr<backend::Vector>();
-  packed_bytes_ += loaded.size() * sizeof(float);
-  return backend_.load_vector(loaded);
+  return loaded.empty() ? Result<VectorPtr>(VectorPtr()) : load(loaded);
+}
+
+Result<VectorPtr> WeightLoader::vector_part(const std::string& name, int64_t begin, int64_t n) {
+  const gguf::Tensor* whole = state_.file.find_tensor(name);
+  if (whole == nullptr) return VectorPtr();
+  std::vector<float> loaded(whole->n_values());
+  DA_CHECK(begin >= 0 && n > 0 && static_cast<size_t>(begin + n) <= loaded.size());
+  if (whole->data.size() != whole->size_bytes)
+    return {ErrorCode::kInvalidArgument, "tensor " + name + ": opened without its data"};
+  DA_RETURN_IF_ERROR(quant::dequantize(whole->type, whole->data.data(), loaded.data(), loaded.size()));
+  DA_RETURN_IF_ERROR(advance(whole->size_bytes / loaded.size() * static_cast<uint64_t>(n)));
+  return load(std::span(loaded).subspan(static_cast<size_t>(begin), static_cast<size_t>(n)));
+}
+
+Result<WeightPtr> WeightLoader::made_matrix(const std::string& name, const std::vector<float>& values, int64_t n_in,
+                                            int64_t n_out, int64_t n_parts) {
+  gguf::Tensor tensor{.name = name, .type = gguf::TensorType::kF32, .n_dims = 3};
+  tensor.dims = {static_cast<uint64_t>(n_in), static_cast<uint64_t>(n_out), static_cast<uint64_t>(n_parts), 1};
+  tensor.size_bytes = values.size() * sizeof(float);
+  tensor.data = std::as_bytes(std::span(values));
+  return load(tensor, {});
 }
 
 }  // namespace da::model

@@ -11,27 +11,42 @@
 
 namespace da::model {
 
-// Hands a file's tensors to a backend, one by name, and reports progress. Tensors were checked against their table.
+using WeightPtr = std::unique_ptr<backend::Weight>;
+using VectorPtr = std::unique_ptr<backend::Vector>;
+
+// Where a load stands, over all backends.
+struct LoadState {
+  const gguf::File& file;
+  const LoadProgress& progress;
+  uint64_t bytes_total = 0, bytes_done = 0;
+  uint64_t packed_bytes = 0;  // of weights and vectors made
+};
+
+// Hands a file's tensors to one backend, by name, and reports progress. Tensors were checked against their table.
 class WeightLoader {
  public:
-  WeightLoader(const gguf::File& file, backend::Backend& backend, const LoadProgress& progress);
+  WeightLoader(LoadState& state, backend::Backend& backend) : state_(state), backend_(backend) {}
 
-  Result<std::unique_ptr<backend::Weight>> matrix(const std::string& name, backend::WeightUse use = {});
-  // null if the file has no such tensor.
-  Result<std::unique_ptr<backend::Vector>> vector(const std::string& name);
-  // The values; empty if the file has no such tensor.
+  // The others give null, or nothing, if the file has no such tensor; matrix() must be given one it has.
+  Result<WeightPtr> matrix(const std::string& name, backend::WeightUse use = {});
+  Result<VectorPtr> vector(const std::string& name);
   Result<std::vector<float>> values(const std::string& name);
+  // Rows, or values, [begin, begin + n) alone, of tensors that hold several.
+  Result<WeightPtr> matrix_rows(const std::string& name, int64_t begin, int64_t n);
+  Result<VectorPtr> vector_part(const std::string& name, int64_t begin, int64_t n);
+  // A matrix [n_parts][n_out][n_in] that stands in no file.
+  Result<WeightPtr> made_matrix(const std::string& name, const std::vector<float>& values, int64_t n_in, int64_t n_out,
+                                int64_t n_parts);
 
-  bool has(const std::string& name) const { return file_.find_tensor(name) != nullptr; }
-  uint64_t packed_bytes() const { return packed_bytes_; }
+  bool has(const std::string& name) const { return state_.file.find_tensor(name) != nullptr; }
 
  private:
   Status advance(uint64_t bytes);
+  Result<WeightPtr> load(const gguf::Tensor& tensor, backend::WeightUse use);
+  Result<VectorPtr> load(std::span<const float> values);
 
-  const gguf::File& file_;
+  LoadState& state_;
   backend::Backend& backend_;
-  const LoadProgress& progress_;
-  uint64_t bytes_done_ = 0, bytes_total_ = 0, packed_bytes_ = 0;
 };
 
 }  // namespace da::model

@@ -21,6 +21,7 @@ void size_pool(const LoadRequest& request, uint64_t weight_bytes, LoadedModel& l
   const int32_t wanted = request.options.num_ctx > 0 ? request.options.num_ctx : kDefaultContextTokens;
   loaded.context_tokens = std::min(wanted, own_context);
   options.context_tokens = own_context;
+  options.usual_context_tokens = loaded.context_tokens;
   options.pool_tokens = std::max<int64_t>(int64_t{loaded.context_tokens} * options.max_sequences, own_context);
   if (request.available_bytes > 0) {
     const uint64_t taken = weight_bytes + kOtherBytes;
@@ -59,6 +60,7 @@ Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& p
   size_pool(request, weight_bytes, loaded, options, own == 0 ? kDefaultContextTokens : static_cast<int32_t>(std::min<uint64_t>(own, 1 << 27)));
   options.n_threads = request.options.num_thread > 0 ? request.options.num_thread : request.n_cpus;
   DA_ASSIGN_OR_RETURN(loaded.engine, engine::load_engine(file, loaded.tokenizer, options, progress));
+  for (std::string& warning : loaded.engine->model_warnings()) loaded.warnings.push_back(std::move(warning));
   if (loaded.engine->context_tokens() < loaded.context_tokens) {
     loaded.warnings.push_back("memory allows a context of " + std::to_string(loaded.engine->context_tokens()) + " tokens, not " +
                               std::to_string(loaded.context_tokens));

@@ -7,6 +7,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "engine/eval.h"
+#include "engine/pooling.h"
 #include "gguf/gguf.h"
 #include "support/golden.h"
 
@@ -44,6 +45,17 @@ Difference compare(const std::string& model, const std::vector<int32_t>& tokens,
   return {error / power, largest};
 }
 
+double nmse(const std::vector<float>& found, const std::vector<float>& expected) {
+  if (found.size() != expected.size()) return INFINITY;
+  double error = 0, power = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    const double difference = static_cast<double>(found[i]) - static_cast<double>(expected[i]);
+    error += difference * difference;
+    power += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
+  }
+  return error / power;
+}
+
 // Each instruction set this CPU has; a build that lost one of its own on such a CPU fails in backend's tests.
 std::vector<std::string> supported_isas() {
   std::vector<std::string> names;
@@ -76,12 +88,118 @@ TEST_P(GoldenModel, GivesTheReferenceLogitsHoweverTheTokensAreCut) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenModel,
-                         testing::Values("llama", "llama-ropefreqs", "llama-linear", "llama-yarn", "qwen2", "qwen3"),
+                         testing::Values("llama", "llama-ropefreqs", "llama-moe", "llama-linear", "llama-yarn",
+                                         "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "gemma", "gemma2",
+                                         "gemma3", "gemma4", "phi3", "phi3-longrope-short", "phi3-longrope-long",
+                                         "granite", "gpt-oss", "deepseek2", "deepseek2-kvb", "deepseek2-lite",
+                                         "command-r", "cohere2", "olmo2", "starcoder2", "gpt2", "phi2"),
                          [](const auto& param) {
                            std::string name = param.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
+
+class GoldenEmbedding : public testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenEmbedding, GivesTheReferenceStatesAndTheirPooledVector) {
+  const json index = json::parse(test::golden_bytes("models/index.json"));
+  for (const json& entry : index["models"]) {
+    if (entry["name"] != GetParam()) continue;
+    const std::vector<int32_t> tokens = entry["token_ids"];
+    const std::vector<float> expected = test::golden_floats(entry["embeddings"].get<std::string>());
+    const std::vector<float> pooled = test::golden_floats(entry["pooled"].get<std::string>());
+    ASSERT_EQ(entry["pooling"], "mean");
+    for (const std::string& isa : supported_isas()) {
+      std::vector<float> found;
+      Pooler pooler(model::Pooling::kMean);
+      const Status status = eval_rows(open(entry["file"]), tokens, model::Output::kHidden, {.isa = isa, .n_threads = 2},
+                                      [&](std::span<const float> row) {
+                                        found.insert(found.end(), row.begin(), row.end());
+                                        pooler.add(row);
+                                        return Status::ok();
+                                      });
+      ASSERT_TRUE(status.is_ok()) << status.message();
+      const double states_nmse = nmse(found, expected), pooled_nmse = nmse(pooler.take(), pooled);
+      EXPECT_LE(states_nmse, 1e-8) << isa;
+      EXPECT_LE(pooled_nmse, 1e-8) << isa;
+      RecordProperty(isa, std::to_string(states_nmse * 1e12) + "e-12");
+      RecordProperty(isa + "-pooled", std::to_string(pooled_nmse * 1e12) + "e-12");
+    }
+    EXPECT_EQ(eval_logits(open(entry["file"]), tokens, {}, [](std::span<const float>) { return Status::ok(); }).code(),
+              ErrorCode::kUnsupported);
+    return;
+  }
+  FAIL() << "no such golden model";
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GoldenEmbedding, testing::Values("bert", "nomic-bert"), [](const auto& param) {
+  return param.param == "bert" ? std::string("bert") : std::string("nomic_bert");
+});
+
+// A model without a test would be a model nobody checked.
+TEST(GoldenModels, AllAreTested) {
+  const json index = json::parse(test::golden_bytes("models/index.json"));
+  const auto* info = testing::UnitTest::GetInstance();
+  for (const json& entry : index["models"]) {
+    std::string name = entry["name"];
+    std::replace(name.begin(), name.end(), '-', '_');
+    bool found = false;
+    for (int i = 0; i < info->total_test_suite_count(); ++i) {
+      const auto* suite = info->GetTestSuite(i);
+      if (!std::string(suite->name()).starts_with("Models/Golden")) continue;
+      for (int j = 0; j < suite->total_test_count(); ++j)
+        found = found || std::string(suite->GetTestInfo(j)->name()).ends_with("/" + name);
+    }
+    EXPECT_TRUE(found) << entry["name"];
+  }
+}
+
+std::vector<float> logits_of(const std::string& model, const std::vector<int32_t>& tokens, const EvalOptions& options) {
+  std::vector<float> out;
+  const Status status =
+      eval_logits(open("models/" + model + ".gguf"), tokens, options, [&](std::span<const float> row) {
+        out.insert(out.end(), row.begin(), row.end());
+        return Status::ok();
+      });
+  EXPECT_TRUE(status.is_ok()) << status.message();
+  return out;
+}
+
+TEST(Placement, TwoStagesGiveWhatOneGives) {
+  std::vector<int32_t> tokens(40);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(i * 37 % 500 + 3);
+  const std::pair<std::string, std::vector<int32_t>> cases[] = {
+      {"llama", {1, 1}}, {"gpt-oss", {1, 0}}, {"deepseek2", {1, 2}},          {"gemma2", {3, 1}},
+      {"phi2", {1, 0}},  {"cohere2", {2, 0}}, {"deepseek2-lite", {10, 9, 8}}, {"qwen2", {1, 1}},
+  };
+  for (const auto& [model, stage_layers] : cases) {
+    for (const int32_t chunk : {0, 7}) {
+      const auto one = logits_of(model, tokens, {.n_threads = 2, .chunk_tokens = chunk});
+      const auto cut = logits_of(model, tokens, {.n_threads = 1, .chunk_tokens = chunk, .stage_layers = stage_layers});
+      EXPECT_EQ(one, cut) << model;
+    }
+  }
+}
+
+TEST(Placement, StagesThatDoNotFitAreNamed) {
+  const std::vector<int32_t> tokens = {1, 2, 3};
+  const auto refused = [&](const std::string& model, std::vector<int32_t> stage_layers, const std::string& what) {
+    const Status status = eval_logits(open("models/" + model + ".gguf"), tokens,
+                                      {.n_threads = 1, .stage_layers = std::move(stage_layers)},
+                                      [](std::span<const float>) { return Status::ok(); });
+    EXPECT_EQ(status.code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(status.message().find(what), std::string::npos) << status.message();
+  };
+  refused("llama", {1}, "1 layers, expected 2");
+  refused("llama", {3, 0}, "stage 0 has 3 layers");
+  refused("llama", {2, 0}, "stage 1 has 0 layers");
+  // Layer 3 of this model reads the keys and values of layer 1.
+  refused("gemma4", {3, 3}, "layer 3 reads the keys and values of layer 1");
+  refused("gemma4", {2, 4}, "layer 3 reads");
+  const std::vector<int32_t> all = {5, 6, 7};
+  EXPECT_EQ(logits_of("gemma4", all, {.n_threads = 1, .stage_layers = {1, 5}}),
+            logits_of("gemma4", all, {.n_threads = 1}));
+}
 
 class GoldenQuant : public testing::TestWithParam<std::string> {};
 
@@ -106,19 +224,17 @@ TEST_P(GoldenQuant, StaysWithinTheReferenceEnginesOwnError) {
   FAIL() << "no such golden file";
 }
 
-// Every golden file of the bases `half`, `one` and `two`: a list here would forget some.
+// Every golden file: a list here would forget some.
 std::vector<std::string> golden_quants() {
   const json index = json::parse(test::golden_bytes("quants/index.json"));
   std::vector<std::string> names;
   for (const json& entry : index["files"]) {
-    const std::string base = entry["base"];
-    if (base == "half" || base == "one" || base == "two")
-      names.push_back(base + "-" + entry["name"].get<std::string>());
+    names.push_back(entry["base"].get<std::string>() + "-" + entry["name"].get<std::string>());
   }
   return names;
 }
 
-TEST(GoldenQuants, AllOfThem) { EXPECT_EQ(golden_quants().size(), 36U); }
+TEST(GoldenQuants, AllOfThem) { EXPECT_EQ(golden_quants().size(), 38U); }
 
 INSTANTIATE_TEST_SUITE_P(Quants, GoldenQuant, testing::ValuesIn(golden_quants()), [](const auto& param) {
   std::string name = param.param;
