@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/utf8.h"
 #include "gguf/parser.h"
 
 namespace da::gguf {
@@ -18,6 +19,25 @@ Status wrong_type(const File& file, std::string_view key, std::string_view expec
 }
 
 }  // namespace
+
+std::string quote_for_message(std::string_view text) {
+  constexpr size_t kMaxBytes = 80;
+  const bool cut = text.size() > kMaxBytes;
+  if (cut) {
+    text = text.substr(0, kMaxBytes);
+    text.remove_suffix(utf8::incomplete_suffix(text));
+  }
+  std::string out = "\"";
+  for (const char c : text) {
+    if (const auto byte = static_cast<unsigned char>(c); byte < 0x20 || byte == 0x7F) {
+      constexpr char kHex[] = "0123456789abcdef";
+      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    } else {
+      out += c;
+    }
+  }
+  return out + (cut ? "…\"" : "\"");
+}
 
 size_t Array::size() const {
   switch (element_type) {
@@ -40,22 +60,6 @@ size_t Array::size() const {
       return integers.size();
   }
   return 0;
-}
-
-Result<std::unique_ptr<File>> File::open(const std::string& path) {
-  DA_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::open(path));
-  const std::span<const std::byte> bytes = mapping.bytes();
-  return Parser::parse(std::move(mapping), bytes, path);
-}
-
-Result<std::unique_ptr<File>> File::open_fd(int fd, const std::string& name) {
-  DA_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::from_fd(fd, name));
-  const std::span<const std::byte> bytes = mapping.bytes();
-  return Parser::parse(std::move(mapping), bytes, name);
-}
-
-Result<std::unique_ptr<File>> File::parse(std::span<const std::byte> bytes, const std::string& name) {
-  return Parser::parse(MappedFile(), bytes, name);
 }
 
 const Value* File::find(std::string_view key) const {

@@ -58,7 +58,7 @@ struct Tensor {
   // Extents, fastest first (GGUF order): a matrix [n_out][n_in] has dims {n_in, n_out, 1, 1}.
   std::array<uint64_t, 4> dims{1, 1, 1, 1};
   uint64_t size_bytes = 0;
-  std::span<const std::byte> data;  // in the mapped file; empty when opened header-only
+  std::span<const std::byte> data;  // in the mapped file; empty after open_header()
   uint64_t n_values() const { return dims[0] * dims[1] * dims[2] * dims[3]; }
 };
 
@@ -70,18 +70,29 @@ struct KeyValue {
 // A validated GGUF file (v2 or v3, little-endian), mapped read-only. Every count, length, type, shape and offset was
 // checked against the file's size before use; limits: key 64 KiB, string 16 MiB, metadata 256 MiB, 10^5 keys, 10^6
 // tensors, arrays no longer than the bytes left. Immutable, safe to share between threads.
+//
+// A model split into parts (NAME-00001-of-00003.gguf and so on) is one File: the first part's metadata, all parts'
+// tensors. Parts must be complete, in order, and agree in every key they share.
 class File {
  public:
   // Errors: kNotFound, kIo, kCorruptData (names the key or tensor, expected and found), kUnsupported (v1, big-endian).
+  // With the path of a split model's first part: opens the others beside it.
   static Result<std::unique_ptr<File>> open(const std::string& path);
-  // From a descriptor the caller keeps; `name` is for messages.
-  static Result<std::unique_ptr<File>> open_fd(int fd, const std::string& name);
-  // From memory that outlives the File (tests, fuzzing).
-  static Result<std::unique_ptr<File>> parse(std::span<const std::byte> bytes, const std::string& name);
+  // The same without the tensors' data, read and not mapped: a file that shrinks meanwhile cannot hurt the process.
+  static Result<std::unique_ptr<File>> open_header(const std::string& path);
+  // From descriptors the caller keeps, one a part; `name` is for messages.
+  static Result<std::unique_ptr<File>> open_fds(std::span<const int> fds, const std::string& name);
+  static Result<std::unique_ptr<File>> open_fd(int fd, const std::string& name) { return open_fds({&fd, 1}, name); }
+  // From memory that outlives the File (tests, fuzzing), one span a part.
+  static Result<std::unique_ptr<File>> parse_parts(std::span<const std::span<const std::byte>> parts,
+                                                   const std::string& name);
+  static Result<std::unique_ptr<File>> parse(std::span<const std::byte> bytes, const std::string& name) {
+    return parse_parts({&bytes, 1}, name);
+  }
 
   const std::string& name() const { return name_; }
   uint32_t version() const { return version_; }
-  uint64_t size_bytes() const { return bytes_.size(); }
+  uint64_t size_bytes() const { return size_bytes_; }  // of all parts
   uint64_t alignment() const { return alignment_; }
 
   const std::vector<KeyValue>& metadata() const { return metadata_; }
@@ -103,11 +114,13 @@ class File {
 
  private:
   friend class Parser;
+  friend class PartJoiner;
   File() = default;
 
-  MappedFile mapping_;  // empty for parse()
-  std::span<const std::byte> bytes_;
+  std::vector<MappedFile> mappings_;             // one a part; none after parse() and open_header()
+  std::vector<std::vector<std::byte>> headers_;  // what open_header() read, one a part
   std::string name_;
+  uint64_t size_bytes_ = 0;
   std::string_view architecture_;
   uint32_t version_ = 0;
   uint64_t alignment_ = 32;

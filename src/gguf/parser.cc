@@ -68,37 +68,16 @@ void decode_numbers(const std::byte* address, uint64_t count, std::vector<Out>& 
 
 }  // namespace
 
-std::string quote_for_message(std::string_view text) {
-  constexpr size_t kMaxBytes = 80;
-  const bool cut = text.size() > kMaxBytes;
-  if (cut) {
-    text = text.substr(0, kMaxBytes);
-    text.remove_suffix(utf8::incomplete_suffix(text));
-  }
-  std::string out = "\"";
-  for (const char c : text) {
-    if (const auto byte = static_cast<unsigned char>(c); byte < 0x20 || byte == 0x7F) {
-      constexpr char kHex[] = "0123456789abcdef";
-      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-    } else {
-      out += c;
-    }
-  }
-  return out + (cut ? "…\"" : "\"");
-}
-
-Result<std::unique_ptr<File>> Parser::parse(MappedFile mapping, std::span<const std::byte> bytes,
-                                            const std::string& name) {
+Result<std::unique_ptr<File>> Parser::parse(std::span<const std::byte> bytes, const std::string& name) {
   std::unique_ptr<File> file(new File());
-  file->mapping_ = std::move(mapping);
-  file->bytes_ = bytes;
+  file->size_bytes_ = bytes.size();
   file->name_ = name;
-  DA_RETURN_IF_ERROR(Parser(*file).run());
+  DA_RETURN_IF_ERROR(Parser(*file, bytes, bytes.size()).run());
   return file;
 }
 
 Status Parser::run() {
-  DA_RETURN_IF_ERROR(read_header());
+  DA_RETURN_IF_ERROR(read_preamble());
   DA_RETURN_IF_ERROR(read_metadata());
   DA_RETURN_IF_ERROR(read_alignment());
   DA_RETURN_IF_ERROR(read_tensor_infos());
@@ -109,11 +88,12 @@ Status Parser::error(const std::string& what) const {
   return {ErrorCode::kCorruptData, "read " + file_.name_ + ": " + what};
 }
 
-Status Parser::truncated(const std::string& what, uint64_t wanted_bytes) const {
+Status Parser::truncated(const std::string& what, uint64_t wanted_bytes) {
+  ran_out_ = bytes_.size() < file_bytes_;
   uint64_t expected = 0;
   const bool absurd = add_overflows(position_, wanted_bytes, expected);
   return error("file is truncated in " + what + ": expected at least " + (absurd ? "2^64" : std::to_string(expected)) +
-               " bytes, found " + std::to_string(bytes_.size()));
+               " bytes, found " + std::to_string(file_bytes_));
 }
 
 Status Parser::charge(uint64_t decoded_bytes, const std::string& key) {
@@ -143,7 +123,7 @@ Result<std::string_view> Parser::read_string(uint64_t max_bytes, const std::stri
   return text;
 }
 
-Status Parser::read_header() {
+Status Parser::read_preamble() {
   const std::string what = "the header";
   if (left() < 4) return truncated(what, 4);
   if (std::memcmp(bytes_.data(), "GGUF", 4) != 0) {
@@ -440,15 +420,17 @@ Status Parser::place_tensors() {
       return error(label + ": offset plus size is not below 2^64");
     }
   }
-  if (file_end > bytes_.size()) {
+  if (file_end > file_bytes_) {
     return error("file is truncated: expected " + std::to_string(file_end) + " bytes, found " +
-                 std::to_string(bytes_.size()));
+                 std::to_string(file_bytes_));
   }
   // Writers pad the data to the alignment; more than that is not ours (two files glued together, a bad download).
-  if (bytes_.size() - file_end >= file_.alignment_) {
-    return error("file has " + std::to_string(bytes_.size() - file_end) + " bytes too many: expected " +
-                 std::to_string(file_end) + " bytes, found " + std::to_string(bytes_.size()));
+  // Others read such a file without a word; we refuse it, as its sizes cannot both be right.
+  if (file_bytes_ - file_end >= file_.alignment_) {
+    return error("file has " + std::to_string(file_bytes_ - file_end) + " bytes too many: expected " +
+                 std::to_string(file_end) + " bytes, found " + std::to_string(file_bytes_));
   }
+  if (header_only_) return Status::ok();
   for (size_t i = 0; i < file_.tensors_.size(); ++i) {
     file_.tensors_[i].data = bytes_.subspan(data_start + offsets_[i], file_.tensors_[i].size_bytes);
   }

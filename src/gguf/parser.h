@@ -19,20 +19,24 @@ inline constexpr uint64_t kMaxStringBytes = uint64_t{16} << 20;
 inline constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;  // in the file, and again decoded
 inline constexpr uint64_t kMaxKeys = 100'000;
 inline constexpr uint64_t kMaxTensors = 1'000'000;
+inline constexpr uint64_t kMaxHeaderBytes = uint64_t{512} << 20;  // metadata and tensor infos, for read_header()
 inline constexpr int kMaxArrayDepth = 4;
 inline constexpr uint64_t kMinAlignment = 8;  // the format's rule; keeps 8-byte elements aligned in the mapping
 
 // Reads one file front to back; every read is checked against the bytes that are left.
 class Parser {
  public:
-  static Result<std::unique_ptr<File>> parse(MappedFile mapping, std::span<const std::byte> bytes,
-                                             const std::string& name);
+  // One part of a model. `bytes` must outlive the File.
+  static Result<std::unique_ptr<File>> parse(std::span<const std::byte> bytes, const std::string& name);
+  // The header alone, read from a regular file into memory of the File's own.
+  static Result<std::unique_ptr<File>> read_header(int fd, const std::string& name);
 
  private:
-  explicit Parser(File& file) : file_(file), bytes_(file.bytes_) {}
+  Parser(File& file, std::span<const std::byte> bytes, uint64_t file_bytes)
+      : file_(file), bytes_(bytes), file_bytes_(file_bytes) {}
 
   Status run();
-  Status read_header();
+  Status read_preamble();
   Status read_metadata();
   Status read_alignment();
   Status read_tensor_infos();
@@ -48,12 +52,15 @@ class Parser {
 
   uint64_t left() const { return bytes_.size() - position_; }
   Status error(const std::string& what) const;
-  Status truncated(const std::string& what, uint64_t wanted_bytes) const;
+  Status truncated(const std::string& what, uint64_t wanted_bytes);
   // Counts decoded metadata, so that a small file cannot grow into a large heap.
   Status charge(uint64_t decoded_bytes, const std::string& key);
 
   File& file_;
-  std::span<const std::byte> bytes_;
+  std::span<const std::byte> bytes_;  // the file, or its beginning
+  uint64_t file_bytes_;
+  bool header_only_ = false;
+  bool ran_out_ = false;  // of bytes_, not of the file
   uint64_t position_ = 0;
   uint64_t n_tensors_ = 0, n_keys_ = 0;
   uint64_t decoded_bytes_ = 0;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <bit>
@@ -21,17 +22,31 @@ namespace {
 
 uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
 
-Status write_all(int fd, const char* bytes, size_t n_bytes, const std::string& path) {
-  while (n_bytes > 0) {
-    const ssize_t written = ::write(fd, bytes, n_bytes);
+Status errno_status(const std::string& what, int error) {
+  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+  return {full ? ErrorCode::kResourceExhausted : ErrorCode::kIo, what + ": " + std::strerror(error)};
+}
+
+Status write_all(int fd, std::span<const std::byte> bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0) {
       if (errno == EINTR) continue;
-      return {ErrorCode::kIo, "write " + path + ": " + std::strerror(errno)};
+      return errno_status("write " + path, errno);
     }
-    bytes += written;
-    n_bytes -= static_cast<size_t>(written);
+    bytes = bytes.subspan(static_cast<size_t>(written));
   }
   return Status::ok();
+}
+
+// A clear word before an hour of work, where the file system tells.
+Status check_free_space(int fd, uint64_t needed_bytes, const std::string& path) {
+  struct statvfs info {};
+  if (fstatvfs(fd, &info) != 0) return Status::ok();
+  const uint64_t free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
+  if (free_bytes >= needed_bytes) return Status::ok();
+  return {ErrorCode::kResourceExhausted, "write " + path + ": needs " + std::to_string(needed_bytes) + " bytes, " +
+                                             std::to_string(free_bytes) + " are free on its disk"};
 }
 
 template <class T>
@@ -196,26 +211,43 @@ void Writer::put_array(const Array& array) {
   for (const int64_t number : array.integers) put_value({array.element_type, number});
 }
 
-void Writer::add_tensor(std::string_view name, TensorType type, std::span<const uint64_t> dims,
-                        std::span<const std::byte> data) {
+namespace {
+
+// Bytes of a tensor, or 0 if its dimensions do not fit the type.
+uint64_t tensor_bytes(const TensorTypeInfo& info, std::span<const uint64_t> dims) {
+  if (dims[0] % info.values_per_block != 0) return 0;
+  uint64_t bytes = info.bytes_per_block;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    const uint64_t extent = i == 0 ? dims[0] / info.values_per_block : dims[i];
+    if (__builtin_mul_overflow(bytes, extent, &bytes)) return 0;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void Writer::add_tensor(std::string_view name, TensorType type, std::span<const uint64_t> dims, TensorSource source) {
   const TensorTypeInfo& info = tensor_type_info(type);
   if (name.empty()) fail("a tensor's name is empty");
-  if (dims.empty() || dims.size() > 4)
+  if (dims.empty() || dims.size() > 4) {
     return fail("tensor " + quote_for_message(name) + ": expected 1 to 4 dimensions, found " +
                 std::to_string(dims.size()));
-  uint64_t expected_bytes = info.bytes_per_block;
-  bool sound = dims[0] % info.values_per_block == 0;
-  for (size_t i = 0; i < dims.size() && sound; ++i) {
-    const uint64_t extent = i == 0 ? dims[0] / info.values_per_block : dims[i];
-    sound = extent > 0 && !__builtin_mul_overflow(expected_bytes, extent, &expected_bytes);
   }
-  if (!sound)
+  const uint64_t size_bytes = tensor_bytes(info, dims);
+  if (size_bytes == 0) {
     return fail("tensor " + quote_for_message(name) + ": its dimensions do not fit type " + std::string(info.name));
-  if (data.size() != expected_bytes) {
-    return fail("tensor " + quote_for_message(name) + ": expected " + std::to_string(expected_bytes) +
-                " bytes, found " + std::to_string(data.size()));
   }
-  tensors_.push_back({std::string(name), type, {dims.begin(), dims.end()}, data});
+  tensors_.push_back({std::string(name), type, {dims.begin(), dims.end()}, size_bytes, std::move(source)});
+}
+
+void Writer::add_tensor(std::string_view name, TensorType type, std::span<const uint64_t> dims,
+                        std::span<const std::byte> data) {
+  const size_t n_before = tensors_.size();
+  add_tensor(name, type, dims, [data](const Sink& sink) { return sink(data); });
+  if (tensors_.size() > n_before && tensors_.back().size_bytes != data.size()) {
+    fail("tensor " + quote_for_message(name) + ": expected " + std::to_string(tensors_.back().size_bytes) +
+         " bytes, found " + std::to_string(data.size()));
+  }
 }
 
 void Writer::add_tensor_f32(std::string_view name, std::initializer_list<uint64_t> dims,
@@ -238,7 +270,7 @@ std::string Writer::header() const {
     for (const uint64_t extent : tensor.dims) append_raw(out, extent);
     append_raw(out, static_cast<uint32_t>(tensor.type));
     append_raw(out, offset);
-    offset = align_up(offset + tensor.data.size(), alignment_bytes_);
+    offset = align_up(offset + tensor.size_bytes, alignment_bytes_);
   }
   out.resize(align_up(out.size(), alignment_bytes_), '\0');
   return out;
@@ -268,13 +300,41 @@ Status Writer::check() const {
   return check_distinct(names, "tensor");
 }
 
-Result<std::string> Writer::serialize() const {
+uint64_t Writer::size_bytes() const {
+  uint64_t bytes = header().size();
+  for (const PendingTensor& tensor : tensors_) bytes += align_up(tensor.size_bytes, alignment_bytes_);
+  return bytes;
+}
+
+Status Writer::write_to(const Sink& sink) const {
   DA_RETURN_IF_ERROR(check());
-  std::string out = header();
+  const std::string front = header();
+  DA_RETURN_IF_ERROR(sink(std::as_bytes(std::span(front))));
+  const std::vector<std::byte> padding(alignment_bytes_);
   for (const PendingTensor& tensor : tensors_) {
-    out.append(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size());
-    out.resize(align_up(out.size(), alignment_bytes_), '\0');
+    uint64_t n_bytes = 0;
+    const auto mismatch = [&] {
+      return Status(ErrorCode::kInvalidArgument, "write GGUF: tensor " + quote_for_message(tensor.name) +
+                                                     ": expected " + std::to_string(tensor.size_bytes) +
+                                                     " bytes, found " + std::to_string(n_bytes));
+    };
+    DA_RETURN_IF_ERROR(tensor.source([&](std::span<const std::byte> bytes) {
+      n_bytes += bytes.size();
+      return n_bytes > tensor.size_bytes ? mismatch() : sink(bytes);
+    }));
+    if (n_bytes != tensor.size_bytes) return mismatch();
+    const uint64_t n_padding = align_up(n_bytes, alignment_bytes_) - n_bytes;
+    DA_RETURN_IF_ERROR(sink(std::span(padding).first(n_padding)));
   }
+  return Status::ok();
+}
+
+Result<std::string> Writer::serialize() const {
+  std::string out;
+  DA_RETURN_IF_ERROR(write_to([&out](std::span<const std::byte> bytes) {
+    out.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return Status::ok();
+  }));
   return out;
 }
 
@@ -282,25 +342,17 @@ Status Writer::write(const std::string& path) const {
   DA_RETURN_IF_ERROR(check());
   std::string temporary = path + ".XXXXXX";
   const UniqueFd fd(mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd.valid()) return {ErrorCode::kIo, "create a file beside " + path + ": " + std::strerror(errno)};
+  if (!fd.valid()) return errno_status("create a file beside " + path, errno);
   const auto write_contents = [&]() -> Status {
-    const std::string front = header();
-    DA_RETURN_IF_ERROR(write_all(fd.get(), front.data(), front.size(), path));
-    const std::string padding(alignment_bytes_, '\0');
-    for (const PendingTensor& tensor : tensors_) {
-      const size_t n_bytes = tensor.data.size();
-      DA_RETURN_IF_ERROR(write_all(fd.get(), reinterpret_cast<const char*>(tensor.data.data()), n_bytes, path));
-      DA_RETURN_IF_ERROR(write_all(fd.get(), padding.data(), align_up(n_bytes, alignment_bytes_) - n_bytes, path));
-    }
+    DA_RETURN_IF_ERROR(check_free_space(fd.get(), size_bytes(), path));
+    DA_RETURN_IF_ERROR(write_to([&](std::span<const std::byte> bytes) { return write_all(fd.get(), bytes, path); }));
     // mkostemp makes private files; a model is as readable as the user's other files.
     const mode_t mask = umask(0);
     umask(mask);
     if (fchmod(fd.get(), 0666 & ~mask) != 0 || fsync(fd.get()) != 0) {
-      return {ErrorCode::kIo, "write " + path + ": " + std::strerror(errno)};
+      return errno_status("write " + path, errno);
     }
-    if (rename(temporary.c_str(), path.c_str()) != 0) {
-      return {ErrorCode::kIo, "rename to " + path + ": " + std::strerror(errno)};
-    }
+    if (rename(temporary.c_str(), path.c_str()) != 0) return errno_status("rename to " + path, errno);
     return Status::ok();
   };
   if (Status status = write_contents(); !status.is_ok()) {

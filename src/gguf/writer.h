@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <list>
 #include <span>
@@ -13,6 +14,11 @@
 #include "gguf/gguf.h"
 
 namespace da::gguf {
+
+// Takes the next bytes of something.
+using Sink = std::function<Status(std::span<const std::byte>)>;
+// Gives a tensor's bytes to a sink, in pieces of any size.
+using TensorSource = std::function<Status(const Sink& sink)>;
 
 // Builds a GGUF file, version 3: keys and tensors in the order they were added. The first mistake (a key or tensor
 // twice, a shape that does not fit the bytes) is kept and returned by serialize() and write(). Not thread-safe.
@@ -41,21 +47,28 @@ class Writer {
                   std::span<const std::byte> data) {
     add_tensor(name, type, std::span(dims.begin(), dims.size()), data);
   }
+  // `source` is called when the file is written, once each time: big files pass through little memory. Bytes other than
+  // the type and the shape want are an error, as is its own.
+  void add_tensor(std::string_view name, TensorType type, std::span<const uint64_t> dims, TensorSource source);
   // A float32 tensor of which the writer keeps a copy.
   void add_tensor_f32(std::string_view name, std::initializer_list<uint64_t> dims, std::span<const float> values);
 
   // The whole file in memory. Errors: kInvalidArgument.
   Result<std::string> serialize() const;
-  // Writes beside `path`, syncs, and renames: `path` is the old file or the whole new one. Errors: kInvalidArgument,
-  // kIo.
+  // The whole file, piece by piece. Errors: kInvalidArgument, those of sink and sources.
+  Status write_to(const Sink& sink) const;
+  // Writes beside `path`, syncs, and renames: `path` is the old file or the whole new one. Errors: those of write_to;
+  // kResourceExhausted if the disk is too small (looked at before the first byte), kIo.
   Status write(const std::string& path) const;
+  uint64_t size_bytes() const;  // of the file
 
  private:
   struct PendingTensor {
     std::string name;
     TensorType type;
     std::vector<uint64_t> dims;
-    std::span<const std::byte> data;
+    uint64_t size_bytes;
+    TensorSource source;
   };
 
   template <class T>

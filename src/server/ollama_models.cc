@@ -96,7 +96,7 @@ struct FileFacts {
 
 // Arrays (a vocabulary has a hundred thousand entries) only where asked for.
 Result<FileFacts> read_file_facts(const std::string& path, bool verbose) {
-  DA_ASSIGN_OR_RETURN(const auto file, gguf::File::open(path));
+  DA_ASSIGN_OR_RETURN(const auto file, gguf::File::open_header(path));
   FileFacts facts;
   for (const gguf::KeyValue& entry : file->metadata()) {
     if (entry.key == "general.name") continue;

@@ -69,6 +69,7 @@ class Store::HeaderCache {
  public:
   struct Entry {
     ModelDetails details;
+    uint64_t size_bytes = 0;   // of all parts
     std::string digest;   // of the whole file, "" until asked for
   };
 
@@ -82,8 +83,10 @@ class Store::HeaderCache {
       if (found != entries_.end() && (!with_digest || !found->second.digest.empty())) return found->second;
     }
     Entry entry;
-    DA_ASSIGN_OR_RETURN(const auto file, gguf::File::open(path));
+    // Not mapped: a file that shrinks while it is read must not end the server.
+    DA_ASSIGN_OR_RETURN(const auto file, gguf::File::open_header(path));
     DA_ASSIGN_OR_RETURN(entry.details, read_details(*file));
+    entry.size_bytes = file->size_bytes();
     if (with_digest) {
       DA_ASSIGN_OR_RETURN(entry.digest, hash_file(path, {}));
     }
@@ -150,7 +153,7 @@ Result<ModelInfo> Store::info_of_file(const std::string& path, const std::string
   info.name = name;
   info.digest = header.digest;
   info.gguf_path = path;
-  info.size_bytes = static_cast<uint64_t>(status.st_size);
+  info.size_bytes = header.size_bytes;
   info.modified_unix_s = status.st_mtim.tv_sec;
   info.family = header.details.family;
   info.parameter_size = header.details.parameter_size;

@@ -1,11 +1,7 @@
 #include "gguf/parser.h"
 
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <random>
 #include <string>
@@ -287,23 +283,6 @@ TEST(Parser, DamagedFilesNeverCrash) {
     for (uint64_t i = 0; i < n_changes; ++i) damaged[random() % damaged.size()] = static_cast<char>(random());
     (void)parse(damaged);
   }
-}
-
-// G15
-TEST(ParserG15, OnlyRegularFilesAreOpened) {
-  const std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) / ("gguf_parser_" + std::to_string(::getpid()));
-  std::filesystem::create_directories(folder);
-  EXPECT_EQ(File::open(folder / "absent").code(), ErrorCode::kNotFound);
-  EXPECT_EQ(File::open(folder).code(), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(File::open("/dev/null").code(), ErrorCode::kInvalidArgument);
-  const std::string fifo = folder / "fifo";
-  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-  EXPECT_EQ(File::open(fifo).code(), ErrorCode::kInvalidArgument);
-  const std::string empty = folder / "empty";
-  std::ofstream(empty).flush();
-  EXPECT_EQ(File::open(empty).code(), ErrorCode::kCorruptData);
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

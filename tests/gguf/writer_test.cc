@@ -1,9 +1,13 @@
 #include "gguf/writer.h"
 
 #include <gtest/gtest.h>
-
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -107,6 +111,78 @@ TEST(Writer, WritesAtomically) {
   EXPECT_TRUE(File::open(path).is_ok());
   EXPECT_EQ(example().write(folder / "no" / "such.gguf").code(), ErrorCode::kIo);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1) << "a temporary file was left behind";
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Writer, SourcesAreAskedWhenItWrites) {
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6};
+  const auto bytes = std::as_bytes(std::span(values));
+  int n_calls = 0;
+  Writer streamed, whole;
+  const std::vector<uint64_t> dims = {3, 2};
+  streamed.add_tensor("w", TensorType::kF32, dims, [&](const Sink& sink) {
+    ++n_calls;
+    for (size_t at = 0; at < bytes.size(); at += 5) {
+      DA_RETURN_IF_ERROR(sink(bytes.subspan(at, std::min<size_t>(5, bytes.size() - at))));
+    }
+    return Status::ok();
+  });
+  whole.add_tensor("w", TensorType::kF32, dims, bytes);
+  EXPECT_EQ(n_calls, 0);
+  EXPECT_EQ(*streamed.serialize(), *whole.serialize());
+  EXPECT_EQ(n_calls, 1);
+  EXPECT_EQ(streamed.size_bytes(), whole.serialize()->size());
+}
+
+TEST(Writer, SourcesThatFailLeaveNothing) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("gguf_sources_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  const std::vector<std::byte> bytes(64);
+  const std::vector<uint64_t> dims = {16};
+  const auto outcome = [&](TensorSource source) {
+    Writer writer;
+    writer.add_tensor("w", TensorType::kF32, dims, std::move(source));
+    const Status status = writer.write(folder / "x.gguf");
+    EXPECT_TRUE(std::filesystem::is_empty(folder));
+    return status;
+  };
+  EXPECT_EQ(outcome([](const Sink&) { return Status(ErrorCode::kCancelled, "stop"); }).code(), ErrorCode::kCancelled);
+  const Status few = outcome([&](const Sink& sink) { return sink(std::span(bytes).first(63)); });
+  EXPECT_NE(few.message().find("\"w\": expected 64 bytes, found 63"), std::string::npos) << few.message();
+  const Status many = outcome([&](const Sink& sink) {
+    DA_RETURN_IF_ERROR(sink(bytes));
+    return sink(bytes);
+  });
+  EXPECT_NE(many.message().find("found 128"), std::string::npos) << many.message();
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Writer, AFullDiskIsSaidAndNothingIsLeft) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("gguf_full_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  Writer huge;
+  const std::vector<uint64_t> dims = {uint64_t{1} << 56};
+  huge.add_tensor("w", TensorType::kF32, dims, [](const Sink&) -> Status { std::abort(); });
+  const Status status = huge.write(folder / "x.gguf");
+  EXPECT_EQ(status.code(), ErrorCode::kResourceExhausted);
+  EXPECT_NE(status.message().find("needs 288230376151711"), std::string::npos) << status.message();
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  // A limit of the process, met in the middle.
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1 << 16, 1 << 16};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    Writer large;
+    large.add_tensor_f32("w", {1 << 16}, std::vector<float>(1 << 16));
+    _exit(large.write(folder / "x.gguf").code() == ErrorCode::kResourceExhausted ? 0 : 1);
+  }
+  int wait_status = -1;
+  ASSERT_EQ(waitpid(child, &wait_status, 0), child);
+  EXPECT_EQ(wait_status, 0);
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
   std::filesystem::remove_all(folder);
 }
 
