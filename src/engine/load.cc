@@ -3,12 +3,14 @@
 #include <utility>
 
 #include "backend/cpu/cpu_backend.h"
+#include "quant/finite.h"
 
 namespace da::engine {
 
 Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> file,
                                             std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                                             const EngineOptions& options, const model::LoadProgress& progress) {
+  DA_RETURN_IF_ERROR(quant::check_vectors(*file));
   DA_ASSIGN_OR_RETURN(auto backend, backend::make_cpu_backend({.n_threads = options.n_threads, .isa = options.isa}));
   const model::LoadOptions load{.context_tokens = options.usual_context_tokens > 0 ? options.usual_context_tokens
                                                                                    : options.context_tokens};

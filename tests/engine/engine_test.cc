@@ -217,8 +217,9 @@ TEST(Engine, EndsARequestWhoseLogitsAreNoNumbers) {
     auto parsed = gguf::File::parse(std::as_bytes(std::span(bytes)), "poisoned");
     ASSERT_TRUE(parsed.is_ok());
     const gguf::Tensor* norm = (*parsed)->find_tensor("output_norm.weight");
-    const float nan = NAN;
-    std::memcpy(const_cast<std::byte*>(norm->data.data()), &nan, sizeof(nan));
+    // Numbers, so that the file loads, but products with them are none.
+    const std::vector<float> huge(norm->n_values(), 3e38F);
+    std::memcpy(const_cast<std::byte*>(norm->data.data()), huge.data(), norm->size_bytes);
   }
   auto parsed = gguf::File::parse(std::as_bytes(std::span(bytes)), "poisoned");
   auto loaded = test::load(std::shared_ptr<const gguf::File>(std::move(parsed).value()), {.n_threads = 1});
@@ -227,6 +228,21 @@ TEST(Engine, EndsARequestWhoseLogitsAreNoNumbers) {
         generate(*loaded.engine, {.prompt = {1, 5}, .sampling = {.temperature = temperature}, .max_tokens = 3});
     EXPECT_EQ(answer.reason, FinishReason::kError);
     EXPECT_NE(answer.error.message().find("finite"), std::string::npos) << answer.error.message();
+  }
+}
+
+TEST(EngineG11, WeightsThatAreNoNumbersAreRefusedByName) {
+  for (const std::string name : {"output_norm.weight", "blk.1.attn_norm.weight", "blk.0.ffn_up.weight", "output.weight"}) {
+    std::string bytes = test::golden_bytes("models/llama.gguf");
+    auto parsed = gguf::File::parse(std::as_bytes(std::span(bytes)), "poisoned");
+    ASSERT_TRUE(parsed.is_ok());
+    // A flipped bit is enough: the highest of an exponent that is all ones below it.
+    const gguf::Tensor* tensor = (*parsed)->find_tensor(name);
+    const float infinity = INFINITY;
+    std::memcpy(const_cast<std::byte*>(tensor->data.data()) + 4 * 3, &infinity, sizeof(infinity));
+    const auto loaded = load_engine(std::shared_ptr<const gguf::File>(std::move(*parsed)), {.n_threads = 1});
+    EXPECT_EQ(loaded.code(), ErrorCode::kCorruptData) << name;
+    EXPECT_NE(loaded.status().message().find(name), std::string::npos) << loaded.status().message();
   }
 }
 

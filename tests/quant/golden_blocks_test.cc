@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "quant/code_books.h"
 #include "quant/quant.h"
 #include "support/golden.h"
 
@@ -44,6 +45,26 @@ TEST(GoldenBlocks, DequantizeAsTheReference) {
     EXPECT_EQ(values, again) << entry["type"];
   }
   EXPECT_EQ(n_known, 27);
+}
+
+// FNV-1a of a book as its published table lies in memory.
+template <class Book>
+uint64_t hash_of(const Book& book) {
+  uint64_t hash = 0xcbf29ce484222325;
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&book);
+  for (size_t i = 0; i < sizeof(book); ++i) hash = (hash ^ bytes[i]) * 0x100000001b3;
+  return hash;
+}
+
+// The golden blocks do not reach every point of the large books.
+TEST(CodeBooks, HoldThePublishedPoints) {
+  const CodeBooks& books = code_books();
+  EXPECT_EQ(hash_of(books.iq2_xxs), 0xbb4ee025b5ac6e8eU);
+  EXPECT_EQ(hash_of(books.iq2_xs), 0xc9b1ee61e79909bdU);
+  EXPECT_EQ(hash_of(books.iq2_s), 0x123edd38a3b62b90U);
+  EXPECT_EQ(hash_of(books.iq3_xxs), 0xdfa5dc83d6a155d5U);
+  EXPECT_EQ(hash_of(books.iq3_s), 0xfa37020c25b44829U);
+  EXPECT_EQ(hash_of(books.iq1_s), 0x6703ed863501ae2eU);
 }
 
 }  // namespace

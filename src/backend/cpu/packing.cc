@@ -1,12 +1,14 @@
 #include "backend/cpu/packing.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "quant/blocks.h"
 #include "quant/coded_blocks.h"
+#include "quant/finite.h"
 #include "quant/quant.h"
 
 namespace da::backend::cpu {
@@ -237,6 +239,7 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
 
   const int64_t row_bytes = row_bytes_of(tensor.type, n_in);
   const int lanes = kernels.lanes;
+  std::atomic<int64_t> bad_row{-1};
   pool.parallel_for(n_parts * weight->n_groups(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
       const int64_t part = index / weight->n_groups(), group = index % weight->n_groups();
@@ -246,6 +249,7 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
       for (int64_t row = group * lanes; row < std::min((group + 1) * lanes, n_out); ++row) {
         const std::byte* source = tensor.data.data() + (part * n_out + row) * row_bytes;
         const int lane = static_cast<int>(row % lanes);
+        if (!quant::is_finite(tensor.type, source, static_cast<size_t>(n_in))) bad_row = part * n_out + row;
         if (weight->format == PackedFormat::kCoded) {
           std::memcpy(codes + lane * row_bytes, source, static_cast<size_t>(row_bytes));
         } else if (weight->wants_quantized()) {
@@ -257,6 +261,10 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
       }
     }
   });
+  if (bad_row >= 0) {
+    return {ErrorCode::kCorruptData, "tensor " + tensor.name + " row " + std::to_string(bad_row.load()) +
+                                         " holds a weight or scale that is not a finite number"};
+  }
   return weight;
 }
 
