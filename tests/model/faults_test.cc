@@ -56,7 +56,7 @@ struct KeyFault {
   ErrorCode code = ErrorCode::kCorruptData;
 };
 
-TEST(ModelFaults, HyperparametersThatCannotBe) {
+TEST(ModelFaultsG08, HyperparametersThatCannotBe) {
   const auto u32 = [](std::string key, uint32_t value) {
     return KeyFault{key, [=](gguf::Writer& writer) { writer.add_uint32(key, value); }};
   };
@@ -106,7 +106,7 @@ TEST(ModelFaults, HyperparametersThatCannotBe) {
   }
 }
 
-TEST(ModelFaults, VocabularyAndEmbeddingRowsDiffer) {
+TEST(ModelFaultsG09, VocabularyAndEmbeddingRowsDiffer) {
   const std::vector<std::string> tokens(500, "a");
   const Status status = load_edited("llama", {"tokenizer.ggml.tokens"},
                                     [&](gguf::Writer& writer) { writer.add_strings("tokenizer.ggml.tokens", tokens); });
@@ -123,7 +123,7 @@ bool may_be_missing(std::string_view model, std::string_view tensor) {
   return model == "gemma4" && tensor == "blk.2.attn_v.weight";
 }
 
-TEST(ModelFaults, EachTensorMissingOrMisshapen) {
+TEST(ModelFaultsG10, EachTensorMissingOrMisshapen) {
   for (const std::string name :
        {"llama-ropefreqs", "llama-moe", "qwen2", "qwen3", "qwen2moe", "gemma3", "gemma4", "phi2", "phi3-longrope-short",
         "deepseek2", "deepseek2-kvb", "gpt-oss", "command-r", "olmo2", "starcoder2", "gpt2", "bert", "nomic-bert"}) {
@@ -157,7 +157,7 @@ TEST(ModelFaults, EachTensorMissingOrMisshapen) {
   }
 }
 
-TEST(ModelFaults, KeysOfFamiliesThatCannotBe) {
+TEST(ModelFaultsG08, KeysOfFamiliesThatCannotBe) {
   const auto u32 = [](std::string key, uint32_t value) {
     return KeyFault{key, [=](gguf::Writer& writer) { writer.add_uint32(key, value); }};
   };
@@ -201,7 +201,7 @@ TEST(ModelFaults, KeysOfFamiliesThatCannotBe) {
 }
 
 // docs/model-files.md
-TEST(ModelFaults, UnknownKeysAndTensorsByTheirRisk) {
+TEST(ModelFaultsG10, UnknownKeysAndTensorsByTheirRisk) {
   const auto with = [](const Edit& edit) {
     const auto loaded = try_load("llama", {}, edit);
     EXPECT_TRUE(loaded.is_ok()) << loaded.status().message();
@@ -230,7 +230,7 @@ TEST(ModelFaults, UnknownKeysAndTensorsByTheirRisk) {
   }
 }
 
-TEST(ModelFaults, TensorsNobodyAskedFor) {
+TEST(ModelFaultsG10, TensorsNobodyAskedFor) {
   const Status status = load_edited("llama", {}, [](gguf::Writer& writer) {
     writer.add_tensor_f32("blk.0.attn_q_norm.weight", {32}, std::vector<float>(32));
   });
@@ -238,7 +238,7 @@ TEST(ModelFaults, TensorsNobodyAskedFor) {
   EXPECT_NE(status.message().find("blk.0.attn_q_norm.weight"), std::string::npos) << status.message();
 }
 
-TEST(ModelFaults, WrongTypeForTheRole) {
+TEST(ModelFaultsG10, WrongTypeForTheRole) {
   const std::vector<std::byte> q8(128 / 32 * 34);
   const Status status = load_edited("llama", {"output_norm.weight"}, [&](gguf::Writer& writer) {
     writer.add_tensor("output_norm.weight", gguf::TensorType::kQ8_0, {128}, q8);
