@@ -1,6 +1,7 @@
 // Opening a model: its file, or all parts of a split one, and how parts become one File.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -38,11 +39,13 @@ Status check_count(uint64_t count, const std::string& name) {
                                        std::to_string(kMaxParts) + ", found " + std::to_string(count)};
 }
 
-bool same_value(const Value& a, const Value& b);
+// Bit for bit: a NaN is the same as itself.
+bool same_number(double a, double b) { return __builtin_bit_cast(uint64_t, a) == __builtin_bit_cast(uint64_t, b); }
 
 bool same_array(const Array& a, const Array& b) {
-  if (a.element_type != b.element_type || a.strings != b.strings || a.floats != b.floats || a.integers != b.integers ||
-      a.arrays.size() != b.arrays.size()) {
+  if (a.element_type != b.element_type || a.strings != b.strings || a.integers != b.integers ||
+      a.arrays.size() != b.arrays.size() ||
+      !std::equal(a.floats.begin(), a.floats.end(), b.floats.begin(), b.floats.end(), same_number)) {
     return false;
   }
   for (size_t i = 0; i < a.arrays.size(); ++i) {
@@ -54,6 +57,7 @@ bool same_array(const Array& a, const Array& b) {
 bool same_value(const Value& a, const Value& b) {
   if (a.type != b.type) return false;
   const auto* array_a = std::get_if<std::shared_ptr<Array>>(&a.data);
+  if (const auto* number = std::get_if<double>(&a.data)) return same_number(*number, std::get<double>(b.data));
   if (array_a == nullptr) return a.data == b.data;
   return same_array(**array_a, *std::get<std::shared_ptr<Array>>(b.data));
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,18 @@ TEST(PartsG12, JoinedInOrder) {
     ASSERT_NE(tensor, nullptr);
     EXPECT_EQ(reinterpret_cast<const float*>(tensor->data.data())[7], static_cast<float>(i));
   }
+  // A key that is no number is the same in every part all the same.
+  std::vector<std::string> odd;
+  for (uint32_t number = 0; number < 2; ++number) {
+    Writer writer;
+    writer.add_float32("nan", std::numeric_limits<float>::quiet_NaN());
+    writer.add_float32s("nans", std::vector<float>{std::numeric_limits<float>::quiet_NaN(), 1});
+    writer.add_uint32("split.no", number);
+    writer.add_uint32("split.count", 2);
+    writer.add_tensor_f32("t" + std::to_string(number), {1}, std::vector<float>{1});
+    odd.push_back(*writer.serialize());
+  }
+  EXPECT_TRUE(join(odd).is_ok()) << join(odd).status().message();
   // Later parts need not repeat what the first says of the model.
   const std::vector<std::string> lean = {part({}), part({.number = 1, .architecture = ""}),
                                          part({.number = 2, .architecture = ""})};
