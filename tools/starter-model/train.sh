@@ -4,8 +4,9 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=${1:-$here/../../build/starter-train}
-steps=${STEPS:-5000}
-decay=${DECAY:-600}
+steps=${STEPS:-6000}
+decay=${DECAY:-3500}
+shards=${SHARDS:-36}
 mkdir -p "$work/data"
 "$here/build.sh" "$work/bin"
 "$work/bin/trainer" gradcheck
@@ -14,8 +15,8 @@ mkdir -p "$work/data"
 if [ -z "${OPENBLAS_CORETYPE:-}" ] && grep -q avx512bw /proc/cpuinfo; then
   export OPENBLAS_CORETYPE=SKYLAKEX
 fi
-if [ ! -e "$work/data/shard-00029.bin" ]; then
-  python3 "$here/generate.py" shards "$work/data" --seed 1 --shards 30
+if [ "$(find "$work/data" -name '*.bin' | wc -l)" -lt "$shards" ]; then
+  python3 "$here/generate.py" shards "$work/data" --seed 1 --shards "$shards"
 fi
 python3 "$here/generate.py" held-out "$work/held-out.jsonl" --bin "$work/held-out.bin" --seed 99 --count 300
 
