@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/embed_queue.h"
 #include "engine/kv_pages.h"
 #include "engine/sequence.h"
 #include "engine/step_plan.h"
@@ -50,11 +51,13 @@ class EngineImpl final : public Engine {
     }
     const auto retained = static_cast<int32_t>(options_.retained_tokens / backend::kPageTokens);
     pages_ = std::make_unique<KvPages>(std::move(pool), max_pages(), retained);
+    embedding_ = std::make_unique<EmbedQueue>(*model_, *pages_, options_.batch_tokens);
     thread_ = std::thread([this] { run(); });
     return Status::ok();
   }
 
   Result<RequestId> submit(GenerateRequest request, UpdateCallback callback) override;
+  Result<RequestId> embed(std::vector<int32_t> tokens, EmbedCallback callback) override;
   void cancel(RequestId id) override;
   Status check_integrity() override;
   int32_t context_tokens() const override { return options_.context_tokens; }
@@ -67,6 +70,8 @@ class EngineImpl final : public Engine {
 
  private:
   int32_t max_pages() const { return static_cast<int32_t>(options_.pool_tokens / backend::kPageTokens); }
+
+  Status check_tokens(const char* what, std::span<const int32_t> tokens, int32_t most) const;
 
   // Everything below runs on the engine's thread.
   void run();
@@ -97,6 +102,8 @@ class EngineImpl final : public Engine {
   std::unique_ptr<grammar::TokenTrie> trie_;
   std::unique_ptr<KvPages> pages_;
 
+  std::unique_ptr<EmbedQueue> embedding_;
+
   std::vector<SequencePtr> running_;  // in order of arrival
   std::vector<int32_t> batch_tokens_, output_rows_, greedy_, planned_;
   std::vector<backend::SequenceRows> batch_sequences_;
@@ -109,9 +116,15 @@ class EngineImpl final : public Engine {
     GenerateRequest request;
     UpdateCallback callback;
   };
+  struct EmbedRequest {
+    RequestId id;
+    std::vector<int32_t> tokens;
+    EmbedCallback callback;
+  };
   mutable std::mutex mutex_;  // guards the rest
   std::condition_variable wake_;
   std::deque<Request> waiting_;
+  std::vector<EmbedRequest> to_embed_;
   std::vector<RequestId> cancelled_;
   std::vector<std::promise<Status>> integrity_checks_;
   RequestId next_id_ = 1;
@@ -119,19 +132,38 @@ class EngineImpl final : public Engine {
   std::thread thread_;
 };
 
-Result<Engine::RequestId> EngineImpl::submit(GenerateRequest request, UpdateCallback callback) {
-  if (request.prompt.empty()) return {ErrorCode::kInvalidArgument, "generate: the prompt has no tokens"};
-  for (const int32_t id : request.prompt) {
+// Tokens a request brings: some, of the vocabulary, and no more than `most`.
+Status EngineImpl::check_tokens(const char* what, std::span<const int32_t> tokens, int32_t most) const {
+  const std::string prefix = std::string(what) + ": ";
+  if (tokens.empty()) return {ErrorCode::kInvalidArgument, prefix + "the prompt has no tokens"};
+  for (const int32_t id : tokens) {
     if (id < 0 || id >= model_->hyper().n_vocab) {
-      return {ErrorCode::kInvalidArgument, "generate: token " + std::to_string(id) + " is outside the vocabulary of " +
+      return {ErrorCode::kInvalidArgument, prefix + "token " + std::to_string(id) + " is outside the vocabulary of " +
                                                std::to_string(model_->hyper().n_vocab)};
     }
   }
-  if (request.prompt.size() >= static_cast<size_t>(options_.context_tokens)) {
-    return {ErrorCode::kResourceExhausted, "generate: the prompt has " + std::to_string(request.prompt.size()) +
-                                               " tokens, the context holds " + std::to_string(options_.context_tokens) +
-                                               " and must leave room for at least one more"};
+  if (tokens.size() <= static_cast<size_t>(most)) return Status::ok();
+  return {ErrorCode::kResourceExhausted,
+          prefix + "the prompt has " + std::to_string(tokens.size()) + " tokens, the context holds " +
+              std::to_string(options_.context_tokens) +
+              (most < options_.context_tokens ? " and must leave room for at least one more" : "")};
+}
+
+Result<Engine::RequestId> EngineImpl::embed(std::vector<int32_t> tokens, EmbedCallback callback) {
+  DA_RETURN_IF_ERROR(check_tokens("embed", tokens, options_.context_tokens));
+  RequestId id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    id = next_id_++;
+    to_embed_.push_back({id, std::move(tokens), std::move(callback)});
   }
+  wake_.notify_all();
+  return id;
+}
+
+Result<Engine::RequestId> EngineImpl::submit(GenerateRequest request, UpdateCallback callback) {
+  if (!model_->has_logits()) return {ErrorCode::kUnsupported, "generate: the model makes embeddings only"};
+  DA_RETURN_IF_ERROR(check_tokens("generate", request.prompt, options_.context_tokens - 1));
   DA_RETURN_IF_ERROR(validate(request.sampling));
   RequestId id = 0;
   {
@@ -166,6 +198,7 @@ Status EngineImpl::page_integrity() const {
   std::vector<int32_t> owned;
   for (const SequencePtr& sequence : running_)
     owned.insert(owned.end(), sequence->pages.begin(), sequence->pages.end());
+  embedding_->list_pages(owned);
   return pages_->check_integrity(std::move(owned));
 }
 
@@ -173,6 +206,7 @@ void EngineImpl::run() {
   try {
     while (take_requests()) {
       if (!running_.empty()) step();
+      if (!embedding_->empty()) embedding_->step(!running_.empty());
       n_running_ = static_cast<int32_t>(running_.size());
     }
   } catch (const std::exception& error) {
@@ -188,14 +222,17 @@ bool EngineImpl::take_requests() {
   std::vector<Request> cancelled_waiting, admitted;
   std::vector<RequestId> cancelled;
   std::vector<std::promise<Status>> checks;
+  std::vector<EmbedRequest> to_embed;
   bool stopping = false;
   {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [&] {
-      return stopping_ || !running_.empty() || !waiting_.empty() || !cancelled_.empty() || !integrity_checks_.empty();
+      return stopping_ || !running_.empty() || !embedding_->empty() || !waiting_.empty() || !to_embed_.empty() ||
+             !cancelled_.empty() || !integrity_checks_.empty();
     });
     cancelled.swap(cancelled_);
     checks.swap(integrity_checks_);
+    to_embed.swap(to_embed_);
     stopping = stopping_;
     for (const RequestId id : cancelled) {
       const auto found =
@@ -221,6 +258,9 @@ bool EngineImpl::take_requests() {
     Sequence(request.id, std::move(request.request), std::move(request.callback), vocabulary_)
         .report_finished({FinishReason::kCancelled, {}});
   }
+  for (EmbedRequest& request : to_embed)
+    embedding_->add(request.id, std::move(request.tokens), std::move(request.callback));
+  for (const RequestId id : cancelled) embedding_->end(id, {ErrorCode::kCancelled, "embed: cancelled"});
   for (SequencePtr& sequence : running_) {
     if (std::find(cancelled.begin(), cancelled.end(), sequence->id()) != cancelled.end())
       finish(sequence, {FinishReason::kCancelled, {}});
@@ -300,6 +340,8 @@ void EngineImpl::finish(SequencePtr& sequence, const Finish& finish) {
 }
 
 void EngineImpl::finish_all(const Finish& reason) {
+  embedding_->end_all(reason.reason == FinishReason::kError ? reason.error
+                                                            : Status(ErrorCode::kCancelled, "embed: cancelled"));
   std::vector<SequencePtr> all = std::move(running_);
   running_.clear();
   for (SequencePtr& sequence : all) {
@@ -467,6 +509,11 @@ Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<model::Model> mod
                                              std::to_string(options.context_tokens) + " tokens are too many"};
   }
   options.batch_tokens = std::max(options.batch_tokens, options.max_sequences);
+  if (!hyper.causal) {
+    // A text is one batch, and its keys are never kept longer: no reason to round them.
+    options.batch_tokens = std::max(options.batch_tokens, options.context_tokens);
+    options.kv_type = backend::KvType::kF32;
+  }
   auto engine = std::make_unique<EngineImpl>(std::move(model), std::move(tokenizer), options);
   DA_RETURN_IF_ERROR(engine->start());
   return std::unique_ptr<Engine>(std::move(engine));

@@ -48,12 +48,16 @@ struct Update {
 // Called on the engine's thread, in order, kFinished exactly once and last. Must not block.
 using UpdateCallback = std::function<void(const Update&)>;
 
+// Called once, on the engine's thread: the pooled hidden state of length 1. Must not block.
+using EmbedCallback = std::function<void(Result<std::vector<float>>)>;
+
 struct EngineOptions {
   int32_t context_tokens = 0;  // per sequence; 0 or more than the model's own: the model's own
   // What most requests will have, where a model is made for one of two (long-rope); 0: context_tokens. For load_engine
   int32_t usual_context_tokens = 0;
-  int32_t max_sequences = 4;   // running at once; more wait
-  int32_t batch_tokens = 512;  // token budget of a step; raised to max_sequences if below
+  int32_t max_sequences = 4;  // running at once; more wait
+  // Token budget of a step; raised to max_sequences if below, and to the context for models that see a text as a whole.
+  int32_t batch_tokens = 512;
   int32_t n_threads = 0;  // 0: the CPUs this process may use. For load_engine (engine/load.h), which makes the backend
   std::string isa;        // "": the best this CPU has. For load_engine
   backend::KvType kv_type = backend::KvType::kF16;
@@ -84,8 +88,11 @@ class Engine {
                                                 EngineOptions options);
 
   // Thread-safe. Errors: kInvalidArgument (empty prompt, token out of range), kResourceExhausted (prompt longer than
-  // the context: both counts are named).
+  // the context: both counts are named), kUnsupported (a model that makes embeddings only).
   virtual Result<RequestId> submit(GenerateRequest request, UpdateCallback callback) = 0;
+  // Thread-safe. The vector of a text: pooled as the model's file asks, else the state of the last token. Errors as of
+  // submit; later kCancelled, kInternal (a value that is no number).
+  virtual Result<RequestId> embed(std::vector<tokenizer::TokenId> tokens, EmbedCallback callback) = 0;
   // Thread-safe; the request ends with kCancelled before the next step. Unknown ids are ignored.
   virtual void cancel(RequestId id) = 0;
 

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "runner/embedding.h"
+
 namespace da::runner {
 namespace {
 
@@ -205,6 +207,32 @@ void Host::send_stats(bool now) {
   send_(stats());
 }
 
+Status Host::start_embedding(uint64_t id, const Json& request) {
+  DA_ASSIGN_OR_RETURN(const RequestOptions options, parse_request_options(member(request, "options")));
+  int32_t context_tokens = model_.engine->context_tokens();
+  if (options.num_ctx > 0) context_tokens = std::min(context_tokens, std::max(options.num_ctx, 4));
+  DA_ASSIGN_OR_RETURN(auto inputs, embed_inputs(request, *model_.tokenizer, static_cast<size_t>(context_tokens)));
+  log_.debug("embed", {{"request", id}, {"texts", inputs.size()}});
+  auto run = std::make_shared<EmbedRun>(id, *model_.engine, [this, id](const Json& message) {
+    {
+      const std::lock_guard lock(mutex_);
+      embedding_.erase(id);
+    }
+    send_(message);
+  });
+  {
+    const std::lock_guard lock(mutex_);
+    if (!embedding_.emplace(id, run).second) return {ErrorCode::kInvalidArgument, "embed: the id is in use"};
+  }
+  run->start(std::move(inputs));
+  return Status::ok();
+}
+
+void Host::embed(uint64_t id, const Json& request) {
+  const Status status = start_embedding(id, request);
+  if (!status.is_ok()) send_(error_message(id, status));
+}
+
 void Host::tokenize(uint64_t id, const Json& request) {
   const Json& text = member(request, "text");
   if (!text.is_string()) {
@@ -217,12 +245,16 @@ void Host::tokenize(uint64_t id, const Json& request) {
 
 void Host::cancel(uint64_t id) {
   std::optional<engine::Engine::RequestId> engine_id;
+  std::shared_ptr<EmbedRun> embedding;
   {
     const std::lock_guard lock(mutex_);
+    const auto embedding_found = embedding_.find(id);
+    if (embedding_found != embedding_.end()) embedding = embedding_found->second;
     const auto found = running_.find(id);
     if (found != running_.end()) engine_id = found->second->engine_id;
   }
   if (engine_id) model_.engine->cancel(*engine_id);
+  if (embedding) embedding->cancel();
 }
 
 }  // namespace da::runner

@@ -49,7 +49,7 @@ using Send = std::function<void(const nlohmann::ordered_json&)>;
 
 nlohmann::ordered_json error_message(uint64_t id, const Status& status);
 
-// Serves requests on a loaded model. Every generate and tokenize ends in exactly one done, tokens or error. Its methods
+// Serves requests on a loaded model. Every generate, embed and tokenize ends in exactly one done, tokens or error. Its methods
 // are called on one thread; answers are sent from that and the engine's thread.
 class Host {
  public:
@@ -57,6 +57,7 @@ class Host {
   ~Host();
 
   void generate(uint64_t id, const nlohmann::ordered_json& request);
+  void embed(uint64_t id, const nlohmann::ordered_json& request);
   void tokenize(uint64_t id, const nlohmann::ordered_json& request);
   void cancel(uint64_t id);
   const engine::Engine& engine() const { return *model_.engine; }
@@ -67,6 +68,7 @@ class Host {
   struct Running;
 
   Status start(uint64_t id, const nlohmann::ordered_json& request);
+  Status start_embedding(uint64_t id, const nlohmann::ordered_json& request);
   Result<std::shared_ptr<const grammar::Grammar>> grammar_of(const nlohmann::ordered_json& request);
   void send_text(uint64_t id, const engine::Update& update, chat::OutputDelta delta);
   void on_update(uint64_t id, Running& running, const engine::Update& update);
@@ -76,6 +78,7 @@ class Host {
   Logger log_;
   std::mutex mutex_;
   std::unordered_map<uint64_t, std::shared_ptr<Running>> running_;
+  std::unordered_map<uint64_t, std::shared_ptr<class EmbedRun>> embedding_;
   PromptBuilder prompts_;
   int32_t context_tokens_;
   std::chrono::steady_clock::time_point stats_sent_;   // on the engine's thread

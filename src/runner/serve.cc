@@ -105,6 +105,8 @@ class Session {
       send(error_message(id, {ErrorCode::kUnavailable, "no model is loaded"}));
     } else if (op == "generate") {
       host_->generate(id, request);
+    } else if (op == "embed") {
+      host_->embed(id, request);
     } else if (op == "tokenize") {
       host_->tokenize(id, request);
     } else if (op == "cancel") {
@@ -159,6 +161,7 @@ class Session {
     log_.info("model loaded", {{"model", load_request.name}, {"ms", load_ms},
                                {"context_tokens", host_->context_tokens()}, {"max_context_tokens", engine.context_tokens()},
                                {"kv_pages_max", engine.stats().pages_max}, {"memory_bytes", engine.memory_bytes()}});
+    for (const std::string& warning : warnings) log_.warn("model file", {{"model", load_request.name}, {"warning", warning}});
     send(ready);
     send(host_->stats());
     return Status::ok();

@@ -122,10 +122,6 @@ Awaitable<void> handle_generate(App& app, Exchange& exchange) {
   co_await run(app, exchange, std::move(call), add_delta);
 }
 
-Awaitable<void> handle_embed(App&, Exchange& exchange) {
-  co_await exchange.send(error_response(501, "embeddings are not supported yet"));
-}
-
 Awaitable<void> handle_registry(App&, Exchange& exchange) {
   co_await exchange.send(
       error_response(501, "this server does not contact a registry: import a GGUF file with create"));
@@ -136,8 +132,7 @@ Awaitable<void> handle_registry(App&, Exchange& exchange) {
 void add_ollama_inference_routes(App& app, Router& router) {
   router.add({.method = "POST", .path = "/api/generate", .handler = bind_handler(app, handle_generate)});
   add_ollama_chat_route(app, router);
-  router.add({.method = "POST", .path = "/api/embed", .handler = bind_handler(app, handle_embed)});
-  router.add({.method = "POST", .path = "/api/embeddings", .handler = bind_handler(app, handle_embed)});
+  add_ollama_embed_routes(app, router);
   router.add({.method = "POST", .path = "/api/pull", .handler = bind_handler(app, handle_registry)});
   router.add({.method = "POST", .path = "/api/push", .handler = bind_handler(app, handle_registry)});
 }

@@ -143,26 +143,13 @@ class Answer {
   size_t n_calls_ = 0;
 };
 
-// Takes the hook away before the job it speaks of.
-class AbortHook {
- public:
-  AbortHook(Exchange& exchange, Job& job) : exchange_(exchange) {
-    exchange_.on_abort([&job](Abort reason) { job.abort(reason); });
-  }
-  ~AbortHook() { exchange_.on_abort(nullptr); }
-  AbortHook(const AbortHook&) = delete;
-  AbortHook& operator=(const AbortHook&) = delete;
-
- private:
-  Exchange& exchange_;
-};
+}  // namespace
 
 Response abort_response(Abort reason) {
   return reason == Abort::kShutdown ? error_response(503, "the server is shutting down")
                                     : error_response(499, "request canceled");
 }
 
-// The lease, or the refusal.
 Awaitable<std::optional<Response>> wait_for_model(Job& job) {
   for (;;) {
     const std::optional<Event> event = co_await job.next();
@@ -182,8 +169,6 @@ Awaitable<std::optional<Response>> wait_for_model(Job& job) {
     }
   }
 }
-
-}  // namespace
 
 std::optional<Response> read_shared_fields(Fields& fields, Call& call, SharedFields& shared) {
   call.name = fields.text("model");

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "server/app.h"
+#include "server/job.h"
 #include "server/ollama_common.h"
 
 // What generate and chat have in common: the order of checks, the way from the queue to the last chunk.
@@ -14,7 +15,7 @@ namespace da::server::ollama {
 // One request of either endpoint, read and checked.
 struct Call {
   const char* kind = "";  // for the metrics
-  std::string name;  // the model as the client wrote it; echoed
+  std::string name;       // the model as the client wrote it; echoed
   std::string reference;
   store::ModelInfo model;
   bool stream = true;
@@ -53,6 +54,24 @@ std::optional<Response> apply_think(const Call& call, const nlohmann::json& thin
 // host/namespace/model:tag, as messages about missing abilities name a model.
 std::string full_name(const Call& call);
 
+// Takes the hook away before the job it speaks of.
+class AbortHook {
+ public:
+  AbortHook(Exchange& exchange, Job& job) : exchange_(exchange) {
+    exchange_.on_abort([&job](Abort reason) { job.abort(reason); });
+  }
+  ~AbortHook() { exchange_.on_abort(nullptr); }
+  AbortHook(const AbortHook&) = delete;
+  AbortHook& operator=(const AbortHook&) = delete;
+
+ private:
+  Exchange& exchange_;
+};
+
+Response abort_response(Abort reason);
+// Until the job has its lease: the refusal, or nullopt.
+Awaitable<std::optional<Response>> wait_for_model(Job& job);
+
 // Loads, runs, streams or collects; gives the whole answer.
 Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta);
 // The reply to an empty request with keep_alive 0.
@@ -62,4 +81,5 @@ Awaitable<void> unload(App& app, Exchange& exchange, const Call& call, AddDelta 
 
 namespace da::server {
 void add_ollama_chat_route(App& app, Router& router);
+void add_ollama_embed_routes(App& app, Router& router);
 }  // namespace da::server

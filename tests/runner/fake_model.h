@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -76,6 +77,16 @@ class EchoEngine final : public engine::Engine {
     const RequestId id = ++last_id_;
     threads_.emplace_back([this, id, request = std::move(request), callback = std::move(callback)] { generate(id, request, callback); });
     return id;
+  }
+  // [number of tokens, the last]; of a text with a Z an error.
+  Result<RequestId> embed(std::vector<tokenizer::TokenId> tokens, engine::EmbedCallback callback) override {
+    if (std::find(tokens.begin(), tokens.end(), 'Z') != tokens.end()) {
+      callback(Status(ErrorCode::kInternal, "no Z"));
+    } else {
+      callback(std::vector<float>{static_cast<float>(tokens.size()), static_cast<float>(tokens.back())});
+    }
+    const std::lock_guard lock(mutex_);
+    return ++last_id_;
   }
   void cancel(RequestId id) override {
     const std::lock_guard lock(mutex_);

@@ -63,6 +63,41 @@ TEST(Host, ToolCallsAreApartWhenToolsAreOffered) {
 
 TEST(Host, WhatIsHeldBackComesAtTheEnd) { EXPECT_EQ(ask("see <tool_", {{"tools", Json::parse(R"([{"function":{"name":"f"}}])")}}).text, "see <tool_"); }
 
+// The last message of an embed request.
+Json embed(Json request, int32_t context_tokens = 4096) {
+  std::promise<Json> finished;
+  LoadedModel model;
+  model.tokenizer = std::make_shared<test::ByteTokenizer>();
+  model.engine = std::make_unique<test::EchoEngine>(context_tokens, std::chrono::milliseconds(0));
+  Host host(std::move(model), [&](const Json& message) {
+    if (message["type"] == "done" || message["type"] == "error") finished.set_value(message);
+  }, Logger());
+  host.embed(7, request);
+  return finished.get_future().get();
+}
+
+TEST(Host, EmbedsTextsInTheirOrder) {
+  const Json done = embed({{"input", {"ab", "cde"}}});
+  EXPECT_EQ(done["id"], 7);
+  EXPECT_EQ(done["type"], "done") << done.dump();
+  EXPECT_EQ(done["prompt_tokens"], 3 + 4);   // each with its bos
+  EXPECT_EQ(done["embeddings"].dump(), "[[3.0,98.0],[4.0,101.0]]");
+}
+
+TEST(Host, EmbedCutsOrRefusesWhatIsTooLong) {
+  EXPECT_EQ(embed({{"input", {"abcdefgh"}}}, 5)["embeddings"].dump(), "[[5.0,100.0]]");
+  EXPECT_EQ(embed({{"input", {"abcdefgh"}}, {"options", {{"num_ctx", 4}}}})["embeddings"].dump(), "[[4.0,99.0]]");
+  const Json refused = embed({{"input", {"ab", "abcdefgh"}}, {"truncate", false}}, 5);
+  EXPECT_EQ(refused["code"], "invalid_argument");
+  EXPECT_EQ(refused["message"], "the input length exceeds the context length");
+}
+
+TEST(Host, OneTextThatFailsFailsTheRequest) {
+  EXPECT_EQ(embed({{"input", {"a", "Z", "b"}}})["message"], "no Z");
+  EXPECT_EQ(embed({{"input", {"a", 1}}})["message"], "invalid input type");
+  EXPECT_EQ(embed({{"input", Json::array()}})["type"], "error");
+}
+
 TEST(Host, RawTextIsLeftAlone) {
   EXPECT_EQ(ask("", {{"raw", true}, {"prompt", "<think>a</think>b"}}).text, "<think>a</think>b");
 }
