@@ -6,16 +6,19 @@
 #include <cmath>
 #include <numeric>
 
+#include "backend/backends.h"
 #include "backend/support.h"
 
-namespace da::backend::cpu {
+namespace da::backend {
 namespace {
+
+using cpu::test::random_floats;
 
 struct Matrix {
   Matrix(std::vector<uint64_t> dims, uint32_t seed) {
     size_t n = 1;
     for (const uint64_t dim : dims) n *= dim;
-    values = test::random_floats(n, seed, 0.3F);
+    values = random_floats(n, seed, 0.3F);
     tensor.name = "w";
     tensor.n_dims = static_cast<uint32_t>(dims.size());
     std::copy(dims.begin(), dims.end(), tensor.dims.begin());
@@ -26,9 +29,9 @@ struct Matrix {
   gguf::Tensor tensor;
 };
 
-class Operations : public testing::TestWithParam<std::string_view> {
+class Operations : public testing::TestWithParam<std::string> {
  protected:
-  Operations() : backend_(std::move(make_cpu_backend({.n_threads = 2, .isa = std::string(GetParam())})).value()) {}
+  Operations() : backend_(da::backend::test::make_backend(GetParam())) {}
 
   std::unique_ptr<Activation> rows(int64_t width, int32_t n_rows, const std::vector<float>& values = {}) {
     auto made = std::move(backend_->make_activation(width, n_rows, {})).value();
@@ -89,9 +92,9 @@ TEST_P(Operations, EmbedsTokensPositionsAndARowAddedUp) {
 }
 
 TEST_P(Operations, NormsPiecesAndAddsThem) {
-  const auto values = test::random_floats(2 * 24, 4), before = test::random_floats(2 * 24, 5);
+  const auto values = random_floats(2 * 24, 4), before = random_floats(2 * 24, 5);
   for (const size_t weight_size : {size_t{0}, size_t{8}, size_t{24}}) {
-    const auto weights = test::random_floats(weight_size, 6);
+    const auto weights = random_floats(weight_size, 6);
     const auto in = rows(24, 2, values), out = rows(24, 2, before);
     const auto loaded = weights.empty() ? nullptr : vector(weights);
     backend_->norm(*in, {.kind = NormKind::kRms, .weight = loaded.get(), .eps = 0.01F, .dim = 8, .accumulate = true},
@@ -111,10 +114,10 @@ TEST_P(Operations, ExpertsOfEachRow) {
   constexpr int kExperts = 8, kUsed = 3, kIn = 20, kOut = 37, kRows = 9;
   const Matrix up({kIn, kOut, kExperts}, 7), down({kOut, kIn, kExperts}, 8);
   const auto w_up = weight(up), w_down = weight(down);
-  const auto bias = test::random_floats(kExperts * kOut, 9), choice_bias = test::random_floats(kExperts, 10);
+  const auto bias = random_floats(kExperts * kOut, 9), choice_bias = random_floats(kExperts, 10);
   const auto b_up = vector(bias), selection = vector(choice_bias);
-  const auto x = test::random_floats(kRows * kIn, 11), logits = test::random_floats(kRows * kExperts, 12, 2.0F);
-  const auto before = test::random_floats(kRows * kIn, 13);
+  const auto x = random_floats(kRows * kIn, 11), logits = random_floats(kRows * kExperts, 12, 2.0F);
+  const auto before = random_floats(kRows * kIn, 13);
   for (const RouteKind kind : {RouteKind::kSoftmax, RouteKind::kSigmoid, RouteKind::kSoftmaxOfChosen}) {
     for (const bool grouped : {false, true}) {
       const RouteSpec spec{.kind = kind,
@@ -182,8 +185,8 @@ TEST_P(Operations, HeadsOfDifferentWidths) {
   constexpr int kHeads = 3, kIn = 20, kOut = 37, kRows = 11, kInStep = 25, kOutStep = 40;
   const Matrix matrix({kIn, kOut, kHeads}, 14);
   const auto w = weight(matrix);
-  const auto x = test::random_floats(kRows * kHeads * kInStep, 15);
-  const auto before = test::random_floats(kRows * kHeads * kOutStep, 16);
+  const auto x = random_floats(kRows * kHeads * kInStep, 15);
+  const auto before = random_floats(kRows * kHeads * kOutStep, 16);
   const auto in = rows(kHeads * kInStep, kRows, x), out = rows(kHeads * kOutStep, kRows, before);
   backend_->head_linear(*in, *w, *out);
   std::vector<double> expected(before.begin(), before.end());
@@ -201,7 +204,7 @@ TEST_P(Operations, HeadsOfDifferentWidths) {
 }
 
 TEST_P(Operations, ScalesCapsAndGatesRows) {
-  const auto values = test::random_floats(3 * 10, 17, 4.0F), added = test::random_floats(3 * 10, 18);
+  const auto values = random_floats(3 * 10, 17, 4.0F), added = random_floats(3 * 10, 18);
   const std::vector<float> gates = {-1.0F, 0.0F, 3.0F};
   const auto x = rows(10, 3, values), y = rows(10, 3, added), gate = rows(1, 3, gates);
   backend_->scale(0.5F, *x);
@@ -219,9 +222,9 @@ TEST_P(Operations, LatentKeysAreSharedByAllHeads) {
   constexpr int kHeads = 2, kPlain = 6, kLatent = 16, kDims = 4, kRows = 3;
   const auto frequencies = vector({0.5F, 0.1F});
   const auto ones = vector(std::vector<float>(kLatent, 1.0F));
-  const auto q = test::random_floats(kRows * kHeads * (kPlain + kDims), 19);
-  const auto c = test::random_floats(kRows * (kLatent + kDims), 20);
-  const auto front = test::random_floats(kRows * kHeads * (kLatent + kDims), 21);
+  const auto q = random_floats(kRows * kHeads * (kPlain + kDims), 19);
+  const auto c = random_floats(kRows * (kLatent + kDims), 20);
+  const auto front = random_floats(kRows * kHeads * (kLatent + kDims), 21);
   const auto query = rows(kHeads * (kPlain + kDims), kRows, q), latent = rows(kLatent + kDims, kRows, c);
   const auto absorbed = rows(kHeads * (kLatent + kDims), kRows, front), out = rows(kHeads * kLatent, kRows);
   auto kv = std::move(backend_->make_kv_pool(
@@ -276,7 +279,7 @@ TEST_P(Operations, LatentKeysAreSharedByAllHeads) {
 }
 
 TEST_P(Operations, RowsPassToAnotherBackend) {
-  const auto values = test::random_floats(2 * 30, 22);
+  const auto values = random_floats(2 * 30, 22);
   const auto here = rows(30, 2, values);
   auto other = std::move(make_cpu_backend({.n_threads = 1})).value();
   auto there = std::move(other->make_activation(30, 4, {})).value();
@@ -286,15 +289,8 @@ TEST_P(Operations, RowsPassToAnotherBackend) {
   for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(view.row(static_cast<int64_t>(i) / 30)[i % 30], values[i]);
 }
 
-std::vector<std::string_view> supported() {
-  std::vector<std::string_view> names;
-  for (const std::string_view name : cpu_isa_names()) {
-    if (cpu_isa_supported(name)) names.push_back(name);
-  }
-  return names;
-}
-INSTANTIATE_TEST_SUITE_P(Isas, Operations, testing::ValuesIn(supported()),
-                         [](const auto& param) { return std::string(param.param); });
+INSTANTIATE_TEST_SUITE_P(Backends, Operations, testing::ValuesIn(test::backend_names()),
+                         [](const auto& param) { return param.param; });
 
 }  // namespace
-}  // namespace da::backend::cpu
+}  // namespace da::backend

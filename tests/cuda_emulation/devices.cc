@@ -93,7 +93,7 @@ void configure(const Options& options) {
     s.devices.push_back({.options = options.devices[static_cast<size_t>(index)], .uuid = make_uuid(index)});
   s.seed = options.seed;
   s.peer_access = options.peer_access;
-  s.corrupt_peer_copies = false;
+  s.corrupt_peer_copies = s.corrupt_uploads = false;
   s.fail_allocation = s.fault_kernel = s.hang_kernel = s.lose_kernel = 0;
   s.n_kernels = s.n_graph_launches = 0;
   s.last_fault.clear();
@@ -108,6 +108,7 @@ void hang_kernel(int n) { state().hang_kernel = n; }
 void lose_device_at_kernel(int n) { state().lose_kernel = n; }
 void lose_device(int device) { state().devices.at(static_cast<size_t>(device)).sticky = cudaErrorDevicesUnavailable; }
 void corrupt_peer_copies(bool corrupt) { state().corrupt_peer_copies = corrupt; }
+void corrupt_uploads(bool corrupt) { state().corrupt_uploads = corrupt; }
 void occupy(int device, size_t bytes) { state().devices.at(static_cast<size_t>(device)).occupied = bytes; }
 size_t used_bytes(int device) { return state().devices.at(static_cast<size_t>(device)).used; }
 uint64_t n_kernels() { return state().n_kernels; }

@@ -36,6 +36,8 @@ void lose_device_at_kernel(int n);
 void lose_device(int device);
 // Copies from device to device change a byte on the way.
 void corrupt_peer_copies(bool corrupt);
+// Copies from the host of more than a kilobyte likewise.
+void corrupt_uploads(bool corrupt);
 // Memory that another process holds.
 void occupy(int device, size_t bytes);
 

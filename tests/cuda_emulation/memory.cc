@@ -96,8 +96,10 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   const int device = stream->device;
   if ((target->device >= 0 && target->device != device) || (source->device >= 0 && source->device != device))
     return result(cudaErrorInvalidValue);
-  return result(enqueue(stream, [to, from, bytes] {
+  return result(enqueue(stream, [to, from, bytes, to_device, from_device] {
     std::memcpy(to, from, bytes);
+    if (state().corrupt_uploads && to_device && !from_device && bytes > 1024)
+      static_cast<unsigned char*>(to)[bytes / 2] ^= 0x40;
     return cudaSuccess;
   }));
 }

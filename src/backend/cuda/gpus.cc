@@ -1,0 +1,64 @@
+// What GPUs there are.
+#include <cuda_runtime.h>
+
+#include <cstdio>
+
+#include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/status.h"
+
+namespace da::backend::cuda {
+namespace {
+
+std::string uuid_text(const cudaUUID_t& uuid) {
+  std::string text = "GPU-";
+  for (size_t i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    char hex[3];
+    std::snprintf(hex, sizeof hex, "%02x", static_cast<unsigned char>(uuid.bytes[i]));
+    text += hex;
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<std::vector<device::Gpu>> list_gpus() {
+  int count = 0;
+  switch (const cudaError_t error = cudaGetDeviceCount(&count)) {
+    case cudaSuccess:
+      break;
+    case cudaErrorNoDevice:
+      return {ErrorCode::kUnavailable, "no GPU: the driver shows none"};
+    case cudaErrorInsufficientDriver:
+      return {ErrorCode::kUnavailable, "no GPU: no NVIDIA driver, or one older than CUDA 13 asks for"};
+    default:
+      return cuda_status(error, "cudaGetDeviceCount").with_context("no GPU");
+  }
+  int driver_version = 0;
+  DA_CUDA_RETURN_IF_ERROR(cudaDriverGetVersion(&driver_version));
+  std::vector<device::Gpu> gpus;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties;
+    DA_CUDA_RETURN_IF_ERROR(cudaGetDeviceProperties(&properties, i));
+    device::Gpu gpu;
+    gpu.index = i;
+    gpu.name = properties.name;
+    gpu.uuid = uuid_text(properties.uuid);
+    gpu.compute_major = properties.major;
+    gpu.compute_minor = properties.minor;
+    gpu.memory_total_bytes = properties.totalGlobalMem;
+    gpu.driver_version = driver_version;
+    char pci[32];
+    std::snprintf(pci, sizeof pci, "%04x:%02x:%02x", static_cast<unsigned>(properties.pciDomainID),
+                  static_cast<unsigned>(properties.pciBusID), static_cast<unsigned>(properties.pciDeviceID));
+    gpu.pci_address = pci;
+    // Asking for free memory opens the device; one that cannot be opened is listed with none.
+    size_t free_bytes = 0, total_bytes = 0;
+    if (cudaSetDevice(i) == cudaSuccess && cudaMemGetInfo(&free_bytes, &total_bytes) == cudaSuccess)
+      gpu.memory_free_bytes = free_bytes;
+    gpus.push_back(std::move(gpu));
+  }
+  return gpus;
+}
+
+}  // namespace da::backend::cuda

@@ -1,0 +1,128 @@
+// What the backend does when the device does not do its part: no memory, memory taken by others, faults in kernels, a
+// device that hangs, vanishes or computes wrongly, copies between devices that go wrong.
+#include <gtest/gtest.h>
+
+#include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/model_step.h"
+#include "cuda_emulation/emulation.h"
+
+namespace da::backend::cuda {
+namespace {
+
+using backend::test::SmallModel;
+namespace emulation = cuda_emulation;
+
+Status load(SmallModel& model, const CudaOptions& options = {.n_threads = 1}) {
+  auto backend = make_cuda_backend(options);
+  if (!backend.is_ok()) return backend.status();
+  return model.load(std::move(*backend));
+}
+
+TEST(CudaFaults, EachAllocationOfALoadMayFail) {
+  int failures = 0;
+  for (int n = 1;; ++n) {
+    ASSERT_LT(n, 200);
+    emulation::configure({});
+    emulation::fail_allocation(n);
+    Status status;
+    {
+      SmallModel model;
+      status = load(model);
+      if (status.is_ok()) {  // that many allocations a load has; the rope angles and read rows come later
+        emulation::fail_allocation(0);
+        EXPECT_TRUE(model.backend().read_rows(model.forward({3}, {0})).is_ok());
+      }
+    }
+    EXPECT_EQ(emulation::used_bytes(0), 0U) << "after the failure of allocation " << n;
+    if (status.is_ok()) break;
+    ++failures;
+    EXPECT_EQ(status.code(), ErrorCode::kResourceExhausted) << status.message();
+    EXPECT_NE(status.message().find("bytes"), std::string::npos) << status.message();
+  }
+  EXPECT_GT(failures, 20);
+}
+
+TEST(CudaFaults, AllocationsOfAStepFailTheStepOnly) {
+  emulation::configure({});
+  SmallModel model;
+  ASSERT_TRUE(load(model).is_ok());
+  ASSERT_TRUE(model.backend().read_rows(model.forward({3}, {0})).is_ok());
+  emulation::fail_allocation(1);
+  // Everything is reserved by now: a step allocates nothing.
+  EXPECT_TRUE(model.backend().read_rows(model.forward({1}, {3})).is_ok());
+  emulation::fail_allocation(0);
+}
+
+TEST(CudaFaults, MemoryTakenByAnotherProcessIsNamed) {
+  emulation::configure({.devices = {{.memory_bytes = 64 << 20}}});
+  emulation::occupy(0, 50 << 20);
+  SmallModel model;
+  const Status status = load(model);
+  EXPECT_EQ(status.code(), ErrorCode::kResourceExhausted);
+  EXPECT_NE(status.message().find("are free"), std::string::npos) << status.message();
+}
+
+TEST(CudaFaults, AFaultSticks) {
+  for (int kind = 0; kind < 3; ++kind) {
+    emulation::configure({});
+    SmallModel model;
+    ASSERT_TRUE(load(model, {.n_threads = 1, .step_deadline_ms = 50}).is_ok());
+    ASSERT_TRUE(model.backend().read_rows(model.forward({2}, {0})).is_ok());
+    if (kind == 0) emulation::fault_kernel(4);
+    if (kind == 1) emulation::hang_kernel(4);
+    if (kind == 2) emulation::lose_device_at_kernel(4);
+    const Status first = model.backend().read_rows(model.forward({1}, {2})).status();
+    EXPECT_EQ(first.code(), ErrorCode::kUnavailable) << first.message();
+    const char* names[] = {"cudaErrorIllegalAddress", "did not end within 50 ms", "cudaErrorDevicesUnavailable"};
+    EXPECT_NE(first.message().find(names[kind]), std::string::npos) << first.message();
+    const Status second = model.backend().read_rows(model.forward({1}, {3})).status();
+    EXPECT_EQ(second.message(), first.message()) << "the first failure is the one reported";
+    std::vector<int32_t> largest(1);
+    EXPECT_EQ(model.backend().argmax(model.forward({1}, {4}), largest).code(), ErrorCode::kUnavailable);
+  }
+}
+
+TEST(CudaFaults, ADeviceThatComputesWronglyIsRefused) {
+  emulation::configure({});
+  emulation::corrupt_uploads(true);
+  const auto backend = make_cuda_backend({.n_threads = 1});
+  EXPECT_EQ(backend.code(), ErrorCode::kUnavailable);
+  EXPECT_NE(backend.status().message().find("computes wrongly"), std::string::npos) << backend.status().message();
+}
+
+TEST(CudaFaults, NoDeviceIsOneLine) {
+  emulation::configure({.devices = {}});
+  const auto gpus = list_gpus();
+  EXPECT_EQ(gpus.code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(gpus.status().message(), "no GPU: the driver shows none");
+  EXPECT_EQ(make_cuda_backend({}).code(), ErrorCode::kUnavailable);
+  emulation::configure({.devices = {{.memory_bytes = 64 << 20, .major = 7, .minor = 5}}});
+  EXPECT_EQ(make_cuda_backend({}).code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(make_cuda_backend({.device = 1}).code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(CudaFaults, RowsCrossDevicesWhateverTheirLink) {
+  for (int link = 0; link < 3; ++link) {  // a sound one, one that corrupts, none
+    emulation::configure({.devices = std::vector<emulation::DeviceOptions>(2), .peer_access = link != 2});
+    emulation::corrupt_peer_copies(link == 1);
+    const auto first = std::move(make_cuda_backend({.device = 0, .n_threads = 1})).value();
+    const auto second = std::move(make_cuda_backend({.device = 1, .n_threads = 1})).value();
+    const auto from = std::move(first->make_activation(40, 3, {})).value();
+    const auto to = std::move(second->make_activation(40, 3, {})).value();
+    const auto values = cpu::test::random_floats(120, 1);
+    ASSERT_TRUE(first->write_rows({values.data(), 3, 40, 40}, *from).is_ok());
+    first->scale(2.0F, *from);
+    ASSERT_TRUE(second->receive(*first, *from, *to).is_ok());
+    first->scale(2.0F, *from);  // must not reach the rows on their way
+    second->scale(0.5F, *to);
+    const auto view = second->read_rows(*to);
+    ASSERT_TRUE(view.is_ok()) << view.status().message();
+    for (size_t i = 0; i < values.size(); ++i)
+      ASSERT_EQ(view->row(static_cast<int64_t>(i) / 40)[i % 40], values[i]) << "link " << link;
+    ASSERT_TRUE(first->read_rows(*from).is_ok());
+    EXPECT_EQ(first->read_rows(*from)->row(0)[0], 4.0F * values[0]);
+  }
+}
+
+}  // namespace
+}  // namespace da::backend::cuda
