@@ -32,6 +32,20 @@ function(deepanalyze_room name)
   target_link_libraries(da_${name} PUBLIC ${ARG_LINKS})
 endfunction()
 
+# deepanalyze_gpu_plugin(NAME SOURCES …): the library libNAME.so beside the program, with the rooms it needs compiled in.
+function(deepanalyze_gpu_plugin name)
+  cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+  add_library(${name} MODULE ${DEEPANALYZE_ROOT}/src/backend/cuda/plugin.cc ${DEEPANALYZE_ROOT}/src/backend/backend.cc ${ARG_SOURCES})
+  foreach(room base gguf quant)
+    get_target_property(sources da_${room} SOURCES)
+    list(TRANSFORM sources PREPEND ${DEEPANALYZE_ROOT}/src/${room}/ REGEX "^[^/]")
+    target_sources(${name} PRIVATE ${sources})
+  endforeach()
+  target_include_directories(${name} PRIVATE ${DEEPANALYZE_ROOT}/src ${CMAKE_BINARY_DIR}/generated)
+  target_link_libraries(${name} PRIVATE Threads::Threads)
+  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin CXX_VISIBILITY_PRESET hidden)
+endfunction()
+
 # deepanalyze_test(NAME SOURCES a.cc… LINKS da_x… [LABELS l…] [TIMEOUT s]): GoogleTest executable test_NAME, one CTest entry.
 function(deepanalyze_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})

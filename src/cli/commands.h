@@ -64,6 +64,11 @@ struct VersionOptions {
 };
 int version(const VersionOptions& options);
 
+struct DevicesOptions {
+  bool json = false;
+};
+int devices(const DevicesOptions& options);
+
 struct TokenizeOptions {
   std::string model;
   bool special = false, bos = false;

@@ -123,6 +123,11 @@ void add_model_commands(CLI::App& app) {
   command = app.add_subcommand("version", "Print the version of this program and of the running server");
   command->add_flag("--json", version_options->json, "Print JSON");
   on_run(command, version_options, version);
+
+  auto devices_options = std::make_shared<DevicesOptions>();
+  command = app.add_subcommand("devices", "List the processors and GPUs that models can run on");
+  command->add_flag("--json", devices_options->json, "Print JSON");
+  on_run(command, devices_options, devices);
 }
 
 void add_developer_commands(CLI::App& app) {

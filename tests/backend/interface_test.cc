@@ -72,15 +72,15 @@ double allowed_error(TensorType type, const float* weights, const float* input, 
   }
   // tf32 rounds the activations of half-width weights to 11 bits; types without kernels of their own may be brought to
   // float16 before.
-  if (type != TensorType::kF32) rounding += magnitude * (type == TensorType::kF64 ? 0x1.001p-10 : 0x1.001p-11);
+  if (type != TensorType::kF32) rounding += magnitude * 0x1.001p-10;
   return rounding + magnitude * static_cast<double>(n_in + 32) * 0x1p-23 + 1e-30;
 }
 
 TEST_P(Interface, ProductsOfEveryType) {
-  constexpr TensorType kTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16, TensorType::kQ4_0,
-                                   TensorType::kQ4_1, TensorType::kQ5_0, TensorType::kQ5_1, TensorType::kQ8_0,
-                                   TensorType::kQ2_K, TensorType::kQ3_K, TensorType::kQ4_K, TensorType::kQ5_K,
-                                   TensorType::kQ6_K, TensorType::kF64};
+  constexpr TensorType kTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16,   TensorType::kQ4_0,
+                                   TensorType::kQ4_1, TensorType::kQ5_0, TensorType::kQ5_1,   TensorType::kQ8_0,
+                                   TensorType::kQ2_K, TensorType::kQ3_K, TensorType::kQ4_K,   TensorType::kQ5_K,
+                                   TensorType::kQ6_K, TensorType::kF64,  TensorType::kIQ4_XS, TensorType::kMXFP4};
   for (const TensorType type : kTypes) {
     const auto& info = gguf::tensor_type_info(type);
     const int64_t unit = info.values_per_block;

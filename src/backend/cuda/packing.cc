@@ -19,6 +19,8 @@ Result<PackedFormat> packed_format(TensorType type) {
     case TensorType::kF32:
       return PackedFormat::kF32;
     case TensorType::kBF16:
+    case TensorType::kMXFP4:  // exact in it: few digits, any exponent
+    case TensorType::kNVFP4:
       return PackedFormat::kBF16;
     case TensorType::kQ4_0:
       return PackedFormat::kQ4_0;
@@ -148,6 +150,10 @@ Status pack_row(TensorType type, const Packing& packing, const std::byte* row, i
   std::vector<float> values(n);
   DA_RETURN_IF_ERROR(quant::dequantize(type, row, values.data(), n));
   auto* halves = reinterpret_cast<uint16_t*>(out.low);
+  if (packing.format == PackedFormat::kBF16) {
+    for (size_t i = 0; i < n; ++i) halves[i] = quant::float_to_bf16(values[i]);
+    return Status::ok();
+  }
   for (size_t i = 0; i < n; ++i) {
     halves[i] = quant::float_to_half(values[i]);
     if (std::isfinite(values[i]) && (halves[i] & 0x7C00) == 0x7C00) {

@@ -17,7 +17,7 @@ namespace da::backend::cuda {
 //  - Float formats: one plane, rows padded with zeros to whole 16 bytes.
 //  - Integer formats: the low bits of the codes, the high bits (device/formats.cuh says how), the integer scales of the
 //    sub-blocks (scale, minimum, scale, ...), and the float16 scales (and minimums) of the blocks.
-// Types without kernels of their own are widened to F16.
+// Types without kernels of their own are widened to F16, or BF16 where that is exact.
 struct Packing {
   PackedFormat format = PackedFormat::kF32;
   int64_t row_stride = 0;                                                // float formats: elements

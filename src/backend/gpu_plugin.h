@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/result.h"
+#include "base/version.h"
+#include "device/gpu.h"
+
+// GPUs are served by a plugin, a library of its own (libdeepanalyze-cuda.so), so that the program runs where no driver
+// is.
+namespace da::backend {
+
+struct GpuOptions {
+  int32_t device = 0;     // index in the plugin's list
+  int32_t n_threads = 0;  // that prepare weights at load; 0: the CPUs this process may use, up to 8
+};
+
+// What both sides must share, since what crosses the border is C++: the program's version, the compiler and the
+// interface's number, to be raised with every change of backend.h, gpu_plugin.h and what those include.
+inline std::string gpu_plugin_build() { return std::string(kVersion) + " interface 1, " + __VERSION__; }
+
+// What a plugin offers.
+struct GpuPlugin {
+  std::string build;
+  // Error: kUnavailable, "no GPU: ..." in one line.
+  Result<std::vector<device::Gpu>> (*list)() = nullptr;
+  Result<std::unique_ptr<Backend>> (*make)(const GpuOptions& options) = nullptr;
+};
+
+// The name of the function a plugin exports: const GpuPlugin* ().
+inline constexpr const char* kGpuPluginFunction = "deepanalyze_gpu_plugin";
+
+struct GpuPluginSearch {
+  bool disabled = false;           // OLLAMA_NO_CUDA
+  std::vector<std::string> paths;  // tried in order; those that are no files are passed over
+
+  // DEEPANALYZE_CUDA_PLUGIN, or beside this program and in ../lib/deepanalyze.
+  static GpuPluginSearch from_environment();
+};
+
+// Loads the plugin; it stays loaded. Error: kUnavailable, "no GPU: ..." in one line.
+Result<const GpuPlugin*> load_gpu_plugin(const GpuPluginSearch& search);
+
+}  // namespace da::backend
