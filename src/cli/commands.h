@@ -80,6 +80,7 @@ struct EvalOptions {
   std::string what, model, tokens, out, isa;
   std::string pooling = "none";   // of embed
   int threads = 0;
+  int gpu_layers = 0;  // 0: the CPU alone
 };
 int eval(const EvalOptions& options);
 

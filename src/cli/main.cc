@@ -155,6 +155,7 @@ void add_developer_commands(CLI::App& app) {
     command->add_option("--out", eval_options->out, "File to write")->required();
     command->add_option("--isa", eval_options->isa, "Force an instruction set");
     command->add_option("--threads", eval_options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
+    command->add_option("--gpu-layers", eval_options->gpu_layers, "Layers on GPUs at most; -1: as many as fit (default: 0, the CPU alone)")->check(CLI::Range(-1, 100000));
     if (is_embed)
       command->add_option("--pooling", eval_options->pooling, "none (every token), mean, cls or last")->check(CLI::IsMember({"none", "mean", "cls", "last"}));
     on_run(command, eval_options, eval);

@@ -8,6 +8,7 @@
 #include "cli/terminal.h"
 #include "engine/eval.h"
 #include "gguf/gguf.h"
+#include "placement/place.h"
 #include "store/store.h"
 #include "tokenizer/tokenizer.h"
 
@@ -77,7 +78,19 @@ Status eval_to_file(const EvalOptions& options) {
     if (options.pooling == "last") what.pooling = model::Pooling::kLast;
   }
   const auto warn = [](const std::string& warning) { std::fprintf(stderr, "warning: %s\n", warning.c_str()); };
-  return engine::eval_to_file(what, ids, {.isa = options.isa, .n_threads = options.threads, .warn = warn});
+  engine::EvalOptions eval{.isa = options.isa, .n_threads = options.threads, .warn = warn};
+  if (options.gpu_layers != 0) {
+    DA_ASSIGN_OR_RETURN(const backend::GpuPlugin* plugin,
+                        backend::load_gpu_plugin(backend::GpuPluginSearch::from_environment()));
+    eval.place = [plugin, &options](const gguf::File& file) -> Result<model::Placement> {
+      DA_ASSIGN_OR_RETURN(auto placed, placement::place(file, plugin,
+                                                        {.wishes = {.gpu_layers = options.gpu_layers},
+                                                         .cpu = {.n_threads = options.threads, .isa = options.isa}}));
+      std::fprintf(stderr, "%s\n", placed.why.c_str());
+      return std::move(placed.stages);
+    };
+  }
+  return engine::eval_to_file(what, ids, eval);
 }
 
 int finish(const Status& status) { return status.is_ok() ? 0 : fail(status); }

@@ -24,6 +24,11 @@ Status io_error(const std::string& path) { return {ErrorCode::kIo, "write " + pa
 Result<std::unique_ptr<model::Model>> load_model(std::shared_ptr<const gguf::File> file, size_t n_tokens,
                                                  const EvalOptions& options) {
   model::Placement placement;
+  if (options.place) {
+    DA_ASSIGN_OR_RETURN(placement, options.place(*file));
+    return model::Model::load(std::move(file), std::move(placement),
+                              {.context_tokens = static_cast<int32_t>(n_tokens)});
+  }
   for (const int32_t n_layers : options.stage_layers.empty() ? std::vector<int32_t>{0} : options.stage_layers) {
     DA_ASSIGN_OR_RETURN(auto backend, backend::make_cpu_backend({.n_threads = options.n_threads, .isa = options.isa}));
     placement.push_back({std::move(backend), n_layers});

@@ -20,6 +20,8 @@ struct EvalOptions {
   int32_t chunk_tokens = 0;  // tokens a batch; 0: all at once up to 512
   // Layers of each stage, every stage on a CPU backend of its own; empty: one stage.
   std::vector<int32_t> stage_layers;
+  // Where it runs; null: on the CPU as above.
+  std::function<Result<model::Placement>(const gguf::File& file)> place;
   std::function<void(const std::string&)> warn;  // about the file; null: nobody is told
 };
 
