@@ -35,7 +35,8 @@ Json one_of(const std::array<std::string_view, n>& words) {
 
 // An object of exactly these members. JSON objects on the way to the runner do not keep their order, so it is listed.
 Json object(const std::vector<std::pair<std::string, Json>>& members) {
-  Json schema = {{"type", "object"}, {"properties", Json::object()}, {"required", Json::array()}, {"additionalProperties", false}};
+  Json schema = {
+      {"type", "object"}, {"properties", Json::object()}, {"required", Json::array()}, {"additionalProperties", false}};
   for (const auto& [name, value] : members) {
     schema["properties"][name] = value;
     schema["required"].push_back(name);
@@ -48,6 +49,13 @@ Json list(Json items, size_t min, size_t max) {
   return {{"type", "array"}, {"items", std::move(items)}, {"minItems", min}, {"maxItems", max}};
 }
 
+// Objects no two of which have the same quote: a model that begins to repeat itself must go on or end the list.
+Json quoted_list(Json items, size_t min, size_t max) {
+  Json schema = list(std::move(items), min, max);
+  schema["x-unique"] = "quote";
+  return schema;
+}
+
 }  // namespace
 
 Json protocol_schema(bool compact) {
@@ -58,13 +66,15 @@ Json protocol_schema(bool compact) {
       {"kind", one_of(kKinds)},
       {"statement", free_text(bounds.statement, 1)},
   });
+  Json figures = list(source_text(bounds.figure, false), 0, bounds.figures);
+  figures["uniqueItems"] = true;
   const Json fact = object({
       {"quote", source_text(bounds.quote, false)},
       {"time", source_text(bounds.time, true)},
       {"subject", part(bounds.party)},
       {"action", part(bounds.outcome)},
       {"result", part(bounds.outcome)},
-      {"figures", list(source_text(bounds.figure, false), 0, bounds.figures)},
+      {"figures", figures},
   });
   const Json sentiment = object({
       {"quote", source_text(bounds.quote, false)},
@@ -75,8 +85,8 @@ Json protocol_schema(bool compact) {
       {"confidence", one_of(kConfidences)},
   });
   return object({
-      {"core_viewpoints", list(viewpoint, kMinViewpoints, bounds.viewpoints)},
-      {"key_information", list(fact, 0, bounds.facts)},
+      {"core_viewpoints", quoted_list(viewpoint, kMinViewpoints, bounds.viewpoints)},
+      {"key_information", quoted_list(fact, 0, bounds.facts)},
       {"underlying_sentiment", sentiment},
   });
 }

@@ -1,5 +1,6 @@
 #include "engine/sequence.h"
 
+#include <algorithm>
 #include <bit>
 #include <string>
 #include <utility>
@@ -26,11 +27,16 @@ Sequence::Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback
   mask_error_ = update_mask();
 }
 
+int32_t Sequence::tokens_left() const {
+  const int32_t room = vocabulary_.context_tokens - n_tokens();
+  return max_tokens_ < 0 ? room : std::min(room, max_tokens_ - n_generated_);
+}
+
 Status Sequence::update_mask() {
   if (!matcher_) return Status::ok();
   const auto n_tokens = static_cast<size_t>(vocabulary_.tokenizer->n_tokens());
   mask_.assign((n_tokens + 63) / 64, 0);
-  matcher_->allowed_tokens(*vocabulary_.trie, mask_);
+  matcher_->allowed_tokens(*vocabulary_.trie, mask_, static_cast<uint32_t>(std::max(tokens_left() - 1, 0)));
   // A token that ends generation does so only where the grammar may end, even if it has bytes that would fit.
   const bool can_end = matcher_->can_end();
   for (const int32_t id : vocabulary_.end_tokens) {
@@ -69,7 +75,8 @@ std::optional<Finish> Sequence::accept_one(int32_t token) {
   }
   if (text_.push(bytes)) return Finish{FinishReason::kStop, {}};
   if (matcher_ && matcher_->must_end()) return Finish{FinishReason::kStop, {}};
-  if (n_generated_ == max_tokens_ || n_tokens() >= vocabulary_.context_tokens) return Finish{FinishReason::kLength, {}};
+  if (tokens_left() <= 0)
+    return Finish{matcher_ && matcher_->can_end() ? FinishReason::kStop : FinishReason::kLength, {}};
   if (Status status = update_mask(); !status.is_ok()) return Finish{FinishReason::kError, std::move(status)};
   return std::nullopt;
 }

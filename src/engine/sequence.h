@@ -62,6 +62,7 @@ class Sequence {
   std::optional<Finish> accept_one(int32_t token);
   // The tokens the grammar allows next, and whether it leaves only one. An error if none.
   Status update_mask();
+  int32_t tokens_left() const;  // that may still be generated
 
   Engine::RequestId id_;
   UpdateCallback callback_;

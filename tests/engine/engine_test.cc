@@ -211,6 +211,26 @@ TEST(Engine, WritesWhatTheSchemaAsksFor) {
   }
 }
 
+TEST(Engine, ClosesTheDocumentInTheTokensItHas) {
+  auto loaded = load_stories({});
+  // Lists and texts without bounds: this model never ends them by itself in so few tokens.
+  const auto schema = grammar::Grammar::from_json_schema(R"({"type":"object","properties":{
+      "list":{"type":"array","items":{"type":"string","minLength":5},"minItems":1},"end":{"enum":["here"]}},"required":["list","end"]})");
+  ASSERT_TRUE(schema.is_ok());
+  for (const int max_tokens : {60, 90, 200}) {
+    for (const int seed : {1, 2, 3}) {
+      SamplingParams sampling;
+      sampling.seed = seed;
+      const Answer answer = generate(
+          *loaded.engine, {.prompt = {1, 403, 407}, .sampling = sampling, .max_tokens = max_tokens, .grammar = *schema});
+      EXPECT_EQ(answer.reason, FinishReason::kStop) << answer.text;
+      const json value = json::parse(answer.text, nullptr, false);
+      ASSERT_TRUE(value.is_object()) << answer.text;
+      EXPECT_EQ(value["end"], "here");
+    }
+  }
+}
+
 TEST(Engine, EndsARequestWhoseLogitsAreNoNumbers) {
   std::string bytes = test::golden_bytes("models/llama.gguf");
   {

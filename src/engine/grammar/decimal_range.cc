@@ -25,7 +25,8 @@ double read_back(int64_t scaled) {
   char text[48];
   const uint64_t magnitude = scaled < 0 ? 0 - static_cast<uint64_t>(scaled) : static_cast<uint64_t>(scaled);
   std::snprintf(text, sizeof text, "%s%llu.%06llu", scaled < 0 ? "-" : "",
-                static_cast<unsigned long long>(magnitude / kScale), static_cast<unsigned long long>(magnitude % kScale));
+                static_cast<unsigned long long>(magnitude / kScale),
+                static_cast<unsigned long long>(magnitude % kScale));
   return std::strtod(text, nullptr);
 }
 
@@ -50,8 +51,14 @@ std::optional<DecimalRange> DecimalRange::decimals(double low, bool exclude_low,
   auto low_scaled = static_cast<int64_t>(std::floor(std::max(low, -kLargest) * kScale));
   auto high_scaled = static_cast<int64_t>(std::ceil(std::min(high, kLargest) * kScale));
   // The product above is rounded: settle the last unit with what a reader will see.
-  const auto too_low = [&](int64_t v) { const double d = read_back(v); return exclude_low ? d <= low : d < low; };
-  const auto too_high = [&](int64_t v) { const double d = read_back(v); return exclude_high ? d >= high : d > high; };
+  const auto too_low = [&](int64_t v) {
+    const double d = read_back(v);
+    return exclude_low ? d <= low : d < low;
+  };
+  const auto too_high = [&](int64_t v) {
+    const double d = read_back(v);
+    return exclude_high ? d >= high : d > high;
+  };
   while (low_scaled <= high_scaled && too_low(low_scaled)) ++low_scaled;
   while (low_scaled <= high_scaled && too_high(high_scaled)) --high_scaled;
   if (low_scaled > high_scaled) return std::nullopt;
@@ -77,6 +84,46 @@ bool DecimalRange::fraction_viable(bool negative, uint64_t value, int n_fraction
   if (n_fraction > fraction_digits_) return false;
   const Wide unit = power_of_ten(fraction_digits_ - n_fraction);
   return meets(negative, value * unit, value * unit + unit - 1);
+}
+
+uint32_t DecimalRange::bytes_from_start(bool negative) const {
+  uint32_t least = 64;
+  for (uint64_t digit = 0; digit <= 9; ++digit) {
+    if (integer_viable(negative, digit)) least = std::min(least, 1 + bytes_from_integer(negative, digit));
+  }
+  return least;
+}
+
+uint32_t DecimalRange::bytes_from_integer(bool negative, uint64_t value) const {
+  const Side& s = side(negative);
+  const Wide unit = power_of_ten(fraction_digits_);
+  uint32_t least = 64;
+  for (uint32_t n = 0; n <= 19 && value * power_of_ten(static_cast<int>(n)) * unit <= s.high; ++n) {
+    const Wide low = value * power_of_ten(static_cast<int>(n)), high = low + power_of_ten(static_cast<int>(n)) - 1;
+    // Whole numbers between low and high; those with a point are looked for from the smallest and the largest of them.
+    const Wide whole = std::max(low, (s.low + unit - 1) / unit);
+    if (whole <= high && meets(negative, whole * unit, whole * unit)) least = std::min(least, n);
+    for (const Wide before : {std::max<Wide>(low, s.low / unit), low}) {
+      if (fraction_digits_ == 0 || before > high) continue;
+      const uint32_t fraction = bytes_from_fraction(negative, static_cast<uint64_t>(before), 0);
+      least = std::min(least, n + 1 + fraction);
+    }
+    if (value == 0 || least < 64) break;
+  }
+  return least;
+}
+
+uint32_t DecimalRange::bytes_from_fraction(bool negative, uint64_t value, int n_fraction) const {
+  const Side& s = side(negative);
+  for (int n = n_fraction == 0 ? 1 : 0; n_fraction + n <= fraction_digits_; ++n) {
+    // Numbers that end after n more digits are multiples of `step`.
+    const Wide step = power_of_ten(fraction_digits_ - n_fraction - n);
+    const Wide low = value * power_of_ten(fraction_digits_ - n_fraction),
+               high = low + power_of_ten(fraction_digits_ - n_fraction) - 1;
+    const Wide first = (std::max<Wide>(low, s.low) + step - 1) / step * step;
+    if (s.low <= s.high && first <= high && first <= s.high) return static_cast<uint32_t>(n);
+  }
+  return 64;
 }
 
 bool DecimalRange::contains(bool negative, uint64_t value, int n_fraction) const {

@@ -21,6 +21,11 @@ class DecimalRange {
   bool integer_viable(bool negative, uint64_t value) const;
   // The same after the point; `value` holds all digits, `n_fraction` of them after the point.
   bool fraction_viable(bool negative, uint64_t value, int n_fraction) const;
+  // Bytes of about the shortest way to complete it: from before its first digit (after a sign, if negative), after
+  // `value` before the point, after the point. 64 or more if there is none.
+  uint32_t bytes_from_start(bool negative) const;
+  uint32_t bytes_from_integer(bool negative, uint64_t value) const;
+  uint32_t bytes_from_fraction(bool negative, uint64_t value, int n_fraction) const;
   // Whether the number may end here.
   bool contains(bool negative, uint64_t value, int n_fraction) const;
 

@@ -27,9 +27,16 @@ LiteralSet::LiteralSet(const std::vector<std::string>& texts) : texts_(texts), i
       node.first_item = item;
       while (item < end && static_cast<uint8_t>(texts_[items_[item]][depth]) == node.byte) ++item;
       node.end_item = item;
+      node.depth = static_cast<uint32_t>(depth) + 1;
       nodes_.push_back(node);
     }
     nodes_[at].end_child = static_cast<uint32_t>(nodes_.size());
+  }
+  for (size_t at = nodes_.size(); at-- > 0;) {
+    Node& node = nodes_[at];
+    if (node.ends != kNone) node.shortest = 0;
+    for (uint32_t child = node.first_child; child < node.end_child; ++child)
+      node.shortest = std::min(node.shortest, nodes_[child].shortest + 1);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,13 @@ class LiteralSet {
   uint32_t child(uint32_t node, uint8_t byte) const;
   // Index of the text that ends here, or kNone.
   uint32_t ends(uint32_t node) const { return nodes_[node].ends; }
+  uint32_t depth(uint32_t node) const { return nodes_[node].depth; }
+  // Indices of the texts below (or at) the node, in the order of the texts' bytes.
+  std::span<const uint32_t> below(uint32_t node) const {
+    return std::span(items_).subspan(nodes_[node].first_item, nodes_[node].end_item - nodes_[node].first_item);
+  }
+  // Bytes from the node to the end of the nearest text below it.
+  uint32_t shortest(uint32_t node) const { return nodes_[node].shortest; }
   bool is_leaf(uint32_t node) const { return nodes_[node].first_child == nodes_[node].end_child; }
   // The smallest index >= `from` of the texts below (or at) the node, or kNone.
   uint32_t next_index(uint32_t node, uint32_t from) const;
@@ -30,6 +38,7 @@ class LiteralSet {
     uint32_t first_child = 0, end_child = 0;  // into nodes_, children lie side by side in the order of their bytes
     uint32_t first_item = 0, end_item = 0;    // into items_: the texts below, as places in the sorted order
     uint32_t ends = kNone;
+    uint32_t depth = 0, shortest = UINT32_MAX;
     uint8_t byte = 0;
   };
   std::vector<std::string> texts_;

@@ -3,27 +3,10 @@
 #include <algorithm>
 #include <string_view>
 
+#include "engine/grammar/phases.h"
+
 namespace da::grammar {
 namespace {
-
-// Phases of an object and an array. `count`: objects, the next property that may come; arrays, items written.
-enum ContainerPhase : uint32_t {
-  kOpen,        // expects the bracket
-  kFirst,       // after the bracket: expects the closing one (what may be inside has configurations of its own)
-  kInKey,       // held below a declared key
-  kInExtraKey,  // held below another key
-  kColon,       // after another key
-  kAfterColon,  // expects the one space that may come
-  kInValue,     // held below a value
-  kAfterValue,  // expects a comma or the closing bracket
-  kAfterComma,  // expects the one space that may come
-};
-
-// Phases of a number. `a`, `b`: low and high half of its digits' value; `count`: digits after the point (of free numbers:
-// digits of the current part). The sign is a flag in the phase.
-enum NumberPhase : uint32_t { kStart, kMinus, kZero, kInteger, kPoint, kFraction, kExponent, kExponentSign, kExponentDigits };
-constexpr uint32_t kNegative = 0x100;
-constexpr uint32_t kFreeDigits = 15, kFreeExponentDigits = 2;
 
 bool is_digit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
 
@@ -40,18 +23,24 @@ bool step_free_number(Frame& f, uint8_t byte) {
     case kStart:
       if (byte == '-') return go(kMinus, 0);
       [[fallthrough]];
-    case kMinus: return digit && go(byte == '0' ? kZero : kInteger, 1);
+    case kMinus:
+      return digit && go(byte == '0' ? kZero : kInteger, 1);
     case kInteger:
       if (digit) return f.count < kFreeDigits && go(kInteger, f.count + 1);
       [[fallthrough]];
-    case kZero: return byte == '.' ? go(kPoint, 0) : exponent && go(kExponent, 0);
-    case kPoint: return digit && go(kFraction, 1);
-    case kFraction: return digit ? f.count < kFreeDigits && go(kFraction, f.count + 1) : exponent && go(kExponent, 0);
+    case kZero:
+      return byte == '.' ? go(kPoint, 0) : exponent && go(kExponent, 0);
+    case kPoint:
+      return digit && go(kFraction, 1);
+    case kFraction:
+      return digit ? f.count < kFreeDigits && go(kFraction, f.count + 1) : exponent && go(kExponent, 0);
     case kExponent:
       if (byte == '+' || byte == '-') return go(kExponentSign, 0);
       [[fallthrough]];
-    case kExponentSign: return digit && go(kExponentDigits, 1);
-    case kExponentDigits: return digit && f.count < kFreeExponentDigits && go(kExponentDigits, f.count + 1);
+    case kExponentSign:
+      return digit && go(kExponentDigits, 1);
+    case kExponentDigits:
+      return digit && f.count < kFreeExponentDigits && go(kExponentDigits, f.count + 1);
   }
   return false;
 }
@@ -68,8 +57,8 @@ bool step_bounded_number(const DecimalRange& range, Frame& f, uint8_t byte) {
   };
   if (byte == '-') return phase == kStart && range.has_sign(true) && go(kMinus, true);
   if (byte == '.') {
-    return (phase == kZero || phase == kInteger) && range.fraction_digits() > 0 && range.fraction_viable(negative, value, 0) &&
-           go(kPoint, negative);
+    return (phase == kZero || phase == kInteger) && range.fraction_digits() > 0 &&
+           range.fraction_viable(negative, value, 0) && go(kPoint, negative);
   }
   if (!is_digit(byte)) return false;
   const uint64_t digit = byte - '0';
@@ -116,21 +105,28 @@ void Machine::finish(int32_t parent, std::vector<Held>& held, std::vector<Config
   finish(s, parent, 0);
 }
 
-void Machine::step(const Config& config, uint8_t byte, std::vector<Held>& held, std::vector<Config>& out, Batch batch) const {
+void Machine::step(const Config& config, uint8_t byte, std::vector<Held>& held, std::vector<Config>& out,
+                   Batch batch) const {
   if (config.top.node == kDoneNode) return;
   Step s{held, out, batch};
   switch (kind(config.top)) {
-    case NodeKind::kLiteral: return step_literal(s, config, byte);
-    case NodeKind::kNumber: return step_number(s, config, byte);
-    case NodeKind::kObject: return step_object(s, config, byte);
-    case NodeKind::kArray: return step_array(s, config, byte);
+    case NodeKind::kLiteral:
+      return step_literal(s, config, byte);
+    case NodeKind::kNumber:
+      return step_number(s, config, byte);
+    case NodeKind::kObject:
+      return step_object(s, config, byte);
+    case NodeKind::kArray:
+      return step_array(s, config, byte);
     case NodeKind::kString:
     case NodeKind::kSource: {
       Config next = config;
       const bool free = kind(config.top) == NodeKind::kString;
-      const StringStep result = free ? step_string(*program_, next.top, byte) : step_source(*program_, next.top, byte);
+      const StringStep result =
+          free ? step_string(*program_, next.top, byte)
+               : step_source(*program_, used_by(held, unique_list(held, config.parent)), next.top, byte);
       if (result == StringStep::kStays) add(s, next);
-      if (result == StringStep::kCloses) finish(s, config.parent, 0);
+      if (result == StringStep::kCloses) finish(s, free ? config.parent : add_used(s, next.top, config.parent), 0);
       return;
     }
   }
@@ -151,7 +147,8 @@ int32_t Machine::push(Step& s, const Frame& frame, int32_t parent) const {
     if (s.held[i].frame == frame && s.held[i].parent == parent) return static_cast<int32_t>(i);
   }
   const uint32_t below = parent < 0 ? 0 : s.held[static_cast<size_t>(parent)].depth;
-  s.held.push_back({frame, parent, below + 1});
+  const uint32_t left = parent < 0 ? 0 : s.held[static_cast<size_t>(parent)].bytes_left;
+  s.held.push_back({frame, parent, below + 1, std::min(left + held_bytes_left(frame), kFar)});
   return static_cast<int32_t>(s.held.size() - 1);
 }
 
@@ -197,7 +194,8 @@ void Machine::finish(Step& s, int32_t parent, uint32_t result) const {
     case kColon:
     case kAfterColon:
     case kAfterValue:
-    case kAfterComma: DA_CHECK(false);
+    case kAfterComma:
+      DA_CHECK(false);
   }
 }
 
@@ -211,10 +209,16 @@ void Machine::step_literal(Step& s, Config config, uint8_t byte) const {
     const uint32_t depth = s.held[static_cast<size_t>(config.parent)].depth;
     if (!key_viable(rule, next, config.top.count, config.top.b, depth)) return;
   }
+  const int32_t list = is_key ? -1 : unique_list(s.held, config.parent);
+  const Used used = used_by(s.held, list);
+  if (list >= 0 && !literal_unused(rule, next, used)) return;
   config.top.a = next;
   if (!rule.set.is_leaf(next)) add(s, config);
   const uint32_t ends = rule.set.ends(next);
-  if (ends != LiteralSet::kNone) finish(s, config.parent, ends);
+  if (ends == LiteralSet::kNone) return;
+  if (list < 0) return finish(s, config.parent, ends);
+  const Frame literal{.node = config.top.node, .a = ends};
+  if (!is_used(literal, used)) finish(s, add_used(s, literal, config.parent), ends);
 }
 
 void Machine::step_number(Step& s, Config config, uint8_t byte) const {
@@ -237,9 +241,11 @@ bool Machine::any_key(const ObjectRule& rule, uint32_t from, uint32_t depth) con
   return rule.extra_key >= 0 && may_close(rule, from) && fits(rule.extra_value, depth);
 }
 
-bool Machine::key_viable(const LiteralRule& rule, uint32_t trie_node, uint32_t from, uint32_t last, uint32_t depth) const {
+bool Machine::key_viable(const LiteralRule& rule, uint32_t trie_node, uint32_t from, uint32_t last,
+                         uint32_t depth) const {
   const ObjectRule& object = program_->objects[static_cast<size_t>(rule.object)];
-  for (uint32_t i = rule.set.next_index(trie_node, from); i != LiteralSet::kNone && i <= last; i = rule.set.next_index(trie_node, i + 1)) {
+  for (uint32_t i = rule.set.next_index(trie_node, from); i != LiteralSet::kNone && i <= last;
+       i = rule.set.next_index(trie_node, i + 1)) {
     if (fits(object.properties[i].value, depth)) return true;
   }
   return false;
@@ -301,7 +307,8 @@ void Machine::step_object(Step& s, Config config, uint8_t byte) const {
       return;
     case kInKey:
     case kInExtraKey:
-    case kInValue: DA_CHECK(false);
+    case kInValue:
+      DA_CHECK(false);
   }
 }
 
@@ -309,7 +316,7 @@ void Machine::step_array(Step& s, Config config, uint8_t byte) const {
   Frame& f = config.top;
   const ArrayRule& rule = program_->arrays[program_->nodes[f.node].rule];
   const uint32_t depth = (config.parent < 0 ? 0 : s.held[static_cast<size_t>(config.parent)].depth) + 1;
-  const bool room = f.count < rule.max && fits(rule.items, depth);
+  const bool room = f.count < rule.max && fits(rule.items, depth) && any_unused(rule, s.held, f);
   const auto enter_item = [&] {
     f.phase = kInValue;
     enter(s, rule.items, push(s, f, config.parent));
@@ -338,7 +345,8 @@ void Machine::step_array(Step& s, Config config, uint8_t byte) const {
     case kInExtraKey:
     case kColon:
     case kAfterColon:
-    case kInValue: DA_CHECK(false);
+    case kInValue:
+      DA_CHECK(false);
   }
 }
 

@@ -13,6 +13,37 @@ struct Level {
 
 void set_bit(std::span<uint64_t> mask, uint32_t id) { mask[id / 64] |= uint64_t{1} << (id % 64); }
 
+// Whether the text can still be completed in the room there is after a token, or is on the shortest way to its end.
+class Room {
+ public:
+  Room(const Machine& machine, uint32_t bytes, const std::vector<Config>& now, const std::vector<Held>& held)
+      : machine_(machine), bytes_(bytes) {
+    if (bytes_ != Matcher::kUnlimited) now_ = least(now, held);
+  }
+  bool limited() const { return bytes_ != Matcher::kUnlimited; }
+  // For tokens that stay inside a string in which `missing` characters must still come.
+  bool inside_string(uint32_t missing) const {
+    constexpr uint32_t kCharacterBegun = 16;  // what it takes to end an escape
+    return !limited() || missing > 0 || now_ + kCharacterBegun <= bytes_;
+  }
+  // The configurations are those after a token of `length` bytes.
+  bool suffices(size_t length, std::span<const Config> configs, const std::vector<Held>& held) const {
+    if (!limited() || now_ + uint64_t{length} * machine_.program().growth <= bytes_) return true;
+    const uint32_t left = least(configs, held);
+    return left <= bytes_ || left + length <= now_;
+  }
+
+ private:
+  uint32_t least(std::span<const Config> configs, const std::vector<Held>& held) const {
+    uint32_t bytes = kFar;
+    for (const Config& config : configs) bytes = std::min(bytes, machine_.bytes_left(config, held));
+    return bytes;
+  }
+  const Machine& machine_;
+  const uint32_t bytes_;
+  uint32_t now_ = 0;
+};
+
 // Walks a trie and the automaton side by side. The vectors are kept between walks.
 class Walk {
  public:
@@ -28,7 +59,7 @@ class Walk {
     held_.resize(n_held_);
   }
 
-  // From the configurations in configs(): on_node(node) for every node the automaton can reach.
+  // From the configurations in configs(): on_node(node, configurations there) for every node the automaton can reach.
   template <class OnNode>
   void run(const PreorderTrie& trie, OnNode on_node) {
     levels_.assign(trie.max_depth() + 1, {});
@@ -48,7 +79,7 @@ class Walk {
       if (configs_.size() == from.end) {
         i = node.subtree_end;
       } else {
-        on_node(node);
+        on_node(node, std::span<const Config>(configs_).subspan(from.end));
         ++i;
       }
     }
@@ -76,24 +107,38 @@ struct Matcher::State {
     machine.start(held, configs);
   }
 
-  // Drops the held frames no configuration stands on.
+  // Drops the held frames no configuration stands on, and used entries of lists that are closed.
   void compact() {
     std::vector<int32_t> place(held.size(), -1);
     std::vector<bool> live(held.size(), false);
-    for (const Config& c : configs) {
-      for (int32_t i = c.parent; i >= 0 && !live[static_cast<size_t>(i)]; i = held[static_cast<size_t>(i)].parent) live[static_cast<size_t>(i)] = true;
+    const auto mark = [&](int32_t i, const auto& self) -> void {
+      for (; i >= 0 && !live[static_cast<size_t>(i)]; i = held[static_cast<size_t>(i)].parent) {
+        live[static_cast<size_t>(i)] = true;
+        if (const uint32_t* link = machine.used_link(held[static_cast<size_t>(i)].frame))
+          self(static_cast<int32_t>(*link) - 1, self);
+      }
+    };
+    for (Config& c : configs) {
+      mark(c.parent, mark);
+      if (const uint32_t* link = machine.used_link(c.top)) mark(static_cast<int32_t>(*link) - 1, mark);
     }
+    const auto move_link = [&](Frame& frame) {
+      uint32_t* link = machine.used_link(frame);
+      if (link != nullptr && *link > 0) *link = static_cast<uint32_t>(place[*link - 1]) + 1;
+    };
     size_t n = 0;
     for (size_t i = 0; i < held.size(); ++i) {
       if (!live[i]) continue;
       place[i] = static_cast<int32_t>(n);
       held[n] = held[i];
       if (held[n].parent >= 0) held[n].parent = place[static_cast<size_t>(held[n].parent)];
+      move_link(held[n].frame);
       ++n;
     }
     held.resize(n);
     for (Config& c : configs) {
       if (c.parent >= 0) c.parent = place[static_cast<size_t>(c.parent)];
+      move_link(c.top);
     }
   }
 
@@ -120,38 +165,47 @@ struct Matcher::State {
 
   // The tokens that may follow inside a free string, from what the trie knows: those that stay inside, and those that
   // close it, sorted by what comes after the quote.
-  void free_string(const Config& config, const TokenTrie::Impl& trie, Walk& walk, std::span<uint64_t> mask) const {
+  void free_string(const Config& config, const TokenTrie::Impl& trie, Walk& walk, const Room& space,
+                   std::span<uint64_t> mask) const {
     const StringRule& rule = machine.program().strings[machine.program().nodes[config.top.node].rule];
     const uint32_t room = rule.max == kUnbounded ? kUnbounded : rule.max - config.top.count;
-    const std::vector<uint64_t>& inside = trie.inside[std::min(room, TokenTrie::Impl::kCounts - 1)];
-    for (size_t w = 0; w < mask.size(); ++w) mask[w] |= inside[w];
-    for (const auto& [token, characters] : trie.inside_long) {
-      if (characters <= room) set_bit(mask, token);
+    if (space.inside_string(rule.min > config.top.count ? rule.min - config.top.count : 0)) {
+      const std::vector<uint64_t>& inside = trie.inside[std::min(room, TokenTrie::Impl::kCounts - 1)];
+      for (size_t w = 0; w < mask.size(); ++w) mask[w] |= inside[w];
+      for (const auto& [token, characters] : trie.inside_long) {
+        if (characters <= room) set_bit(mask, token);
+      }
     }
-    const auto set_closing = [&](std::span<const uint32_t> items) {
+    const auto set_closing = [&](std::span<const uint32_t> items, std::span<const Config> after) {
       for (const uint32_t item : items) {
         const TokenTrie::Impl::Closing& c = trie.closing[item];
-        if (c.characters <= room && uint64_t{config.top.count} + c.characters >= rule.min) set_bit(mask, c.token);
+        const bool fits = c.characters <= room && uint64_t{config.top.count} + c.characters >= rule.min;
+        if (fits && space.suffices(c.bytes, after, walk.held())) set_bit(mask, c.token);
       }
     };
     walk.reset();
     machine.finish(config.parent, walk.held(), walk.configs(), {walk.held().size(), 0});
-    set_closing(trie.after_quote.root_items());
-    walk.run(trie.after_quote, [&](const PreorderTrie::Node& node) { set_closing(trie.after_quote.items(node)); });
+    set_closing(trie.after_quote.root_items(), walk.configs());
+    walk.run(trie.after_quote, [&](const PreorderTrie::Node& node, std::span<const Config> after) {
+      set_closing(trie.after_quote.items(node), after);
+    });
   }
 
-  void allowed(const TokenTrie::Impl& trie, std::span<uint64_t> mask) const {
+  void allowed(const TokenTrie::Impl& trie, std::span<uint64_t> mask, uint32_t room_bytes) const {
     // Each configuration alone gives the same mask as all together unless some were dropped for their number.
     constexpr size_t kAlone = 16;
     std::fill(mask.begin(), mask.end(), uint64_t{0});
     Walk walk(machine, held);
-    const auto set_all = [&](const PreorderTrie::Node& node) {
-      for (const uint32_t token : trie.trie.items(node)) set_bit(mask, token);
+    const Room space(machine, room_bytes, configs, held);
+    const auto set_all = [&](const PreorderTrie::Node& node, std::span<const Config> after) {
+      const auto tokens = trie.trie.items(node);
+      if (tokens.empty() || !space.suffices(node.depth, after, walk.held())) return;
+      for (const uint32_t token : tokens) set_bit(mask, token);
     };
     if (configs.size() <= kAlone) {
       for (const Config& config : configs) {
         if (machine.in_free_string(config.top)) {
-          free_string(config, trie, walk, mask);
+          free_string(config, trie, walk, space, mask);
         } else {
           walk.reset();
           walk.configs().push_back(config);
@@ -175,7 +229,8 @@ struct Matcher::State {
       for (int byte = 0; byte < 256; ++byte) {
         std::vector<Config> here;
         const size_t n_held = state.held.size();
-        for (const Config& c : state.configs) state.machine.step(c, static_cast<uint8_t>(byte), state.held, here, {n_held, 0});
+        for (const Config& c : state.configs)
+          state.machine.step(c, static_cast<uint8_t>(byte), state.held, here, {n_held, 0});
         if (here.empty()) continue;
         if (only >= 0) return out;
         only = byte;
@@ -209,9 +264,13 @@ bool Matcher::can_end() const { return state_->can_end(); }
 bool Matcher::must_end() const { return state_->must_end(); }
 std::string Matcher::forced(size_t max_bytes) const { return state_->forced(max_bytes); }
 
-void Matcher::allowed_tokens(const TokenTrie& trie, std::span<uint64_t> mask) const {
+void Matcher::allowed_tokens(const TokenTrie& trie, std::span<uint64_t> mask, uint32_t room_tokens) const {
   DA_CHECK(mask.size() >= trie.impl_->n_words);
-  state_->allowed(*trie.impl_, mask.first(trie.impl_->n_words));
+  const std::span<uint64_t> words = mask.first(trie.impl_->n_words);
+  state_->allowed(*trie.impl_, words, room_tokens);
+  // A vocabulary that cannot go the short way must go another.
+  const bool none = std::all_of(words.begin(), words.end(), [](uint64_t word) { return word == 0; });
+  if (none && room_tokens != kUnlimited && !must_end()) state_->allowed(*trie.impl_, words, kUnlimited);
   std::fill(mask.begin() + static_cast<ptrdiff_t>(trie.impl_->n_words), mask.end(), uint64_t{0});
 }
 

@@ -37,7 +37,9 @@ bool within(const Bounds& b, double v) {
 Status SchemaCompiler::run() {
   DA_ASSIGN_OR_RETURN(p_.root, compile(root_, ""));
   DA_RETURN_IF_ERROR(fold_includes());
+  DA_RETURN_IF_ERROR(check_unique());
   find_depths();
+  find_lengths();
   DA_RETURN_IF_ERROR(check_one_of());
   return check_satisfiable();
 }
@@ -50,6 +52,7 @@ Status SchemaCompiler::run_any_object() {
   std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(p_.choices[p_.root].nodes), is_object);
   DA_RETURN_IF_ERROR(fold_includes());
   find_depths();
+  find_lengths();
   return check_satisfiable();
 }
 
@@ -216,11 +219,11 @@ Status SchemaCompiler::fill_string(uint32_t choice, const Json& schema, const st
   }
   if (!p_.source) return schema_error(kInvalid, pointer_to(pointer, "x-source"), "the request has no source text");
   SourceRule rule{.min = std::max(min, 1u), .max = max, .allow_empty = allow_empty && min == 0};
-  rule.may_end_blank = rule.min >= 2 && max != kUnbounded && max - rule.min < p_.source->longest_blank_run();
   if (max == 0 && !rule.allow_empty) return schema_error(kInvalid, pointer_to(pointer, "maxLength"), "a quote has at least one character");
   p_.sources.push_back(rule);
   add_node(choice, NodeKind::kSource, p_.sources.size() - 1);
-  if (!source_rule_satisfiable(rule, *p_.source)) p_.nodes.back().min_depth = kNever;
+  p_.nodes.back().min_bytes = std::min(shortest_quote_bytes(p_, rule), kFar);
+  if (p_.nodes.back().min_bytes == kFar) p_.nodes.back().min_depth = kNever;
   return Status::ok();
 }
 
@@ -264,7 +267,13 @@ Status SchemaCompiler::fill_array(uint32_t choice, const Json& schema, const std
   DA_ASSIGN_OR_RETURN(rule.max, read_count(schema, "maxItems", kUnbounded, pointer));
   if (rule.min > rule.max) return schema_error(kInvalid, pointer_to(pointer, "minItems"), "larger than maxItems");
   DA_ASSIGN_OR_RETURN(const bool unique, read_flag(schema, "uniqueItems", pointer));
-  if (unique && rule.max > 1) return schema_error(kUnsupported, pointer_to(pointer, "uniqueItems"), "this keyword is not enforced");
+  if (unique && rule.max > 1) rule.unique = Unique::kItems;
+  if (const auto member = schema.find("x-unique"); member != schema.end()) {
+    if (!member->is_string()) return schema_error(kInvalid, pointer_to(pointer, "x-unique"), "expected the name of a member of the items");
+    if (unique) return schema_error(kUnsupported, pointer_to(pointer, "x-unique"), "not enforced beside \"uniqueItems\"");
+    if (rule.max > 1) rule.unique = Unique::kMember;
+    rule.unique_name = *member;
+  }
   if (const auto items = schema.find("items"); items == schema.end()) {
     rule.items = any_value(false);
   } else if (items->is_array()) {
@@ -272,6 +281,7 @@ Status SchemaCompiler::fill_array(uint32_t choice, const Json& schema, const std
   } else {
     DA_ASSIGN_OR_RETURN(rule.items, compile(*items, pointer_to(pointer, "items")));
   }
+  if (rule.unique != Unique::kNothing) unique_arrays_.emplace_back(p_.arrays.size(), pointer);
   p_.arrays.push_back(rule);
   add_node(choice, NodeKind::kArray, p_.arrays.size() - 1);
   return Status::ok();

@@ -35,14 +35,17 @@ class SchemaCompiler {
   Status fill_object(uint32_t choice, const Json& schema, const std::string& pointer);
   Result<std::vector<std::string>> property_names(const Json& schema, const std::string& pointer) const;
   Status check_property_counts(const Json& schema, const ObjectRule& rule, const std::string& pointer) const;
-  Result<bool> literal_allowed(const Json& value, const Json& schema, const Types& types, const std::string& pointer) const;
+  Result<bool> literal_allowed(const Json& value, const Json& schema, const Types& types,
+                               const std::string& pointer) const;
 
   // Choices and nodes.
   // By value: making the included choice may have moved the list of choices.
   void include(uint32_t choice, uint32_t included) { p_.choices[choice].includes.push_back(included); }
   uint32_t new_choice(const std::string& pointer);
   uint32_t new_node(NodeKind kind, size_t rule);
-  void add_node(uint32_t choice, NodeKind kind, size_t rule) { p_.choices[choice].nodes.push_back(new_node(kind, rule)); }
+  void add_node(uint32_t choice, NodeKind kind, size_t rule) {
+    p_.choices[choice].nodes.push_back(new_node(kind, rule));
+  }
   void add_literals(uint32_t choice, const std::vector<std::string>& texts);
   uint32_t any_value(bool spaces);
   void add_object(uint32_t choice, ObjectRule rule, const std::vector<std::string>& names);
@@ -51,6 +54,11 @@ class SchemaCompiler {
   Status fold_includes();
   void find_depths();
   uint32_t node_depth(const Node& node) const;
+  void find_lengths();
+  void find_growth();
+  uint32_t node_bytes(const Node& node) const;
+  size_t key_bytes(const ObjectRule& rule, size_t property) const;
+  Status check_unique();
   Status check_one_of() const;
   bool disjoint(uint32_t a, uint32_t b) const;
   bool nodes_disjoint(const Node& a, const Node& b) const;
@@ -65,6 +73,7 @@ class SchemaCompiler {
   Program& p_;
   std::map<std::string, uint32_t> compiled_;  // by pointer
   std::vector<OneOf> one_ofs_;
+  std::vector<std::pair<uint32_t, std::string>> unique_arrays_;  // rule, pointer
   int64_t any_[2] = {-1, -1};
   int chain_ = 0;
 };

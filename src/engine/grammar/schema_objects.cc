@@ -186,6 +186,38 @@ Status SchemaCompiler::fold_includes() {
   return Status::ok();
 }
 
+// Once the items of each list are known: what must not repeat is quotes, or literals; and there are enough of them.
+Status SchemaCompiler::check_unique() {
+  for (const auto& [index, pointer] : unique_arrays_) {
+    ArrayRule& rule = p_.arrays[index];
+    const bool member = rule.unique == Unique::kMember;
+    const std::string here = pointer_to(pointer, member ? "x-unique" : "uniqueItems");
+    const auto only_node = [&](uint32_t choice) { return p_.choices[choice].nodes.size() == 1 ? &p_.nodes[p_.choices[choice].nodes[0]] : nullptr; };
+    Node* value = only_node(rule.items);
+    if (member) {
+      if (value == nullptr || value->kind != NodeKind::kObject) return schema_error(kUnsupported, here, "the items must be objects of one kind");
+      const ObjectRule& object = p_.objects[value->rule];
+      const std::vector<std::string> keys = object.keys < 0 ? std::vector<std::string>() : p_.literals[p_.nodes[static_cast<size_t>(object.keys)].rule].set.texts();
+      const auto found = std::find(keys.begin(), keys.end(), key_text(rule.unique_name));
+      const auto place = static_cast<size_t>(found - keys.begin());
+      if (found == keys.end() || !object.properties[place].required || object.extra_key >= 0) {
+        return schema_error(kUnsupported, here, "enforced only of a required member of closed objects");
+      }
+      rule.unique_property = static_cast<uint32_t>(place);
+      value = only_node(object.properties[place].value);
+    }
+    const bool quote = value != nullptr && value->kind == NodeKind::kSource && !p_.sources[value->rule].allow_empty;
+    const bool literal = !member && value != nullptr && value->kind == NodeKind::kLiteral;
+    if (!quote && !literal) return schema_error(kUnsupported, here, "enforced only of quotes that are not empty, and of the values of one enum");
+    constexpr uint32_t kMaxMin = 1000;  // they are compared with each other
+    if (rule.min > kMaxMin) return schema_error(ErrorCode::kResourceExhausted, here, "of more than 1000 items");
+    const size_t there = literal ? p_.literals[value->rule].set.texts().size() : count_quotes(p_, p_.sources[value->rule], rule.min);
+    if (there < rule.min) return schema_error(kInvalid, here, "only " + std::to_string(there) + " different values are there, minItems asks for more");
+    rule.max = std::min(rule.max, literal ? static_cast<uint32_t>(there) : kMaxMin);
+  }
+  return Status::ok();
+}
+
 uint32_t SchemaCompiler::node_depth(const Node& node) const {
   const auto above = [&](uint32_t choice) { return p_.choices[choice].min_depth == kNever ? kNever : p_.choices[choice].min_depth + 1; };
   if (node.kind == NodeKind::kArray) {

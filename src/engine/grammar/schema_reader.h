@@ -14,9 +14,9 @@ using Json = nlohmann::ordered_json;
 
 struct SchemaLimits {
   static constexpr size_t kMaxBytes = 1 << 20;
-  static constexpr size_t kMaxDepth = 128;       // brackets within brackets
-  static constexpr size_t kMaxValues = 50000;    // of all kinds, enum values included
-  static constexpr size_t kMaxMembers = 1000;    // of one object
+  static constexpr size_t kMaxDepth = 128;     // brackets within brackets
+  static constexpr size_t kMaxValues = 50000;  // of all kinds, enum values included
+  static constexpr size_t kMaxMembers = 1000;  // of one object
 };
 
 // Parses within the limits. kInvalidArgument, kResourceExhausted.

@@ -5,12 +5,14 @@
 #include "base/utf8.h"
 #include "base/white_space.h"
 #include "engine/grammar/suffix_array.h"
+#include "tokenizer/unicode.h"
 
 namespace da::grammar {
 
 Result<std::unique_ptr<SourceIndex>> SourceIndex::build(std::string_view source) {
   if (source.size() > kMaxCodePoints * 4) {
-    return Status(ErrorCode::kResourceExhausted, "source: " + std::to_string(source.size()) + " bytes, too long to index");
+    return Status(ErrorCode::kResourceExhausted,
+                  "source: " + std::to_string(source.size()) + " bytes, too long to index");
   }
   if (const auto offset = utf8::find_invalid(source)) {
     return Status(ErrorCode::kInvalidArgument, "source: not UTF-8 at byte " + std::to_string(*offset));
@@ -30,17 +32,12 @@ SourceIndex::SourceIndex(std::vector<char32_t> text) : text_(std::move(text)) {
   std::vector<char32_t> alphabet(text_);
   std::sort(alphabet.begin(), alphabet.end());
   alphabet.erase(std::unique(alphabet.begin(), alphabet.end()), alphabet.end());
-  std::copy_if(alphabet.begin(), alphabet.end(), std::back_inserter(blanks_), [](char32_t c) { return utf8::is_blank(c); });
-
   std::vector<int32_t> ranks(text_.size());
   std::vector<uint32_t> counts(alphabet.size(), 0);
-  uint32_t blank_run = 0;
   for (size_t i = 0; i < text_.size(); ++i) {
     const auto rank = std::lower_bound(alphabet.begin(), alphabet.end(), text_[i]) - alphabet.begin();
     ranks[i] = static_cast<int32_t>(rank);
     ++counts[static_cast<size_t>(rank)];
-    blank_run = utf8::is_blank(text_[i]) ? blank_run + 1 : 0;
-    longest_blank_run_ = std::max(longest_blank_run_, blank_run);
   }
   uint32_t begin = 0;
   for (size_t c = 0; c < alphabet.size(); ++c) {
@@ -50,6 +47,24 @@ SourceIndex::SourceIndex(std::vector<char32_t> text) : text_(std::move(text)) {
   firsts_.push_back({kNoCodePoint, begin});
   const std::vector<int32_t> order = suffix_array(ranks, static_cast<int32_t>(alphabet.size()));
   positions_.assign(order.begin(), order.end());
+  measure_distances(alphabet);
+}
+
+void SourceIndex::measure_distances(const std::vector<char32_t>& alphabet) {
+  const auto is_word = [](char32_t c) {
+    return (tokenizer::char_class(c) & (tokenizer::kLetter | tokenizer::kNumber)) != 0;
+  };
+  const bool any_word = std::any_of(alphabet.begin(), alphabet.end(), is_word);
+  to_word_.resize(text_.size());
+  to_visible_.resize(text_.size());
+  uint32_t word = 0, visible = 0;  // distances, in whole
+  for (size_t i = text_.size(); i-- > 0;) {
+    visible = utf8::is_blank(text_[i]) ? visible + 1 : 0;
+    word = any_word && !is_word(text_[i]) ? word + 1 : any_word ? 0 : visible;
+    longest_gap_ = std::max(longest_gap_, word);
+    to_visible_[i] = static_cast<uint8_t>(std::min(visible, kHop));
+    to_word_[i] = static_cast<uint8_t>(std::min(word, kHop));
+  }
 }
 
 uint32_t SourceIndex::lower_bound(Run run, uint32_t depth, uint32_t wanted) const {
@@ -83,32 +98,11 @@ SourceIndex::Run SourceIndex::narrow(Run run, uint32_t depth, char32_t code_poin
 char32_t SourceIndex::next_code_point(Run run, uint32_t depth, char32_t from) const {
   if (depth == 0) {
     return std::lower_bound(firsts_.begin(), firsts_.end() - 1, from,
-                            [](const First& f, char32_t c) { return f.code_point < c; })->code_point;
+                            [](const First& f, char32_t c) { return f.code_point < c; })
+        ->code_point;
   }
   const uint32_t rank = lower_bound(run, depth, static_cast<uint32_t>(from) + 1);
   return rank == run.end ? kNoCodePoint : static_cast<char32_t>(key(rank, depth) - 1);
-}
-
-bool SourceIndex::visible_within(Run run, uint32_t depth, uint32_t n) const {
-  // Enough for every real text; where it is not, the answer is a safe no, and stays a no further down the same path.
-  int budget = 4096;
-  return visible_within(run, depth, n, budget);
-}
-
-bool SourceIndex::visible_within(Run run, uint32_t depth, uint32_t n, int& budget) const {
-  if (n == 0 || run.empty() || --budget < 0) return false;
-  uint32_t blank = key(run.begin, depth) == 0 ? 1 : 0;
-  std::vector<Run> next;
-  for (const char32_t c : blanks_) {
-    const Run narrowed = narrow(run, depth, c);
-    blank += narrowed.size();
-    if (!narrowed.empty()) next.push_back(narrowed);
-  }
-  if (blank < run.size()) return true;
-  for (const Run r : next) {
-    if (visible_within(r, depth + 1, n - 1, budget)) return true;
-  }
-  return false;
 }
 
 }  // namespace da::grammar

@@ -37,12 +37,17 @@ class SourceIndex {
   // Where the strings of the run start in the text.
   uint32_t position(uint32_t rank) const { return positions_[rank]; }
 
-  uint32_t longest_blank_run() const { return longest_blank_run_; }
-  // Whether a string of `run` can be continued to one that ends with a visible character, by at most `n` code points.
-  bool visible_within(Run run, uint32_t depth, uint32_t n) const;
+  // Code points from `at` to the next letter or digit (0: it is one), or to the text's end. A text without any counts
+  // all its visible characters as such, so that it can be quoted too.
+  uint32_t to_word(uint32_t at) const { return hop(to_word_, at); }
+  // The same to the next visible character.
+  uint32_t to_visible(uint32_t at) const { return hop(to_visible_, at); }
+  // The longest stretch without a letter or digit.
+  uint32_t longest_gap() const { return longest_gap_; }
 
  private:
   explicit SourceIndex(std::vector<char32_t> text);
+  void measure_distances(const std::vector<char32_t>& alphabet);
   // 0 for the end of the text, else code point + 1: the order of the suffixes.
   uint32_t key(uint32_t rank, uint32_t depth) const {
     const size_t at = size_t{positions_[rank]} + depth;
@@ -50,7 +55,13 @@ class SourceIndex {
   }
   // First rank of the run whose key at `depth` is at least `wanted`.
   uint32_t lower_bound(Run run, uint32_t depth, uint32_t wanted) const;
-  bool visible_within(Run run, uint32_t depth, uint32_t n, int& budget) const;
+  // A distance, at each place; what does not fit a byte is found by several hops.
+  static constexpr uint32_t kHop = 255;
+  static uint32_t hop(const std::vector<uint8_t>& distances, uint32_t at) {
+    uint32_t sum = 0;
+    while (at + sum < distances.size() && distances[at + sum] == kHop) sum += kHop;
+    return at + sum < distances.size() ? sum + distances[at + sum] : static_cast<uint32_t>(distances.size()) - at;
+  }
 
   struct First {
     char32_t code_point;
@@ -58,9 +69,9 @@ class SourceIndex {
   };
   std::vector<char32_t> text_;
   std::vector<uint32_t> positions_;
-  std::vector<First> firsts_;      // the distinct code points, with the start of each one's run; a sentinel at the end
-  std::vector<char32_t> blanks_;   // the distinct blank code points
-  uint32_t longest_blank_run_ = 0;
+  std::vector<First> firsts_;  // the distinct code points, with the start of each one's run; a sentinel at the end
+  std::vector<uint8_t> to_word_, to_visible_;
+  uint32_t longest_gap_ = 0;
 };
 
 }  // namespace da::grammar

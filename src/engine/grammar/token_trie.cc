@@ -58,7 +58,7 @@ TokenTrie::TokenTrie(const std::vector<std::string_view>& token_bytes) : impl_(s
     if (result == StringStep::kStays) inside.emplace_back(token, frame.count);
     if (result == StringStep::kCloses) {
       rests.emplace_back(bytes.substr(n), static_cast<uint32_t>(t.closing.size()));
-      t.closing.push_back({token, frame.count});
+      t.closing.push_back({token, frame.count, static_cast<uint32_t>(bytes.size())});
     }
   }
   t.trie = PreorderTrie(std::move(all));

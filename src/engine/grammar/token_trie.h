@@ -27,7 +27,9 @@ class PreorderTrie {
   explicit PreorderTrie(std::vector<std::pair<std::string_view, uint32_t>> strings);
 
   std::span<const Node> nodes() const { return nodes_; }
-  std::span<const uint32_t> items(const Node& node) const { return std::span(items_).subspan(node.first_item, node.end_item - node.first_item); }
+  std::span<const uint32_t> items(const Node& node) const {
+    return std::span(items_).subspan(node.first_item, node.end_item - node.first_item);
+  }
   std::span<const uint32_t> root_items() const { return std::span(items_).first(n_root_items_); }
   size_t max_depth() const { return max_depth_; }
 
@@ -46,7 +48,8 @@ struct TokenTrie::Impl {
   size_t n_words = 0;  // of a mask
   PreorderTrie trie;   // items: token ids
 
-  // Tokens that stay inside a string of which they begin at most i characters: masks[i]; those that begin kCounts or more.
+  // Tokens that stay inside a string of which they begin at most i characters: masks[i]; those that begin kCounts or
+  // more.
   std::vector<std::vector<uint64_t>> inside;
   std::vector<std::pair<uint32_t, uint32_t>> inside_long;  // token, characters
   uint32_t inside_max = 0;
@@ -55,6 +58,7 @@ struct TokenTrie::Impl {
   struct Closing {
     uint32_t token;
     uint32_t characters;  // before the quote
+    uint32_t bytes;       // of the whole token
   };
   std::vector<Closing> closing;
   PreorderTrie after_quote;

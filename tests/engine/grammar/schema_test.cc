@@ -201,7 +201,7 @@ TEST(Schema, EnforcesOrRefusesByPointer) {
       {R"({"properties":{"a/b":{"not":{}}}})", "/properties/a~1b/not"},
       {R"({"type":"array","items":{"if":{},"then":{}}})", "/items/if"},
       {R"({"type":"object","patternProperties":{}})", "/patternProperties"},
-      {R"({"type":"array","uniqueItems":true})", "/uniqueItems"},
+      {R"({"type":"array","items":{"type":"string"},"uniqueItems":true})", "/uniqueItems"},
       {R"({"type":"array","prefixItems":[]})", "/prefixItems"},
       {R"({"type":"object","minProperties":1})", "/minProperties"},
       {R"({"type":"number","multipleOf":0.5})", "/multipleOf"},

@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "base/white_space.h"
+#include "tokenizer/unicode.h"
 
 namespace da::grammar::testing {
 
@@ -68,11 +69,14 @@ namespace {
 
 bool quote_valid(const Json& schema, const std::string& quote, std::string_view source) {
   if (quote.empty()) return schema.value("x-allow-empty", false);
-  const std::u32string blank_free = [&] {
-    const auto cps = utf8::to_code_points(quote);
-    return std::u32string(cps.begin(), cps.end());
-  }();
-  return source.find(quote) != std::string_view::npos && !utf8::is_blank(blank_free.front());
+  const std::u32string text = to_u32(quote);
+  return source.find(quote) != std::string_view::npos && !utf8::is_blank(text.front()) && !utf8::is_blank(text.back()) && has_word(text, to_u32(source));
+}
+
+// No two are equal.
+bool all_different(std::vector<Json> values) {
+  std::sort(values.begin(), values.end());
+  return std::adjacent_find(values.begin(), values.end()) == values.end();
 }
 
 bool type_valid(const std::string& type, const Json& value) {
@@ -102,6 +106,18 @@ bool object_valid(const Json& schema, const Json& value, const Json& root, std::
 
 }  // namespace
 
+std::u32string to_u32(std::string_view text) {
+  const auto code_points = utf8::to_code_points(text);
+  return {code_points.begin(), code_points.end()};
+}
+
+bool has_word(std::u32string_view quote, std::u32string_view source) {
+  const auto any = [](std::u32string_view text) {
+    return std::any_of(text.begin(), text.end(), [](char32_t c) { return (tokenizer::char_class(c) & (tokenizer::kLetter | tokenizer::kNumber)) != 0; });
+  };
+  return any(quote) || !any(source);
+}
+
 bool valid(const Json& schema, const Json& value, const Json& root, std::string_view source) {
   if (schema.is_boolean()) return schema.get<bool>();
   if (schema.contains("$ref")) {
@@ -129,6 +145,12 @@ bool valid(const Json& schema, const Json& value, const Json& root, std::string_
   }
   if (value.is_array()) {
     if (value.size() < schema.value("minItems", size_t{0}) || value.size() > schema.value("maxItems", SIZE_MAX)) return false;
+    if (schema.value("uniqueItems", false) && !all_different({value.begin(), value.end()})) return false;
+    if (const std::string name = schema.value("x-unique", ""); !name.empty()) {
+      std::vector<Json> members;
+      for (const Json& item : value) members.push_back(item[name]);
+      if (!all_different(members)) return false;
+    }
     if (schema.contains("items")) {
       for (const Json& item : value) {
         if (!valid(schema["items"], item, root, source)) return false;
