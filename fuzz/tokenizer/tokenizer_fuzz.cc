@@ -64,6 +64,15 @@ std::unique_ptr<Tokenizer> build(const char* model, const char* pre) {
     for (const char* text : {"aa", "ab", "aab", "Ġa", "ba"}) add(text, 1);
     merges = {"a a", "a b", "aa b", "Ġ a", "b a"};
     add("<|end|>", 3);
+  } else if (std::string_view(model) == "t5") {
+    add("<pad>", 3);
+    add("</s>", 3);
+    add("<unk>", 2);
+    for (const char* text : {"▁", "a", "b", "ab", "▁a", "aa", "aaaa", "中", "文", "中文"}) add(text, 1);
+    add("{\"", 4);
+    std::vector<float> scores;
+    for (size_t i = 0; i < tokens.size(); ++i) scores.push_back(-static_cast<float>(i % 7));
+    writer.add_float32s("tokenizer.ggml.scores", scores);
   } else {
     for (const char* text : {"[UNK]", "[CLS]", "[SEP]"}) add(text, 3);
     for (const char* text : {"▁a", "a", "ab", "▁b", "b", "▁中", "▁!"}) add(text, 1);
@@ -94,6 +103,7 @@ const std::vector<std::unique_ptr<Tokenizer>>& built_in() {
     }
     made.push_back(build("llama", "default"));
     made.push_back(build("bert", ""));
+    made.push_back(build("t5", ""));
     return made;
   }();
   return instances;
@@ -106,7 +116,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data) + 2, size - 2);
   const EncodeOptions options{.add_special = (data[1] & 1) != 0, .parse_special = (data[1] & 2) != 0};
   const Tokenizer& tokenizer = *built_in()[data[0] % built_in().size()];
-  check(tokenizer, text, options, tokenizer.model() != "bert");
+  check(tokenizer, text, options, tokenizer.model() != "bert" && tokenizer.model() != "t5");
 
   const auto file = da::gguf::File::parse(std::as_bytes(std::span(data, size)), "fuzz");
   if (!file.is_ok()) return 0;

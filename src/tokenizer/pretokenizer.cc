@@ -15,7 +15,7 @@ constexpr ScanStage kGpt4o[] = {scan_gpt4o};
 constexpr ScanStage kTekken[] = {scan_tekken};
 constexpr ScanStage kStarcoder[] = {isolate_number, scan_gpt2};
 constexpr ScanStage kDefault[] = {isolate_punctuation, scan_gpt2, isolate_numbers, isolate_ascii_triples};
-constexpr ScanStage kFalcon[] = {isolate_punctuation, scan_gpt2, isolate_ascii_triples};
+constexpr ScanStage kFalcon[] = {isolate_punctuation_or_grave, scan_gpt2, isolate_ascii_triples};
 constexpr ScanStage kDeepseekLlm[] = {isolate_newline,        isolate_cased_letters, isolate_fullwidth_punctuation,
                                       isolate_trailing_space, isolate_cjk,           isolate_numbers};
 constexpr ScanStage kDeepseekCoder[] = {isolate_newline, isolate_letters, isolate_punctuation_after_space, isolate_cjk,
@@ -38,6 +38,8 @@ constexpr auto kEntries = std::to_array<Entry>({
     {"falcon3", kLlama3, true, true},
     {"falcon-h1", kLlama3, true, true},
     {"pixtral", kLlama3, true, true},
+    {"midm-2.0", kLlama3, true, true},
+    {"jina-v5-nano", kLlama3, true, true},
     {"lfm2", kLlama3, true, true},
     {"dbrx", kLlama3},
     {"smaug-bpe", kLlama3},
@@ -45,6 +47,11 @@ constexpr auto kEntries = std::to_array<Entry>({
     {"glm4", kLlama3},
     {"qwen2", kQwen2, false, false, false},
     {"deepseek-r1-qwen", kQwen2, false, false, false},
+    {"kormo", kQwen2, false, false, false},
+    {"f2llmv2", kQwen2, false, false, false},
+    {"hunyuan", kQwen2, false, false, false},
+    {"solar-open", kQwen2, false, false, false},
+    {"grok-2", kQwen2, false, false, false},
     {"stablelm2", kQwen2},
     {"megrez", kQwen2},
     {"qwen35", kQwen35, false, false, false},
@@ -52,6 +59,14 @@ constexpr auto kEntries = std::to_array<Entry>({
     {"phi-2", kGpt2},
     {"mpt", kGpt2},
     {"olmo", kGpt2},
+    {"jais", kGpt2},
+    {"gigachat", kGpt2},
+    {"a.x-4.0", kGpt2},
+    {"mellum", kGpt2},
+    {"modern-bert", kGpt2},
+    {"exaone4", kGpt2},
+    {"trillion", kGpt2, false, false, false},
+    {"granite-docling", kGpt2, false, false, false},
     {"roberta-bpe", kGpt2},
     {"jina-es", kGpt2},
     {"jina-de", kGpt2},
@@ -61,17 +76,22 @@ constexpr auto kEntries = std::to_array<Entry>({
     {"jina-v2-code", kGpt2},
     {"starcoder", kStarcoder},
     {"refact", kStarcoder},
-    {"smollm", kStarcoder},
+    {"smollm", kStarcoder, false, false, false},
+    {"minerva-7b", kStarcoder},
     {"codeshell", kStarcoder},
     {"exaone", kStarcoder},
     {"command-r", kStarcoder, false, false, false},
     {"falcon", kFalcon},
     {"gpt-4o", kGpt4o, false, false, false},
     {"llama4", kGpt4o, false, false, false},
+    {"kanana2", kGpt4o, false, false, false},
+    {"minimax-m2", kGpt4o, false, false, false},
     {"tekken", kTekken, true, true, false},
     {"deepseek-llm", kDeepseekLlm, false, false, false},
     {"deepseek-coder", kDeepseekCoder, false, false, false},
     {"deepseek-v3", kDeepseek3, false, false, false},
+    {"hunyuan-dense", kDeepseek3, false, false, false},
+    {"joyai-llm", kDeepseek3, false, false, false},
 });
 
 }  // namespace

@@ -191,6 +191,22 @@ bool is_cased_letter(char32_t c) {
   return range != std::end(kRanges) && c >= range->first;
 }
 
+bool is_falcon_punctuation(const Seen& seen) {
+  switch (seen.code_point) {
+    case '$':
+    case '+':
+    case '<':
+    case '=':
+    case '>':
+    case '^':
+    case '~':
+    case '|':
+      return true;
+    default:
+      return seen.is(kPunctuation);
+  }
+}
+
 // A run of matching characters, or the run between two of them.
 template <class Predicate>
 size_t isolate_runs(const char* text, size_t begin, size_t end, const Predicate& matches) {
@@ -295,21 +311,12 @@ size_t scan_deepseek3(const char* text, size_t begin, size_t end) {
 }
 
 size_t isolate_punctuation(const char* text, size_t begin, size_t end) {
-  return isolate_runs(text, begin, end, [](const Seen& seen) {
-    switch (seen.code_point) {
-      case '$':
-      case '+':
-      case '<':
-      case '=':
-      case '>':
-      case '^':
-      case '~':
-      case '|':
-        return true;
-      default:
-        return seen.is(kPunctuation);
-    }
-  });
+  return isolate_runs(text, begin, end, is_falcon_punctuation);
+}
+
+size_t isolate_punctuation_or_grave(const char* text, size_t begin, size_t end) {
+  return isolate_runs(text, begin, end,
+                      [](const Seen& seen) { return seen.code_point == '`' || is_falcon_punctuation(seen); });
 }
 
 size_t isolate_numbers(const char* text, size_t begin, size_t end) {

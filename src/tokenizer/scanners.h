@@ -24,6 +24,7 @@ size_t scan_deepseek3(const char* text, size_t begin, size_t end);
 
 // Matches of these are pieces of their own, and so is what lies between them.
 size_t isolate_punctuation(const char* text, size_t begin, size_t end);              // [\p{P}\$\+<=>\^~\|]+
+size_t isolate_punctuation_or_grave(const char* text, size_t begin, size_t end);     // [\p{P}\$\+<=>\^~\|`]+
 size_t isolate_numbers(const char* text, size_t begin, size_t end);                  // \p{N}+
 size_t isolate_number(const char* text, size_t begin, size_t end);                   // \p{N}
 size_t isolate_number_triples(const char* text, size_t begin, size_t end);           // \p{N}{1,3}

@@ -4,6 +4,7 @@
 
 #include "tokenizer/bpe.h"
 #include "tokenizer/spm.h"
+#include "tokenizer/unigram.h"
 #include "tokenizer/vocabulary.h"
 #include "tokenizer/wordpiece.h"
 
@@ -15,6 +16,7 @@
 // - SentencePiece-style: a character is as long as its first byte says; what is no token becomes byte tokens, so that
 // decode()
 //   gives the same bytes back. Only a space inside a broken character comes back as U+2581.
+// - unigram: each byte that is part of no well-formed character counts as U+FFFD.
 
 namespace da::tokenizer {
 namespace {
@@ -60,8 +62,9 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_gguf(const gguf::File& file) 
     if (vocabulary.model == "llama") return SpmTokenizer::make(vocabulary);
     if (vocabulary.model == "gpt2") return BpeTokenizer::make(vocabulary);
     if (vocabulary.model == "bert") return WordPieceTokenizer::make(vocabulary);
+    if (vocabulary.model == "t5") return UnigramTokenizer::make(vocabulary);
     return Status(ErrorCode::kUnsupported, "unknown tokenizer model \"" + vocabulary.model.substr(0, 64) +
-                                               "\" (tokenizer.ggml.model); known: bert, gpt2, llama");
+                                               "\" (tokenizer.ggml.model); known: bert, gpt2, llama, t5");
   };
   auto tokenizer = make();
   if (!tokenizer.is_ok()) return tokenizer.status().with_context("read " + file.name());

@@ -55,7 +55,7 @@ class Tokenizer {
   bool adds_eos() const { return add_eos_; }
   // True for tokens that end a turn: eos, eot, eom and the families' well-known end markers.
   bool is_end_of_generation(TokenId id) const { return end_of_generation_[static_cast<size_t>(id)]; }
-  std::string_view model() const { return model_; }  // "llama", "gpt2", "bert"
+  std::string_view model() const { return model_; }  // "llama", "gpt2", "bert", "t5"
   std::string_view pre() const { return pre_; }      // pre-tokenizer name, "" if none
 
  protected:

@@ -128,6 +128,19 @@ Result<std::optional<bool>> flag(const gguf::File& file, std::string_view name) 
   return std::optional<bool>(value);
 }
 
+Status load_normalization(const gguf::File& file, Vocabulary& vocabulary) {
+  DA_ASSIGN_OR_RETURN(const auto remove_extra, flag(file, "remove_extra_whitespaces"));
+  DA_ASSIGN_OR_RETURN(const auto as_suffix, flag(file, "treat_whitespace_as_suffix"));
+  vocabulary.remove_extra_spaces = remove_extra.value_or(false);
+  vocabulary.space_is_suffix = as_suffix.value_or(false);
+  if (file.find(key_of("precompiled_charsmap")) == nullptr) return Status::ok();
+  DA_ASSIGN_OR_RETURN(const gguf::Array* map, file.get_array(key_of("precompiled_charsmap")));
+  if (map->element_type != gguf::ValueType::kInt8 && map->element_type != gguf::ValueType::kUint8)
+    return corrupt(file, "precompiled_charsmap", "expected an array of bytes");
+  for (const int64_t byte : map->integers) vocabulary.char_map.push_back(static_cast<char>(byte));
+  return Status::ok();
+}
+
 Status load_special_ids(const gguf::File& file, Vocabulary& vocabulary) {
   const auto load = [&](std::string_view name, TokenId& id) -> Status {
     DA_ASSIGN_OR_RETURN(const TokenId found, special_id(file, vocabulary, name));
@@ -200,6 +213,7 @@ Result<Vocabulary> load_vocabulary(const gguf::File& file) {
       return corrupt(file, "merges", "expected an array of strings");
     vocabulary.merges = merges->strings;
   }
+  DA_RETURN_IF_ERROR(load_normalization(file, vocabulary));
   if (const gguf::Value* value = file.find("general.name"); value != nullptr) {
     if (const auto* text = std::get_if<std::string_view>(&value->data)) {
       std::string name(*text);

@@ -23,6 +23,9 @@ struct Vocabulary {
   TokenId bos = -1, eos = -1, unknown = -1, separator = -1, cls = -1;
   // As the file says; where it is silent the model's kind decides.
   std::optional<bool> add_bos, add_eos, add_separator, add_space_prefix;
+  // Of unigram vocabularies: SentencePiece's normalization table, and what is done with spaces.
+  std::string char_map;
+  bool remove_extra_spaces = false, space_is_suffix = false;
   // Added tokens swallow the white space after them: Phi-3, which the file only shows in its name.
   bool special_tokens_strip_right = false;
   std::vector<bool> end_of_generation;  // [n_tokens]

@@ -49,7 +49,7 @@ TEST(TokenizerT03, ControlTokensDoNotComeFromPlainText) {
   }
 }
 
-// What is encoded comes back, byte for byte, whole and token by token.
+// What is encoded comes back, byte for byte, whole and token by token. T04: characters split over tokens come out whole.
 TEST(Tokenizer, RoundTrip) {
   std::mt19937 random(17);
   for (const char* name : {"llama-spm", "llama-bpe", "qwen2", "gpt-2", "deepseek-llm"}) {

@@ -47,7 +47,7 @@ TEST(Vocabulary, SoundOnesLoad) {
 
 TEST(VocabularyG09, UnknownModelsListTheKnown) {
   auto vocabulary = sentencepiece();
-  vocabulary.model = "t5";
+  vocabulary.model = "rwkv";
   expect_refused(vocabulary, "known: bert, gpt2, llama", ErrorCode::kUnsupported);
   vocabulary = byte_level();
   vocabulary.pre = "strange";
