@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Matcher matcher(*grammar);
   for (size_t at = 0; at <= text.size(); ++at) {
     std::vector<uint64_t> mask(1);
-    matcher.allowed_tokens(trie, mask);
+    matcher.allowed_tokens(trie, mask, at % 2 == 0 ? Matcher::kUnlimited : static_cast<uint32_t>(at % 40));
     bool alive = matcher.can_end();
     for (int byte = 0; byte < 256 && !alive; ++byte) {
       Matcher copy(matcher);

@@ -73,6 +73,8 @@ uint32_t Machine::bytes_left(const Config& config, const std::vector<Held>& held
       return sum({p.literals[node.rule].set.shortest(f.a), below});
     case NodeKind::kString:
       return sum({string_bytes_left(p, f), below});
+    case NodeKind::kPattern:
+      return sum({pattern_bytes_left(p, f), below});
     case NodeKind::kSource:
       return sum({source_bytes_left(p, used_by(held, unique_list(held, config.parent)), f), below});
     case NodeKind::kNumber:
@@ -103,6 +105,8 @@ uint32_t SchemaCompiler::node_bytes(const Node& node) const {
       return p_.literals[node.rule].set.shortest(LiteralSet::kRoot);
     case NodeKind::kString:
       return string_bytes_left(p_, {.node = static_cast<uint32_t>(&node - p_.nodes.data())});
+    case NodeKind::kPattern:
+      return pattern_bytes_left(p_, {.node = static_cast<uint32_t>(&node - p_.nodes.data())});
     case NodeKind::kSource:
       return node.min_bytes;
     case NodeKind::kNumber:
@@ -161,6 +165,7 @@ void SchemaCompiler::find_growth() {
   }
   for (const SourceRule& rule : p_.sources)
     most = std::max(most, 6 * (uint64_t{rule.min} + p_.source->longest_gap() + 2));
+  for (const Pattern& pattern : p_.patterns) most = std::max<uint64_t>(most, 6 * pattern.n_states());
   uint64_t value = 0, key = 0;
   for (const Choice& choice : p_.choices) {
     if (choice.min_bytes < kFar) value = std::max<uint64_t>(value, choice.min_bytes);

@@ -11,7 +11,7 @@ namespace {
 using Wide = unsigned __int128;
 
 constexpr int kFractionDigits = 6;
-constexpr int64_t kScale = 1000000;
+constexpr int64_t kScale = DecimalRange::kScale;
 constexpr double kLargest = 1e12;  // scaled it still fits 64 bits
 
 Wide power_of_ten(int exponent) {
@@ -67,7 +67,17 @@ std::optional<DecimalRange> DecimalRange::decimals(double low, bool exclude_low,
 
 bool DecimalRange::meets(bool negative, Wide low, Wide high) const {
   const Side& s = side(negative);
-  return s.low <= s.high && low <= s.high && high >= s.low;
+  if (s.low > s.high || low > s.high || high < s.low) return false;
+  const auto step = static_cast<Wide>(step_);
+  return (std::max<Wide>(low, s.low) + step - 1) / step * step <= std::min<Wide>(high, s.high);
+}
+
+bool DecimalRange::set_step(int64_t step) {
+  step_ = step;
+  const auto any = [&](bool negative) { return meets(negative, side(negative).low, side(negative).high); };
+  if (!any(false)) positive_ = {};
+  if (!any(true)) negative_ = {};
+  return has_sign(false) || has_sign(true);
 }
 
 bool DecimalRange::integer_viable(bool negative, uint64_t value) const {
@@ -101,7 +111,8 @@ uint32_t DecimalRange::bytes_from_integer(bool negative, uint64_t value) const {
   for (uint32_t n = 0; n <= 19 && value * power_of_ten(static_cast<int>(n)) * unit <= s.high; ++n) {
     const Wide low = value * power_of_ten(static_cast<int>(n)), high = low + power_of_ten(static_cast<int>(n)) - 1;
     // Whole numbers between low and high; those with a point are looked for from the smallest and the largest of them.
-    const Wide whole = std::max(low, (s.low + unit - 1) / unit);
+    const Wide step = std::max<Wide>(1, static_cast<Wide>(step_) / unit);
+    const Wide whole = (std::max(low, (s.low + unit - 1) / unit) + step - 1) / step * step;
     if (whole <= high && meets(negative, whole * unit, whole * unit)) least = std::min(least, n);
     for (const Wide before : {std::max<Wide>(low, s.low / unit), low}) {
       if (fraction_digits_ == 0 || before > high) continue;
@@ -117,7 +128,7 @@ uint32_t DecimalRange::bytes_from_fraction(bool negative, uint64_t value, int n_
   const Side& s = side(negative);
   for (int n = n_fraction == 0 ? 1 : 0; n_fraction + n <= fraction_digits_; ++n) {
     // Numbers that end after n more digits are multiples of `step`.
-    const Wide step = power_of_ten(fraction_digits_ - n_fraction - n);
+    const Wide step = std::max(power_of_ten(fraction_digits_ - n_fraction - n), static_cast<Wide>(step_));
     const Wide low = value * power_of_ten(fraction_digits_ - n_fraction),
                high = low + power_of_ten(fraction_digits_ - n_fraction) - 1;
     const Wide first = (std::max<Wide>(low, s.low) + step - 1) / step * step;

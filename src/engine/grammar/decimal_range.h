@@ -15,6 +15,10 @@ class DecimalRange {
   // there. nullopt if no number of six fraction digits lies between.
   static std::optional<DecimalRange> decimals(double low, bool exclude_low, double high, bool exclude_high);
 
+  static constexpr int64_t kScale = 1000000;  // of decimals
+
+  // Only multiples of `step`, in units of the last digit; false if there are none in the range.
+  bool set_step(int64_t step);
   int fraction_digits() const { return fraction_digits_; }
   bool has_sign(bool negative) const { return side(negative).low <= side(negative).high; }
   // Whether digits `value` before the point can be continued by digits, a point, or nothing. 0 takes no further digit.
@@ -38,6 +42,7 @@ class DecimalRange {
   bool meets(bool negative, unsigned __int128 low, unsigned __int128 high) const;
 
   int fraction_digits_;
+  int64_t step_ = 1;
   Side positive_, negative_;
 };
 

@@ -35,8 +35,8 @@ class Grammar {
   // not `required` are optional. Other keys are only written where `additionalProperties` asks for them or nothing is
   // said of properties at all. Objects and arrays nest at most 64 deep. The keyword `"x-source": true` on a string
   // makes its value a substring of `source` (UTF-8, at most 16 Mi code points; each character in its canonical JSON
-  // form), not empty unless `"x-allow-empty": true`, neither starting nor ending with white space, and with a letter or
-  // digit in it if the source has any; `minLength` and `maxLength` hold too. `uniqueItems` is enforced of arrays of
+  // form), not empty unless `"x-allow-empty": true`, neither starting nor ending with white space or inside a word
+  // (of scripts that space words) or number, and with a letter or digit if the source has any; `minLength` and `maxLength` hold too. `uniqueItems` is enforced of arrays of
   // quotes or of one enum's values; `"x-unique": "name"` on an array of objects makes their members of that name,
   // quotes, differ from each other. Errors: kInvalidArgument (not JSON; a fault, or a place no value can fill, by JSON
   // pointer), kUnsupported (JSON pointer to the keyword that cannot be enforced), kResourceExhausted (size, values,

@@ -119,14 +119,20 @@ void Machine::step(const Config& config, uint8_t byte, std::vector<Held>& held, 
     case NodeKind::kArray:
       return step_array(s, config, byte);
     case NodeKind::kString:
-    case NodeKind::kSource: {
+    case NodeKind::kPattern: {
       Config next = config;
       const bool free = kind(config.top) == NodeKind::kString;
-      const StringStep result =
-          free ? step_string(*program_, next.top, byte)
-               : step_source(*program_, used_by(held, unique_list(held, config.parent)), next.top, byte);
+      const StringStep result = free ? step_string(*program_, next.top, byte) : step_pattern(*program_, next.top, byte);
       if (result == StringStep::kStays) add(s, next);
-      if (result == StringStep::kCloses) finish(s, free ? config.parent : add_used(s, next.top, config.parent), 0);
+      if (result == StringStep::kCloses) finish(s, config.parent, 0);
+      return;
+    }
+    case NodeKind::kSource: {
+      Config next = config;
+      const Used used = used_by(held, unique_list(held, config.parent));
+      const StringStep result = step_source(*program_, used, next.top, byte);
+      if (result == StringStep::kStays) add(s, next);
+      if (result == StringStep::kCloses) finish(s, add_used(s, next.top, config.parent), 0);
       return;
     }
   }

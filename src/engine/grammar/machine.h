@@ -113,6 +113,9 @@ class Machine {
 // strings.cc: one byte of a string. kString and kSource frames begin with phase 0 and expect the opening quote.
 StringStep step_string(const Program& program, Frame& frame, uint8_t byte);
 uint32_t string_bytes_left(const Program& program, const Frame& frame);
+// pattern_strings.cc: the same of a string bound to a pattern.
+StringStep step_pattern(const Program& program, Frame& frame, uint8_t byte);
+uint32_t pattern_bytes_left(const Program& program, const Frame& frame);
 // source_strings.cc: the same of a substring of the source.
 StringStep step_source(const Program& program, Used used, Frame& frame, uint8_t byte);
 uint32_t source_bytes_left(const Program& program, Used used, const Frame& frame);

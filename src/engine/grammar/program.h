@@ -8,6 +8,7 @@
 #include "engine/grammar/decimal_range.h"
 #include "engine/grammar/grammar.h"
 #include "engine/grammar/literal_set.h"
+#include "engine/grammar/pattern.h"
 #include "engine/grammar/source_index.h"
 
 // A schema compiled for the machine (machine.h). Everything refers to everything by index.
@@ -21,7 +22,7 @@ constexpr uint32_t kNever = UINT32_MAX;
 // Counts of bytes stop here.
 constexpr uint32_t kFar = 1u << 30;
 
-enum class NodeKind : uint8_t { kLiteral, kString, kSource, kNumber, kObject, kArray };
+enum class NodeKind : uint8_t { kLiteral, kString, kPattern, kSource, kNumber, kObject, kArray };
 
 struct Node {
   NodeKind kind;
@@ -92,6 +93,7 @@ struct Program {
   std::vector<Choice> choices;
   std::vector<LiteralRule> literals;
   std::vector<StringRule> strings;
+  std::vector<Pattern> patterns;
   std::vector<SourceRule> sources;
   std::vector<NumberRule> numbers;
   std::vector<ObjectRule> objects;

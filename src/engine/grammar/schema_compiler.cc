@@ -77,9 +77,15 @@ Status SchemaCompiler::fill(uint32_t choice, const Json& schema, const std::stri
   }
   if (!schema.is_object()) return schema_error(kInvalid, pointer, "expected a schema: an object, true or false");
   DA_RETURN_IF_ERROR(check_keywords(schema, pointer));
-  if (schema.contains("$ref")) return fill_reference(choice, schema, pointer);
-  for (const char* keyword : {"allOf", "anyOf", "oneOf"}) {
-    if (schema.contains(keyword)) return fill_alternatives(choice, schema, keyword, pointer);
+  if (const char* keyword = standing_for_all(schema)) {
+    if (is_alone(schema, keyword)) {
+      if (std::string_view(keyword) == "$ref") return fill_reference(choice, schema, pointer);
+      return fill_alternatives(choice, schema, keyword, pointer);
+    }
+    // What stands beside it holds as well: one schema is made of all.
+    DA_ASSIGN_OR_RETURN(Json merged, combined(schema, pointer));
+    merged_.push_back(std::move(merged));
+    return fill(choice, merged_.back(), pointer_to(pointer, "allOf"));
   }
   DA_ASSIGN_OR_RETURN(Types types, read_types(schema, pointer));
   DA_ASSIGN_OR_RETURN(const bool nullable, read_flag(schema, "nullable", pointer));
@@ -94,26 +100,16 @@ Status SchemaCompiler::check_keywords(const Json& schema, const std::string& poi
   for (const auto& [key, value] : schema.items()) {
     if (keyword_class(key) == Keyword::kUnknown) return schema_error(kUnsupported, pointer_to(pointer, key), "this keyword is not enforced");
     if (key == "format") {
-      const bool ignored = value.is_string() && std::find(kIgnoredFormats.begin(), kIgnoredFormats.end(), value.get_ref<const std::string&>()) != kIgnoredFormats.end();
-      if (!ignored) return schema_error(kUnsupported, pointer_to(pointer, key), "this format is not enforced");
+      const std::string_view name = value.is_string() ? std::string_view(value.get_ref<const std::string&>()) : std::string_view();
+      const bool known = std::find(kIgnoredFormats.begin(), kIgnoredFormats.end(), name) != kIgnoredFormats.end() || !Pattern::of_format(name).empty();
+      if (!known) return schema_error(kUnsupported, pointer_to(pointer, key), "this format is not enforced");
     }
   }
   return Status::ok();
 }
 
-// Keywords that stand for a whole schema allow only annotations beside them.
-Status SchemaCompiler::only_beside(const Json& schema, std::string_view keyword, const std::string& pointer) const {
-  for (const auto& [key, value] : schema.items()) {
-    if (key != keyword && keyword_class(key) != Keyword::kAnnotation) {
-      return schema_error(kUnsupported, pointer_to(pointer, key), "not enforced beside \"" + std::string(keyword) + "\"");
-    }
-  }
-  return Status::ok();
-}
-
-Status SchemaCompiler::fill_reference(uint32_t choice, const Json& schema, const std::string& pointer) {
+Result<std::pair<const Json*, std::string>> SchemaCompiler::find_reference(const Json& schema, const std::string& pointer) const {
   const std::string here = pointer_to(pointer, "$ref");
-  DA_RETURN_IF_ERROR(only_beside(schema, "$ref", pointer));
   const Json& reference = schema["$ref"];
   if (!reference.is_string()) return schema_error(kInvalid, here, "expected a string");
   const auto& text = reference.get_ref<const std::string&>();
@@ -139,17 +135,20 @@ Status SchemaCompiler::fill_reference(uint32_t choice, const Json& schema, const
     target_pointer = pointer_to(target_pointer, step);
     at = end;
   }
-  DA_ASSIGN_OR_RETURN(const uint32_t included, compile(*target, target_pointer));
+  return std::pair(target, target_pointer);
+}
+
+Status SchemaCompiler::fill_reference(uint32_t choice, const Json& schema, const std::string& pointer) {
+  DA_ASSIGN_OR_RETURN(const auto target, find_reference(schema, pointer));
+  DA_ASSIGN_OR_RETURN(const uint32_t included, compile(*target.first, target.second));
   include(choice, included);
   return Status::ok();
 }
 
 Status SchemaCompiler::fill_alternatives(uint32_t choice, const Json& schema, const char* keyword, const std::string& pointer) {
   const std::string here = pointer_to(pointer, keyword);
-  DA_RETURN_IF_ERROR(only_beside(schema, keyword, pointer));
   const Json& list = schema[keyword];
   if (!list.is_array() || list.empty()) return schema_error(kInvalid, here, "expected a list of schemas");
-  if (std::string_view(keyword) == "allOf" && list.size() > 1) return schema_error(kUnsupported, here, "more than one schema at once is not enforced");
   OneOf alternatives{{}, here};
   for (size_t i = 0; i < list.size(); ++i) {
     DA_ASSIGN_OR_RETURN(const uint32_t included, compile(list[i], pointer_to(here, std::to_string(i))));
@@ -212,6 +211,19 @@ Status SchemaCompiler::fill_string(uint32_t choice, const Json& schema, const st
   if (min > max) return schema_error(kInvalid, pointer_to(pointer, "minLength"), "larger than maxLength");
   DA_ASSIGN_OR_RETURN(const bool from_source, read_flag(schema, "x-source", pointer));
   DA_ASSIGN_OR_RETURN(const bool allow_empty, read_flag(schema, "x-allow-empty", pointer));
+  const bool has_format = schema.contains("format") && !Pattern::of_format(schema["format"].get_ref<const std::string&>()).empty();
+  if (schema.contains("pattern") || has_format) {
+    const char* keyword = schema.contains("pattern") ? "pattern" : "format";
+    const std::string here = pointer_to(pointer, keyword);
+    if (!schema[keyword].is_string()) return schema_error(kInvalid, here, "expected a string");
+    if (from_source || (schema.contains("pattern") && has_format)) return schema_error(kUnsupported, here, "not enforced beside other bounds of the text");
+    const auto& text = schema[keyword].get_ref<const std::string&>();
+    auto pattern = Pattern::compile(has_format ? Pattern::of_format(text) : std::string_view(text), min, max);
+    if (!pattern.is_ok()) return schema_error(pattern.code(), here, pattern.status().message());
+    p_.patterns.push_back(std::move(*pattern));
+    add_node(choice, NodeKind::kPattern, p_.patterns.size() - 1);
+    return Status::ok();
+  }
   if (!from_source) {
     p_.strings.push_back({.min = min, .max = max});
     add_node(choice, NodeKind::kString, p_.strings.size() - 1);
@@ -229,12 +241,18 @@ Status SchemaCompiler::fill_string(uint32_t choice, const Json& schema, const st
 
 Status SchemaCompiler::fill_number(uint32_t choice, bool integer, const Json& schema, const std::string& pointer) {
   DA_ASSIGN_OR_RETURN(const Bounds bounds, read_bounds(schema, pointer));
-  if (const auto multiple = schema.find("multipleOf"); multiple != schema.end()) {
-    if (!integer || !multiple->is_number() || multiple->get<double>() != 1) {
-      return schema_error(kUnsupported, pointer_to(pointer, "multipleOf"), "only 1, of integers, is enforced");
-    }
-  }
   NumberRule rule;
+  int64_t step = 1;  // in units of the last digit
+  if (const auto multiple = schema.find("multipleOf"); multiple != schema.end()) {
+    const std::string here = pointer_to(pointer, "multipleOf");
+    const double unit = integer ? 1 : DecimalRange::kScale;
+    const double scaled = multiple->is_number() ? multiple->get<double>() * unit : 0;
+    if (!(scaled > 0)) return schema_error(kInvalid, here, "expected a number above 0");
+    if (std::abs(scaled - std::round(scaled)) > 1e-6 || scaled < 0.5 || scaled > 1e15) {
+      return schema_error(kUnsupported, here, integer ? "only whole numbers are enforced, of integers" : "only multiples of 0.000001 are enforced");
+    }
+    step = std::llround(scaled);
+  }
   std::optional<DecimalRange> range = rule.range;
   if (integer) {
     // Doubles from 2^63 on do not fit; whole bounds below that are exact.
@@ -246,10 +264,11 @@ Status SchemaCompiler::fill_number(uint32_t choice, bool integer, const Json& sc
     range = low >= kEdge || high < -kEdge
                 ? std::nullopt
                 : DecimalRange::integers(low < -kEdge ? INT64_MIN : static_cast<int64_t>(low), high >= kEdge ? INT64_MAX : static_cast<int64_t>(high));
-  } else if (bounds.given) {
+  } else if (bounds.given || step > 1) {
     rule.bounded = true;
     range = DecimalRange::decimals(bounds.low, bounds.exclude_low, bounds.high, bounds.exclude_high);
   }
+  if (range && !range->set_step(step)) range = std::nullopt;
   if (!range) {
     // Between the bounds of a plain number there may be one, but none within the six fraction digits we write.
     const ErrorCode code = integer || bounds.low > bounds.high ? kInvalid : kUnsupported;

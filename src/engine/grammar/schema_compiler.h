@@ -1,8 +1,10 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/grammar/program.h"
@@ -24,7 +26,14 @@ class SchemaCompiler {
   Result<uint32_t> compile(const Json& schema, const std::string& pointer);
   Status fill(uint32_t choice, const Json& schema, const std::string& pointer);
   Status check_keywords(const Json& schema, const std::string& pointer) const;
-  Status only_beside(const Json& schema, std::string_view keyword, const std::string& pointer) const;
+  // schema_merge.cc
+  static const char* standing_for_all(const Json& schema);
+  static bool is_alone(const Json& schema, std::string_view keyword);
+  Result<Json> combined(const Json& schema, const std::string& pointer) const;
+  Result<Json> flattened(const Json& schema, const std::string& pointer, int depth) const;
+  Result<Json> both(const Json& a, const Json& b, const std::string& pointer, int depth) const;
+  Result<Json> both_objects(const Json& a, const Json& b, const std::string& pointer, int depth) const;
+  Result<std::pair<const Json*, std::string>> find_reference(const Json& schema, const std::string& pointer) const;
   Status fill_reference(uint32_t choice, const Json& schema, const std::string& pointer);
   Status fill_alternatives(uint32_t choice, const Json& schema, const char* keyword, const std::string& pointer);
   Status fill_literals(uint32_t choice, const Json& schema, const Types& types, const std::string& pointer);
@@ -74,6 +83,7 @@ class SchemaCompiler {
   std::map<std::string, uint32_t> compiled_;  // by pointer
   std::vector<OneOf> one_ofs_;
   std::vector<std::pair<uint32_t, std::string>> unique_arrays_;  // rule, pointer
+  std::deque<Json> merged_;  // schemas made of several
   int64_t any_[2] = {-1, -1};
   int chain_ = 0;
 };

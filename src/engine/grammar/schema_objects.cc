@@ -292,6 +292,7 @@ bool SchemaCompiler::nodes_disjoint(const Node& a, const Node& b) const {
   const auto type = [](NodeKind kind) {
     switch (kind) {
       case NodeKind::kString:
+      case NodeKind::kPattern:
       case NodeKind::kSource: return '"';
       case NodeKind::kNumber: return '0';
       case NodeKind::kObject: return '{';

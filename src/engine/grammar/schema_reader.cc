@@ -61,7 +61,7 @@ constexpr std::array kAssertions = {
     "type", "enum", "const", "properties", "required", "additionalProperties", "unevaluatedProperties", "minProperties",
     "maxProperties", "items", "minItems", "maxItems", "uniqueItems", "minLength", "maxLength", "minimum", "maximum",
     "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "anyOf", "oneOf", "allOf", "$ref", "format", "nullable",
-    "strict", "x-source", "x-allow-empty", "x-unique"};
+    "strict", "x-source", "x-allow-empty", "x-unique", "pattern"};
 constexpr std::array kTypes = {"object", "array", "string", "integer", "number", "boolean", "null"};
 
 template <size_t n>
@@ -176,7 +176,7 @@ Result<std::vector<std::string>> read_types(const Json& schema, const std::strin
   };
   if (has({"properties", "required", "additionalProperties", "unevaluatedProperties", "minProperties", "maxProperties"})) types.push_back("object");
   if (has({"items", "minItems", "maxItems", "uniqueItems", "x-unique"})) types.push_back("array");
-  if (has({"minLength", "maxLength", "x-source", "x-allow-empty"})) types.push_back("string");
+  if (has({"minLength", "maxLength", "pattern", "x-source", "x-allow-empty"})) types.push_back("string");
   if (has({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})) types.push_back("number");
   return types;
 }

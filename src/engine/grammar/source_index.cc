@@ -8,6 +8,22 @@
 #include "tokenizer/unicode.h"
 
 namespace da::grammar {
+namespace {
+
+constexpr char32_t kJoiner = 0x200D;  // between the parts of one emoji
+
+bool is_word(char32_t c) { return (tokenizer::char_class(c) & (tokenizer::kLetter | tokenizer::kNumber)) != 0; }
+
+// Letters and digits that are written without a space only inside a word: not those of Thai, Lao, Tibetan, Burmese and
+// Khmer, nor ideographs, kana and hangul with what grammar hangs on to it.
+bool is_spaced_word(char32_t c) {
+  if (c < 0x0E00) return is_word(c);
+  const bool spaced = (c >= 0x10A0 && c < 0x1780) || (c >= 0x1800 && c < 0x1950) || (c >= 0x1C80 && c < 0x2E80) ||
+                      (c >= 0xA640 && c < 0xA960);
+  return spaced && is_word(c) && !(c >= 0x1100 && c < 0x1200);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<SourceIndex>> SourceIndex::build(std::string_view source) {
   if (source.size() > kMaxCodePoints * 4) {
@@ -33,38 +49,80 @@ SourceIndex::SourceIndex(std::vector<char32_t> text) : text_(std::move(text)) {
   std::sort(alphabet.begin(), alphabet.end());
   alphabet.erase(std::unique(alphabet.begin(), alphabet.end()), alphabet.end());
   std::vector<int32_t> ranks(text_.size());
-  std::vector<uint32_t> counts(alphabet.size(), 0);
   for (size_t i = 0; i < text_.size(); ++i) {
     const auto rank = std::lower_bound(alphabet.begin(), alphabet.end(), text_[i]) - alphabet.begin();
     ranks[i] = static_cast<int32_t>(rank);
-    ++counts[static_cast<size_t>(rank)];
   }
-  uint32_t begin = 0;
-  for (size_t c = 0; c < alphabet.size(); ++c) {
-    firsts_.push_back({alphabet[c], begin});
-    begin += counts[c];
+  find_joined();
+  for (const int32_t at : suffix_array(ranks, static_cast<int32_t>(alphabet.size()))) {
+    const auto place = static_cast<size_t>(at);
+    if (utf8::is_blank(text_[place]) || joined_[place]) continue;
+    if (firsts_.empty() || firsts_.back().code_point != text_[place])
+      firsts_.push_back({text_[place], static_cast<uint32_t>(positions_.size())});
+    positions_.push_back(static_cast<uint32_t>(at));
   }
-  firsts_.push_back({kNoCodePoint, begin});
-  const std::vector<int32_t> order = suffix_array(ranks, static_cast<int32_t>(alphabet.size()));
-  positions_.assign(order.begin(), order.end());
+  positions_.shrink_to_fit();
+  firsts_.push_back({kNoCodePoint, static_cast<uint32_t>(positions_.size())});
   measure_distances(alphabet);
 }
 
 void SourceIndex::measure_distances(const std::vector<char32_t>& alphabet) {
-  const auto is_word = [](char32_t c) {
-    return (tokenizer::char_class(c) & (tokenizer::kLetter | tokenizer::kNumber)) != 0;
-  };
   const bool any_word = std::any_of(alphabet.begin(), alphabet.end(), is_word);
   to_word_.resize(text_.size());
-  to_visible_.resize(text_.size());
-  uint32_t word = 0, visible = 0;  // distances, in whole
+  to_end_.resize(text_.size());
+  uint32_t word = 0, end = 0;  // distances, in whole
   for (size_t i = text_.size(); i-- > 0;) {
-    visible = utf8::is_blank(text_[i]) ? visible + 1 : 0;
-    word = any_word && !is_word(text_[i]) ? word + 1 : any_word ? 0 : visible;
-    longest_gap_ = std::max(longest_gap_, word);
-    to_visible_[i] = static_cast<uint8_t>(std::min(visible, kHop));
+    const bool blank = utf8::is_blank(text_[i]);
+    end = blank || joined_[i + 1] ? end + 1 : 0;
+    word = (any_word ? is_word(text_[i]) : !blank) ? 0 : word + 1;
+    longest_gap_ = std::max({longest_gap_, word, end});
+    to_end_[i] = static_cast<uint8_t>(std::min(end, kHop));
     to_word_[i] = static_cast<uint8_t>(std::min(word, kHop));
   }
+}
+
+// A "word" longer than any is no word: it may be cut anywhere.
+void SourceIndex::find_joined() {
+  constexpr size_t kLongestWord = 64;
+  joined_.assign(text_.size() + 1, false);
+  for (size_t at = 1, begin = 1; at <= text_.size(); ++at) {
+    if (is_joined(at)) {
+      joined_[at] = true;
+      continue;
+    }
+    if (at - begin >= kLongestWord) {
+      std::fill(joined_.begin() + static_cast<ptrdiff_t>(begin), joined_.begin() + static_cast<ptrdiff_t>(at), false);
+      has_long_words_ = true;
+    }
+    begin = at + 1;
+  }
+}
+
+// Whether the character at `at` belongs to the one before it: inside words of scripts that put spaces between them,
+// inside numbers such as 1,234.5, and before marks.
+bool SourceIndex::is_joined(size_t at) const {
+  if (at == 0 || at >= text_.size()) return false;
+  const char32_t before = text_[at - 1], here = text_[at];
+  if ((tokenizer::char_class(here) & tokenizer::kMark) != 0 || here == kJoiner || before == kJoiner) return true;
+  if (is_spaced_word(before) && is_spaced_word(here)) return true;
+  const auto is_digit = [&](size_t i) { return i < text_.size() && text_[i] >= '0' && text_[i] <= '9'; };
+  const auto is_point = [](char32_t c) { return c == '.' || c == ','; };
+  return (is_point(here) && is_digit(at - 1) && is_digit(at + 1)) ||
+         (is_point(before) && at >= 2 && is_digit(at - 2) && is_digit(at));
+}
+
+// Strings with the same next character end alike, but for points, after which the next but one counts, and inside long
+// words. The search gives up where that of SourceWalk does.
+bool SourceIndex::may_end(Run run, uint32_t length) const {
+  int patience = kPatience;
+  for (uint32_t rank = run.begin; rank < run.end && --patience >= 0;) {
+    const uint32_t last = positions_[rank] + length - 1;
+    if (to_end_[last] == 0) return true;
+    const uint32_t next = key(rank, length);
+    const bool is_point = next == uint32_t{'.'} + 1 || next == uint32_t{','} + 1;
+    rank = is_point || has_long_words_ ? rank + 1 : lower_bound({rank, run.end}, length, next + 1);
+  }
+  return false;
 }
 
 uint32_t SourceIndex::lower_bound(Run run, uint32_t depth, uint32_t wanted) const {

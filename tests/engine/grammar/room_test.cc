@@ -3,7 +3,7 @@
 #include "base/utf8.h"
 #include "engine/grammar/support.h"
 
-// A text is closed before its room runs out.
+// J10: a text is closed before its room runs out, whatever the model would rather write.
 namespace da::grammar::testing {
 namespace {
 

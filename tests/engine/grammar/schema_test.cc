@@ -196,19 +196,22 @@ TEST(Schema, AnyJsonObject) {
 
 TEST(Schema, EnforcesOrRefusesByPointer) {
   const std::vector<std::pair<const char*, const char*>> cases = {
-      {R"({"type":"string","pattern":"a+"})", "/pattern"},
-      {R"({"type":"string","format":"email"})", "/format"},
+      {R"x({"type":"string","pattern":"a(?=b)"})x", "/pattern"},
+      {R"x({"type":"string","pattern":"(a)\\1"})x", "/pattern"},
+      {R"({"type":"string","pattern":"a","format":"date"})", "/pattern"},
+      {R"({"type":"string","format":"iri"})", "/format"},
       {R"({"properties":{"a/b":{"not":{}}}})", "/properties/a~1b/not"},
       {R"({"type":"array","items":{"if":{},"then":{}}})", "/items/if"},
       {R"({"type":"object","patternProperties":{}})", "/patternProperties"},
       {R"({"type":"array","items":{"type":"string"},"uniqueItems":true})", "/uniqueItems"},
       {R"({"type":"array","prefixItems":[]})", "/prefixItems"},
       {R"({"type":"object","minProperties":1})", "/minProperties"},
-      {R"({"type":"number","multipleOf":0.5})", "/multipleOf"},
+      {R"({"type":"integer","multipleOf":0.5})", "/multipleOf"},
+      {R"({"type":"number","multipleOf":0.3333333333})", "/multipleOf"},
       {R"({"$ref":"other.json#/a"})", "/$ref"},
-      {R"({"$ref":"#","maxLength":3})", "/maxLength"},
-      {R"({"allOf":[{},{}]})", "/allOf"},
-      {R"({"type":"object","anyOf":[{}]})", "/type"},
+      {R"({"allOf":[{"not":{}},{}]})", "/allOf/not"},
+      {R"({"allOf":[{"pattern":"a"},{"pattern":"b"}]})", "/allOf/1/pattern"},
+      {R"({"oneOf":[{"const":1}],"anyOf":[{"const":1}]})", "/oneOf"},
       {R"({"enum":[[1]],"minItems":1})", "/minItems"},
   };
   for (const auto& [text, pointer] : cases) {

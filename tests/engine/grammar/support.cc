@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <regex>
 
 #include "base/utf8.h"
 #include "base/white_space.h"
-#include "tokenizer/unicode.h"
 
 namespace da::grammar::testing {
 
@@ -69,8 +69,7 @@ namespace {
 
 bool quote_valid(const Json& schema, const std::string& quote, std::string_view source) {
   if (quote.empty()) return schema.value("x-allow-empty", false);
-  const std::u32string text = to_u32(quote);
-  return source.find(quote) != std::string_view::npos && !utf8::is_blank(text.front()) && !utf8::is_blank(text.back()) && has_word(text, to_u32(source));
+  return quotable(to_u32(quote), to_u32(source));
 }
 
 // No two are equal.
@@ -111,11 +110,28 @@ std::u32string to_u32(std::string_view text) {
   return {code_points.begin(), code_points.end()};
 }
 
-bool has_word(std::u32string_view quote, std::u32string_view source) {
-  const auto any = [](std::u32string_view text) {
-    return std::any_of(text.begin(), text.end(), [](char32_t c) { return (tokenizer::char_class(c) & (tokenizer::kLetter | tokenizer::kNumber)) != 0; });
+bool quotable(std::u32string_view quote, std::u32string_view source) {
+  const auto is_digit = [](char32_t c) { return c >= '0' && c <= '9'; };
+  const auto is_latin = [&](char32_t c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == U'é'; };
+  const auto any_word = [&](std::u32string_view text) {
+    return std::any_of(text.begin(), text.end(), [&](char32_t c) { return is_latin(c) || (c >= 0x4E00 && c <= 0x9FFF); });
   };
-  return any(quote) || !any(source);
+  const auto visible = [](char32_t c) { return !utf8::is_blank(c); };
+  const auto first = std::find_if(source.begin(), source.end(), visible), end = std::find_if(source.rbegin(), source.rend(), visible).base();
+  if (quote.empty() || first == source.end() || !visible(quote.front()) || !visible(quote.back())) return false;
+  source = source.substr(static_cast<size_t>(first - source.begin()), static_cast<size_t>(end - first));
+  if (!any_word(quote) && any_word(source)) return false;
+  const auto may_cut = [&](size_t at) {  // between the characters at - 1 and at
+    if (at == 0 || at == source.size()) return true;
+    const char32_t a = source[at - 1], b = source[at];
+    if (b == 0x0301 || (is_latin(a) && is_latin(b))) return false;
+    const char32_t before = at >= 2 ? source[at - 2] : U' ', after = at + 1 < source.size() ? source[at + 1] : U' ';
+    return !(b == '.' && is_digit(a) && is_digit(after)) && !(a == '.' && is_digit(before) && is_digit(b));
+  };
+  for (size_t at = source.find(quote); at != std::u32string_view::npos; at = source.find(quote, at + 1)) {
+    if (may_cut(at) && may_cut(at + quote.size())) return true;
+  }
+  return false;
 }
 
 bool valid(const Json& schema, const Json& value, const Json& root, std::string_view source) {
@@ -126,6 +142,7 @@ bool valid(const Json& schema, const Json& value, const Json& root, std::string_
   const auto holds = [&](const Json& s) { return valid(s, value, root, source); };
   if (schema.contains("anyOf") && std::none_of(schema["anyOf"].begin(), schema["anyOf"].end(), holds)) return false;
   if (schema.contains("oneOf") && std::count_if(schema["oneOf"].begin(), schema["oneOf"].end(), holds) != 1) return false;
+  if (schema.contains("allOf") && !std::all_of(schema["allOf"].begin(), schema["allOf"].end(), holds)) return false;
   if (schema.contains("enum") && std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end()) return false;
   if (schema.contains("const") && schema["const"] != value) return false;
   if (schema.contains("type")) {
@@ -134,6 +151,7 @@ bool valid(const Json& schema, const Json& value, const Json& root, std::string_
   }
   if (value.is_string()) {
     const size_t length = utf8::count_code_points(value.get<std::string>());
+    if (schema.contains("pattern") && !std::regex_search(value.get<std::string>(), std::regex(schema["pattern"].get<std::string>()))) return false;
     const bool empty_quote = schema.value("x-source", false) && length == 0;
     if ((length < schema.value("minLength", size_t{0}) && !empty_quote) || length > schema.value("maxLength", SIZE_MAX)) return false;
     if (schema.value("x-source", false) && !quote_valid(schema, value.get<std::string>(), source)) return false;
@@ -141,6 +159,7 @@ bool valid(const Json& schema, const Json& value, const Json& root, std::string_
   if (value.is_number()) {
     const auto number = value.get<double>();
     if (number < schema.value("minimum", -HUGE_VAL) || number > schema.value("maximum", HUGE_VAL)) return false;
+    if (schema.contains("multipleOf") && std::remainder(number, schema["multipleOf"].get<double>()) != 0) return false;
     if (number <= schema.value("exclusiveMinimum", -HUGE_VAL) || number >= schema.value("exclusiveMaximum", HUGE_VAL)) return false;
   }
   if (value.is_array()) {
@@ -257,7 +276,7 @@ Json random_instance(const Json& schema, Random& random) {
 }
 
 std::u32string random_source(Random& random, size_t length) {
-  static constexpr std::u32string_view kAlphabet = U"aab \n\"\\é中文，\u3000\U0001F600\U0001F601\u0301\u200Bz/\t\x01\x1F\x7F的是";
+  static constexpr std::u32string_view kAlphabet = U"aab  -1.1\n\"\\é中文，\u3000\U0001F600\U0001F601\u0301\u200Bz/\t\x01\x1F\x7F的是";
   std::u32string text;
   for (size_t i = 0; i < length; ++i) text.push_back(kAlphabet[pick(random, kAlphabet.size())]);
   return text;

@@ -40,8 +40,9 @@ bool valid(const Json& schema, const Json& value, const Json& root, std::string_
 Json random_schema(Random& random, int depth);
 Json random_instance(const Json& schema, Random& random);
 
-// Whether the text has a letter or digit, or the source has none: what a quote needs.
-bool has_word(std::u32string_view quote, std::u32string_view source);
+// Whether the text may be quoted: it stands somewhere in the source as whole words, not blank at its ends, and has a
+// letter or digit unless the source has none. Words and numbers here are those of random_source's alphabet.
+bool quotable(std::u32string_view quote, std::u32string_view source);
 std::u32string to_u32(std::string_view text);
 
 // Text of `length` code points from a small alphabet with characters of every UTF-8 length, quotes, controls and spaces.

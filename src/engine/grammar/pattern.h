@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace da::grammar {
+
+// The regular subset of ECMAScript's patterns as an automaton over code points: literals, classes, \d \w \s, groups,
+// alternatives, quantifiers and the anchors ^ and $. Look-around, back references, \b and \p are refused. A pattern
+// without anchors holds if it matches anywhere, as JSON Schema has it. From every state some end is reached. Characters
+// below U+0020, DEL and surrogates only come where the pattern names them. Immutable.
+class Pattern {
+ public:
+  struct Edge {
+    char32_t first, last;
+    uint32_t target;
+  };
+  static constexpr uint32_t kStart = 0;
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  // Strings of at least `min` and at most `max` code points that match. Errors: kInvalidArgument (syntax, nothing
+  // matches), kUnsupported (not in the subset), kResourceExhausted (too many states); the message says where.
+  static Result<Pattern> compile(std::string_view pattern, uint32_t min, uint32_t max);
+  // A format of JSON Schema as such a pattern, "" if it is none that is known.
+  static std::string_view of_format(std::string_view format);
+
+  uint32_t next(uint32_t state, char32_t c) const;
+  // The first code point in [from, last] that may follow, or UINT32_MAX.
+  char32_t first_in(uint32_t state, char32_t from, char32_t last) const;
+  bool may_end(uint32_t state) const { return states_[state].characters_left == 0; }
+  // Of a shortest way to an end.
+  uint32_t characters_left(uint32_t state) const { return states_[state].characters_left; }
+  // What a shortest way goes by; there is one unless characters_left is 0.
+  const Edge& shortest_edge(uint32_t state) const;
+  size_t n_states() const { return states_.size(); }
+
+ private:
+  friend class PatternBuilder;
+  struct State {
+    uint32_t first_edge = 0, end_edge = 0;  // sorted by code point
+    uint32_t characters_left = UINT32_MAX;
+  };
+  std::vector<State> states_;
+  std::vector<Edge> edges_;
+};
+
+}  // namespace da::grammar
