@@ -3,29 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "chat/output_text.h"
+
 namespace da::chat {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kSpaces = " \t\r\n";
-constexpr std::string_view kHermesOpen = "<tool_call>";
-constexpr std::string_view kHermesClose = "</tool_call>";
-constexpr std::string_view kMistralOpen = "[TOOL_CALLS]";
-constexpr std::string_view kMistralArguments = "[ARGS]";
-constexpr std::string_view kPythonTag = "<|python_tag|>";
-// A call longer than this is text; it also bounds what is held back.
-constexpr size_t kMaxCallBytes = size_t{1} << 20;
-
-std::string_view trim_left(std::string_view text) {
-  size_t first = text.find_first_not_of(kSpaces);
-  return first == std::string_view::npos ? std::string_view() : text.substr(first);
-}
-
-std::string_view trim(std::string_view text) {
-  text = trim_left(text);
-  return text.substr(0, text.find_last_not_of(kSpaces) + 1);
-}
+constexpr std::string_view kMessage = "<|message|>";
+constexpr std::string_view kMessageEnds[] = {"<|end|>", "<|call|>", "<|return|>", "<|start|>", "<|channel|>"};
+constexpr size_t kMaxHeaderBytes = 1000;
 
 // Length of the longest end of `text` that is a proper start of `marker`.
 size_t partial_suffix(std::string_view text, std::string_view marker) {
@@ -41,77 +28,51 @@ bool is_start_of(std::string_view text, std::string_view marker) {
   return text.size() < marker.size() && marker.substr(0, text.size()) == text;
 }
 
-bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
-
-// The end of the JSON object or array at the front of `text`, which must begin with { or [; npos: not complete yet.
-size_t json_end(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (in_string) {
-      i += c == '\\' ? 1 : 0;
-      in_string = c != '"';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      ++depth;
-    } else if ((c == '}' || c == ']') && --depth == 0) {
-      return i + 1;
-    }
+// The earliest of the markers that end a harmony message.
+std::pair<size_t, std::string_view> message_end(std::string_view text) {
+  std::pair<size_t, std::string_view> first{std::string_view::npos, {}};
+  for (const std::string_view marker : kMessageEnds) {
+    if (const size_t at = text.find(marker); at < first.first) first = {at, marker};
   }
-  return std::string_view::npos;
+  return first;
 }
 
 }  // namespace
 
-OutputFormat detect_output_format(std::string_view template_source, std::string_view rendered_prompt) {
-  OutputFormat format;
-  auto has = [&](std::string_view marker) { return template_source.find(marker) != std::string_view::npos; };
-  static constexpr std::pair<std::string_view, std::string_view> kThinking[] = {
-      {"<think>", "</think>"},       {"[THINK]", "[/THINK]"},         {"<seed:think>", "</seed:think>"},
-      {"<thinking>", "</thinking>"}, {"<reasoning>", "</reasoning>"},
-  };
-  for (const auto& [open, close] : kThinking) {
-    if (has(close)) {
-      format.think_open = open;
-      format.think_close = close;
-      break;
-    }
-  }
-  std::string_view end = rendered_prompt.substr(0, rendered_prompt.find_last_not_of(kSpaces) + 1);
-  format.starts_thinking = !format.think_open.empty() && end.size() >= format.think_open.size() &&
-                           end.substr(end.size() - format.think_open.size()) == format.think_open;
-  if (has(kHermesOpen)) {
-    format.tools = ToolFormat::kHermes;
-  } else if (has(kMistralOpen)) {
-    format.tools = ToolFormat::kMistral;
-  } else if (has("<|start_header_id|>") && (has("\"parameters\"") || has(kPythonTag))) {
-    format.tools = ToolFormat::kLlama;
-  }
-  return format;
-}
-
 OutputParser::OutputParser(OutputFormat format, std::vector<std::string> tool_names)
     : format_(std::move(format)), tool_names_(std::move(tool_names)) {
-  state_ = format_.think_open.empty() || format_.think_close.empty() ? State::kContent
-           : format_.starts_thinking                                 ? State::kThinking
-                                                                     : State::kStart;
+  state_ = format_.harmony                                             ? State::kHeader
+           : format_.think_open.empty() || format_.think_close.empty() ? State::kContent
+           : format_.starts_thinking                                   ? State::kThinking
+                                                                       : State::kStart;
   trim_ = state_ == State::kThinking;
 }
 
-std::string_view OutputParser::call_marker() const {
+OutputParser::Marker OutputParser::find_marker() const {
+  Marker first{pending_.size(), 0, false};
+  size_t partial = 0;
+  const auto look = [&](std::string_view marker, bool opens_call) {
+    if (marker.empty()) return;
+    if (const size_t at = pending_.find(marker); at < first.at) first = {at, marker.size(), opens_call};
+    partial = std::max(partial, partial_suffix(pending_, marker));
+  };
   switch (format_.tools) {
     case ToolFormat::kNone:
-      return {};
-    case ToolFormat::kHermes:
-      return kHermesOpen;
+    case ToolFormat::kHarmony:
+      break;
+    case ToolFormat::kTagged:
+      look(format_.call_open, true);
+      break;
     case ToolFormat::kLlama:
-      return kPythonTag;
+      look(kPythonTag, true);
+      break;
     case ToolFormat::kMistral:
-      return kMistralOpen;
+      look(kMistralOpen, true);
+      break;
   }
-  return {};
+  for (const std::string& tag : format_.dropped) look(tag, false);
+  if (first.length == 0) first.at -= partial;
+  return first;
 }
 
 OutputDelta OutputParser::push(std::string_view text) {
@@ -124,6 +85,7 @@ OutputDelta OutputParser::push(std::string_view text) {
 OutputDelta OutputParser::finish() {
   OutputDelta out;
   run(out, true);
+  end_message(out);
   return out;
 }
 
@@ -153,6 +115,10 @@ bool OutputParser::step(OutputDelta& out, bool at_end) {
       return step_content(out, at_end);
     case State::kCall:
       return step_call(out, at_end);
+    case State::kHeader:
+      return step_header(at_end);
+    case State::kMessage:
+      return step_message(out, at_end);
   }
   return false;
 }
@@ -197,7 +163,6 @@ bool OutputParser::step_thinking(OutputDelta& out, bool at_end) {
 }
 
 bool OutputParser::step_content(OutputDelta& out, bool at_end) {
-  std::string_view marker = call_marker();
   // A Llama answer that begins with { may be a call without any marker.
   if (format_.tools == ToolFormat::kLlama && !any_content_) {
     std::string_view text = trim_left(pending_);
@@ -214,180 +179,97 @@ bool OutputParser::step_content(OutputDelta& out, bool at_end) {
       return false;
     }
   }
-  size_t emit = pending_.size();
-  size_t found = marker.empty() ? std::string::npos : pending_.find(marker);
-  if (found != std::string::npos) {
-    emit = found;
-    state_ = State::kCall;
-  } else if (!marker.empty() && !at_end) {
-    emit -= partial_suffix(pending_, marker);
-  }
+  const Marker marker = find_marker();
+  const bool found = marker.length > 0;
+  const size_t emit = found || !at_end ? marker.at : pending_.size();
   std::string_view text = std::string_view(pending_).substr(0, emit);
-  if (found != std::string::npos && trim(text).empty()) {
+  if (found && trim(text).empty()) {
     text = {};  // space between calls
   }
   out.content += text;
   any_content_ = any_content_ || !trim(text).empty();
   pending_.erase(0, emit);
-  return found != std::string::npos;
+  if (found && marker.opens_call) {
+    state_ = State::kCall;
+  } else if (found) {
+    pending_.erase(0, marker.length);
+    trim_ = !any_content_;
+  }
+  return found;
 }
 
-bool OutputParser::step_call(OutputDelta& out, bool at_end) {
-  if (pending_.size() > kMaxCallBytes) {
-    return give_up(out);
+// Which channel the message is on, and whom it is for.
+bool OutputParser::step_header(bool at_end) {
+  const bool in_prompt = format_.harmony_header.find(kMessage) != std::string::npos;
+  const size_t end = in_prompt ? 0 : pending_.find(kMessage);
+  const std::string header = format_.harmony_header + pending_.substr(0, end);
+  const std::string_view text = trim_left(header);
+  const bool sound = text.empty() || text[0] == '<' || is_start_of(text, "assistant") ||
+                     starts_with(text, "assistant") || is_start_of(text, "to=") || starts_with(text, "to=");
+  if (!sound || header.size() > kMaxHeaderBytes) {
+    // No header at all: the text is the answer.
+    format_.harmony = false;
+    format_.tools = ToolFormat::kNone;
+    state_ = State::kContent;
+    return true;
   }
-  switch (format_.tools) {
-    case ToolFormat::kNone:
-      return give_up(out);
-    case ToolFormat::kHermes:
-      return take_hermes(out, at_end);
-    case ToolFormat::kLlama:
-      return take_llama(out, at_end);
-    case ToolFormat::kMistral:
-      return take_mistral(out, at_end);
+  if (end == std::string::npos) {
+    if (at_end) pending_.clear();
+    return false;
   }
-  return false;
-}
-
-bool OutputParser::give_up(OutputDelta& out) {
-  // At least one byte goes, so that the same marker is not found again.
-  size_t size = std::max<size_t>(1, starts_with(pending_, call_marker()) ? call_marker().size() : 1);
-  out.content += std::string_view(pending_).substr(0, size);
-  pending_.erase(0, size);
-  any_content_ = true;
-  state_ = State::kContent;
+  const auto word_after = [&](std::string_view mark) {
+    const size_t at = text.rfind(mark);
+    if (at == std::string_view::npos) return std::string_view();
+    const std::string_view rest = text.substr(at + mark.size());
+    return rest.substr(0, rest.find_first_of(" <\n\t"));
+  };
+  message_thinks_ = word_after("<|channel|>") == "analysis";
+  const std::string_view recipient = word_after("to=");
+  called_ = starts_with(recipient, "functions.") ? recipient.substr(std::string_view("functions.").size()) : recipient;
+  arguments_.clear();
+  pending_.erase(0, in_prompt ? 0 : end + kMessage.size());
+  format_.harmony_header.clear();
+  state_ = State::kMessage;
   return true;
 }
 
-bool OutputParser::take_hermes(OutputDelta& out, bool at_end) {
-  std::string_view text = std::string_view(pending_).substr(kHermesOpen.size());
-  size_t close = text.find(kHermesClose);
-  if (close == std::string_view::npos && !at_end) {
-    return false;
+bool OutputParser::step_message(OutputDelta& out, bool at_end) {
+  const auto [found, marker] = message_end(pending_);
+  size_t emit = std::min(found, pending_.size());
+  if (found == std::string_view::npos && !at_end) {
+    size_t partial = 0;
+    for (const std::string_view end : kMessageEnds) partial = std::max(partial, partial_suffix(pending_, end));
+    emit -= partial;
   }
-  // Models forget the closing tag at the end of an answer.
-  if (!add_calls(trim(text.substr(0, close)), out)) {
-    return give_up(out);
-  }
-  pending_.erase(0,
-                 close == std::string_view::npos ? pending_.size() : kHermesOpen.size() + close + kHermesClose.size());
-  state_ = State::kContent;
-  trim_ = true;
-  return true;
-}
-
-bool OutputParser::take_llama(OutputDelta& out, bool at_end) {
-  std::string_view text = trim_left(pending_);
-  if (starts_with(text, kPythonTag)) {
-    text = trim_left(text.substr(kPythonTag.size()));
-  }
-  if (text.empty() && !at_end) {
-    return false;
-  }
-  if (text.empty() || text[0] != '{') {
-    return give_up(out);
-  }
-  size_t end = json_end(text);
-  if (end == std::string_view::npos && !at_end) {
-    return false;
-  }
-  if (end == std::string_view::npos || !add_calls(text.substr(0, end), out)) {
-    return give_up(out);
-  }
-  pending_ = std::string(text.substr(end));
-  state_ = State::kContent;
-  trim_ = true;
-  return true;
-}
-
-bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
-  std::string_view text = trim_left(std::string_view(pending_).substr(kMistralOpen.size()));
-  size_t end = std::string_view::npos;
-  if (text.empty() && !at_end) {
-    return false;
-  }
-  bool called = false;
-  if (!text.empty() && (text[0] == '[' || text[0] == '{')) {
-    end = json_end(text);
-    if (end == std::string_view::npos && !at_end) {
-      return false;
-    }
-    called = end != std::string_view::npos && add_calls(text.substr(0, end), out);
+  const std::string_view text = std::string_view(pending_).substr(0, emit);
+  if (!called_.empty()) {
+    arguments_ += text;
+    if (arguments_.size() > kMaxCallBytes) end_message(out);
   } else {
-    // name[ARGS]{…}, or name{…} in some releases.
-    size_t brace = text.find('{');
-    end = brace == std::string_view::npos ? brace : json_end(text.substr(brace));
-    if (end == std::string_view::npos && !at_end) {
-      return false;
-    }
-    if (end != std::string_view::npos) {
-      std::string_view name = text.substr(0, brace);
-      name = trim(name.substr(0, name.find(kMistralArguments)));
-      Json arguments = Json::parse(text.substr(brace, end), nullptr, false);
-      end += brace;
-      Json call = {{"name", std::string(name)},
-                   {"arguments", arguments.is_discarded() ? Json() : std::move(arguments)}};
-      called = add_call(call, out);
-    }
+    (message_thinks_ ? out.thinking : out.content) += text;
   }
-  if (!called) {
-    return give_up(out);
+  pending_.erase(0, emit);
+  if (found == std::string_view::npos) {
+    if (at_end) end_message(out);
+    return false;
   }
-  pending_ = std::string(text.substr(end));
-  state_ = State::kContent;
-  trim_ = true;
+  end_message(out);
+  // A message that begins without the last one's end is read from its first marker on.
+  const bool begins = marker == "<|start|>" || marker == "<|channel|>";
+  if (!begins) pending_.erase(0, marker.size());
+  state_ = State::kHeader;
   return true;
 }
 
-// One call, or a list of them; all or none.
-bool OutputParser::add_calls(std::string_view json_text, OutputDelta& out) {
-  Json json = Json::parse(json_text, nullptr, false);
-  if (!json.is_array()) {
-    return add_call(json, out);
-  }
-  OutputDelta calls;
-  int first_index = next_index_;
-  for (const Json& element : json) {
-    if (!add_call(element, calls)) {
-      next_index_ = first_index;
-      return false;
-    }
-  }
-  std::move(calls.tool_calls.begin(), calls.tool_calls.end(), std::back_inserter(out.tool_calls));
-  return !json.empty();
-}
-
-bool OutputParser::add_call(const Json& json, OutputDelta& out) {
-  if (!json.is_object()) {
-    return false;
-  }
-  auto name = json.find("name");
-  if (name == json.end() || !name->is_string() || !is_offered(name->get_ref<const std::string&>())) {
-    return false;
-  }
-  auto arguments = json.find("arguments");
-  if (arguments == json.end()) {
-    arguments = json.find("parameters");
-  }
-  ToolCall call;
-  call.name = name->get_ref<const std::string&>();
-  if (arguments != json.end() && !arguments->is_null()) {
-    call.arguments =
-        arguments->is_string() ? Json::parse(arguments->get_ref<const std::string&>(), nullptr, false) : *arguments;
-    if (!call.arguments.is_object()) {
-      return false;
-    }
-  }
-  if (auto id = json.find("id"); id != json.end() && id->is_string()) {
-    call.id = id->get_ref<const std::string&>();
-  }
-  call.index = next_index_++;
-  out.tool_calls.push_back(std::move(call));
-  return true;
-}
-
-bool OutputParser::is_offered(const std::string& name) const {
-  return tool_names_.empty() || std::find(tool_names_.begin(), tool_names_.end(), name) != tool_names_.end();
+void OutputParser::end_message(OutputDelta& out) {
+  if (called_.empty()) return;
+  const std::string_view text = trim(arguments_);
+  Json arguments = text.empty() ? Json::object() : Json::parse(text, nullptr, false);
+  const bool called = format_.tools == ToolFormat::kHarmony && arguments.is_object() &&
+                      add_call({{"name", called_}, {"arguments", std::move(arguments)}}, out);
+  if (!called) out.content += arguments_;
+  called_.clear();
+  arguments_.clear();
 }
 
 }  // namespace da::chat

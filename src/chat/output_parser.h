@@ -6,27 +6,9 @@
 #include <vector>
 
 #include "chat/message.h"
+#include "chat/output_format.h"
 
 namespace da::chat {
-
-// How a family of models marks tool calls in its output.
-enum class ToolFormat {
-  kNone,
-  kHermes,  // <tool_call>{"name": …, "arguments": {…}}</tool_call>, several one after another
-  kLlama,  // the whole answer is {"name": …, "parameters": {…}}, possibly behind <|python_tag|>, several split by ";"
-  kMistral,  // [TOOL_CALLS][{"name": …, "arguments": {…}}, …], or [TOOL_CALLS]name[ARGS]{…}
-};
-
-struct OutputFormat {
-  std::string think_open;   // "<think>"; empty: no thinking
-  std::string think_close;  // "</think>"
-  // The prompt ended with the opening tag: output starts inside the thinking.
-  bool starts_thinking = false;
-  ToolFormat tools = ToolFormat::kNone;
-};
-
-// Chooses by the markers in the template's text. `rendered_prompt` tells whether output starts inside the thinking.
-OutputFormat detect_output_format(std::string_view template_source, std::string_view rendered_prompt);
 
 struct OutputDelta {
   std::string content;
@@ -49,7 +31,11 @@ class OutputParser {
   OutputDelta finish();
 
  private:
-  enum class State { kStart, kThinking, kAfterThinking, kContent, kCall };
+  enum class State { kStart, kThinking, kAfterThinking, kContent, kCall, kHeader, kMessage };
+  struct Marker {
+    size_t at, length;
+    bool opens_call;
+  };
 
   void run(OutputDelta& out, bool at_end);
   bool step(OutputDelta& out, bool at_end);
@@ -57,13 +43,17 @@ class OutputParser {
   bool step_thinking(OutputDelta& out, bool at_end);
   bool step_content(OutputDelta& out, bool at_end);
   bool step_call(OutputDelta& out, bool at_end);
-  bool take_hermes(OutputDelta& out, bool at_end);
+  bool step_header(bool at_end);
+  bool step_message(OutputDelta& out, bool at_end);
+  void end_message(OutputDelta& out);
+  bool take_tagged(OutputDelta& out, bool at_end);
   bool take_llama(OutputDelta& out, bool at_end);
   bool take_mistral(OutputDelta& out, bool at_end);
-  bool add_calls(std::string_view json_text, OutputDelta& out);
+  bool add_calls(std::string_view text, OutputDelta& out);
   bool add_call(const nlohmann::ordered_json& json, OutputDelta& out);
   bool is_offered(const std::string& name) const;
-  std::string_view call_marker() const;
+  // The first marker in pending_; at its end, with length 0, how much of it may be the start of one.
+  Marker find_marker() const;
   // The marker's text goes out as content: no call was found behind it.
   bool give_up(OutputDelta& out);
 
@@ -74,6 +64,9 @@ class OutputParser {
   bool trim_ = false;    // white space at the front of pending_ is dropped
   bool any_content_ = false;
   int next_index_ = 0;
+  // Of the harmony message under way: where its text goes, the function it calls, and its arguments.
+  bool message_thinks_ = false;
+  std::string called_, arguments_;
 };
 
 }  // namespace da::chat

@@ -27,6 +27,7 @@ struct GenerateRequest {
   std::vector<tokenizer::TokenId> prompt;  // not empty
   SamplingParams sampling;
   int32_t max_tokens = -1;                          // -1: until the context is full
+  std::vector<tokenizer::TokenId> written_tokens;   // control tokens that appear in the text, sorted; others do not
   std::vector<std::string> stop;                    // strings that end generation and are not part of the output
   std::shared_ptr<const grammar::Grammar> grammar;  // null: unconstrained
   // Computed tokens are shared between requests that begin alike and have the same namespace, never across.

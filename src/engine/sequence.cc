@@ -16,6 +16,7 @@ Sequence::Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback
       params_(request.sampling),
       sampler_(request.sampling),
       max_tokens_(request.max_tokens),
+      written_tokens_(std::move(request.written_tokens)),
       name_space_(std::move(request.name_space)),
       tokens_(std::move(request.prompt)),
       n_prompt_(static_cast<int32_t>(tokens_.size())),
@@ -68,7 +69,9 @@ std::optional<Finish> Sequence::accept_one(int32_t token) {
   tokens_.push_back(token);
   unreported_.push_back(token);
   ++n_generated_;
-  const std::string_view bytes = vocabulary_.tokenizer->bytes(token);
+  const bool is_written = std::binary_search(written_tokens_.begin(), written_tokens_.end(), token);
+  const std::string_view bytes =
+      is_written ? vocabulary_.tokenizer->written(token) : vocabulary_.tokenizer->bytes(token);
   if (matcher_ && !matcher_->accept(bytes)) {
     return Finish{FinishReason::kError,
                   {ErrorCode::kInternal, "grammar: refuses token " + std::to_string(token) + " that it allowed"}};

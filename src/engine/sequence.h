@@ -70,6 +70,7 @@ class Sequence {
   SamplingParams params_;
   Sampler sampler_;
   int32_t max_tokens_;
+  std::vector<tokenizer::TokenId> written_tokens_;
   std::string name_space_;
   std::vector<int32_t> tokens_;
   int32_t n_prompt_;

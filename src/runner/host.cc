@@ -47,7 +47,31 @@ struct Host::Running {
   bool wants_context = true;
   size_t prompt_tokens = 0, dropped_messages = 0;
   std::optional<chat::OutputParser> parser;   // on the engine's thread; none: the text is all content
+  std::shared_ptr<const grammar::Grammar> grammar;
+  std::string document;                       // what the grammar bound so far, to be checked once more at its end
 };
+
+namespace {
+
+// The document against its grammar, from the first byte: what is told to be finished is sound.
+Status check_document(const std::shared_ptr<const grammar::Grammar>& grammar, const std::string& document) {
+  grammar::Matcher matcher(grammar);
+  if (matcher.accept(document) && matcher.can_end() && Json::accept(document)) return Status::ok();
+  return {ErrorCode::kCorruptData, "structured output: the answer ended before it was a complete document (a stop string in it?)"};
+}
+
+// Those of the texts that are control tokens of the vocabulary.
+std::vector<TokenId> control_tokens(const tokenizer::Tokenizer& tokenizer, const std::vector<std::string>& texts) {
+  std::vector<TokenId> found;
+  for (const std::string& text : texts) {
+    const std::vector<TokenId> ids = tokenizer.encode(text, {.add_special = false, .parse_special = true});
+    if (ids.size() == 1 && tokenizer.kind(ids[0]) == tokenizer::TokenKind::kControl) found.push_back(ids[0]);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace
 
 Host::Host(LoadedModel model, Send send, Logger log)
     : send_(std::move(send)),
@@ -108,9 +132,11 @@ Status Host::start(uint64_t id, const Json& request) {
   if (!source.empty() && generate.grammar == nullptr && !flag(request, "raw", false)) {
     chat::OutputFormat format = chat::detect_output_format(source, prompt.tail);
     std::vector<std::string> tools = tool_names(member(request, "tools"));
-    if (tools.empty()) format.tools = chat::ToolFormat::kNone;
-    if (!format.think_open.empty() || format.tools != chat::ToolFormat::kNone) running->parser.emplace(std::move(format), std::move(tools));
+    if (tools.empty()) format.forget_tools();
+    generate.written_tokens = control_tokens(*model_.tokenizer, format.markers());
+    if (format.is_marked()) running->parser.emplace(std::move(format), std::move(tools));
   }
+  running->grammar = generate.grammar;
   generate.prompt = std::move(prompt.tokens);
   {
     const std::lock_guard lock(mutex_);
@@ -149,6 +175,7 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
       send_stats(false);
       return;
     case engine::Update::Kind::kText:
+      if (running.grammar != nullptr) running.document += update.text;
       if (running.wants_context) running.context.insert(running.context.end(), update.tokens.begin(), update.tokens.end());
       send_text(id, update, running.parser ? running.parser->push(update.text) : chat::OutputDelta{.content = update.text});
       send_stats(false);
@@ -164,6 +191,12 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
   if (update.reason == engine::FinishReason::kError) {
     send_(error_message(id, update.error));
     return;
+  }
+  if (running.grammar != nullptr && update.reason == engine::FinishReason::kStop) {
+    if (const Status status = check_document(running.grammar, running.document); !status.is_ok()) {
+      send_(error_message(id, status));
+      return;
+    }
   }
   if (running.parser) send_text(id, update, running.parser->finish());
   std::string_view reason = "stop";

@@ -1,4 +1,4 @@
-// Templates come from strangers: every bound ends a rendering with an error, none with a crash.
+// M01, M02: templates come from strangers: every bound ends a rendering with an error, none with a crash.
 #include <gtest/gtest.h>
 
 #include "chat/chat_test_util.h"

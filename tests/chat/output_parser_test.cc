@@ -36,7 +36,11 @@ void expect_parse(const OutputFormat& format, std::string_view text, const std::
 }
 
 OutputFormat thinking(ToolFormat tools = ToolFormat::kNone, bool starts = false) {
-  return {"<think>", "</think>", starts, tools};
+  return {.think_open = "<think>", .think_close = "</think>", .starts_thinking = starts, .tools = tools};
+}
+
+OutputFormat tagged(std::string open, std::string close) {
+  return {.tools = ToolFormat::kTagged, .call_open = std::move(open), .call_close = std::move(close)};
 }
 
 TEST(OutputParser, Thinking) {
@@ -49,7 +53,9 @@ TEST(OutputParser, Thinking) {
 }
 
 TEST(OutputParser, Hermes) {
-  OutputFormat format = thinking(ToolFormat::kHermes);
+  OutputFormat format = thinking(ToolFormat::kTagged);
+  format.call_open = "<tool_call>";
+  format.call_close = "</tool_call>";
   expect_parse(format,
                "<think>t</think>Let me.<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": "
                "\"</x>\"}}\n</tool_call>\n<tool_call>{\"name\": \"g\", \"arguments\": {}}</tool_call>",
@@ -62,7 +68,7 @@ TEST(OutputParser, Hermes) {
 }
 
 TEST(OutputParser, Llama) {
-  OutputFormat format{"", "", false, ToolFormat::kLlama};
+  OutputFormat format{.tools = ToolFormat::kLlama};
   expect_parse(format, " {\"name\": \"f\", \"parameters\": {\"a\": 1}}", R"(T()C()#0f{"a":1})");
   expect_parse(format, "<|python_tag|>{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g\", \"parameters\": {}}",
                "T()C()#0f{}#1g{}");
@@ -71,7 +77,7 @@ TEST(OutputParser, Llama) {
 }
 
 TEST(OutputParser, Mistral) {
-  OutputFormat format{"", "", false, ToolFormat::kMistral};
+  OutputFormat format{.tools = ToolFormat::kMistral};
   expect_parse(format,
                "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"a\": \"]\"}}, {\"name\": \"g\", \"arguments\": {}}]",
                R"(T()C()#0f{"a":"]"}#1g{})");
@@ -79,12 +85,106 @@ TEST(OutputParser, Mistral) {
   expect_parse(format, "[TOOL_CALLS] nothing", "T()C([TOOL_CALLS] nothing)");
 }
 
+TEST(OutputParser, MistralWithCallIds) {
+  expect_parse({.tools = ToolFormat::kMistral}, "[TOOL_CALLS]f[CALL_ID]123456789[ARGS]{\"a\": 1}",
+               R"(T()C()#0f{"a":1})");
+}
+
+TEST(OutputParser, GraniteAndPhi) {
+  expect_parse(tagged("<|tool_call|>", ""), "<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"a\": [1]}}]",
+               R"(T()C()#0f{"a":[1]})");
+  expect_parse(tagged("<|tool_call|>", ""), "<|tool_call|>nothing", "T()C(<|tool_call|>nothing)");
+  expect_parse(tagged("<|tool_call|>", "<|/tool_call|>"),
+               "Yes.<|tool_call|>[{\"name\": \"f\", \"parameters\": {}}]<|/tool_call|>", "T()C(Yes.)#0f{}");
+  OutputFormat granite = thinking();
+  granite.dropped = {"<response>", "</response>"};
+  expect_parse(granite, "<think>hm</think>\n<response>Yes, <b>.</response>", "T(hm)C(Yes, <b>.)");
+}
+
+TEST(OutputParser, CommandR) {
+  OutputFormat format = tagged("<|START_ACTION|>", "<|END_ACTION|>");
+  format.think_open = "<|START_THINKING|>";
+  format.think_close = "<|END_THINKING|>";
+  format.dropped = {"<|START_RESPONSE|>", "<|END_RESPONSE|>"};
+  expect_parse(
+      format,
+      "<|START_THINKING|>I look.<|END_THINKING|><|START_ACTION|>[\n{\"tool_call_id\": \"0\", \"tool_name\": \"f\", "
+      "\"parameters\": {\"q\": 1}}\n]<|END_ACTION|>",
+      R"(T(I look.)C()#0f{"q":1})");
+  expect_parse(format, "<|START_RESPONSE|>Hello.<|END_RESPONSE|>", "T()C(Hello.)");
+  expect_parse(tagged("Action: ```json", "```"), "Action: ```json\n[{\"tool_name\": \"f\", \"parameters\": {}}]\n```",
+               "T()C()#0f{}");
+}
+
+TEST(OutputParser, DeepSeek) {
+  const OutputFormat format = tagged("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>");
+  expect_parse(format,
+               "Wait.<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{\"a\": "
+               "1}\n```<｜tool▁call▁end｜>\n"
+               "<｜tool▁call▁begin｜>function<｜tool▁sep｜>g\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+               R"(T()C(Wait.)#0f{"a":1}#1g{})");
+  expect_parse(
+      format,
+      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": {}}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+      R"(T()C()#0f{"a":{}})");
+  expect_parse(format, "<｜tool▁calls▁begin｜>no", "T()C(<｜tool▁calls▁begin｜>no)");
+}
+
+TEST(OutputParser, CallsInTags) {
+  const OutputFormat format = tagged("<tool_call>", "</tool_call>");
+  expect_parse(format,
+               "<tool_call>\n<function=f>\n<parameter=city>\nSan "
+               "José\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>\n</tool_call>",
+               R"(T()C()#0f{"city":"San José","days":3})");
+  expect_parse(format,
+               "<tool_call>f\n<arg_key>city</arg_key>\n<arg_value>Bonn</arg_value>\n<arg_key>l</"
+               "arg_key><arg_value>[1]</arg_value>\n</tool_call>",
+               R"(T()C()#0f{"city":"Bonn","l":[1]})");
+  expect_parse(format, "<tool_call><function=f</tool_call>", "T()C(<tool_call><function=f</tool_call>)");
+}
+
+TEST(OutputParser, Harmony) {
+  const OutputFormat format{.tools = ToolFormat::kHarmony, .harmony = true};
+  expect_parse(format,
+               "<|channel|>analysis<|message|>Simple, 1 < 2.<|end|><|start|>assistant<|channel|>final<|message|>Yes "
+               "<|x|>.<|return|>",
+               "T(Simple, 1 < 2.)C(Yes <|x|>.)");
+  expect_parse(format,
+               "<|channel|>analysis<|message|>Call.<|end|><|start|>assistant<|channel|>commentary to=functions.f "
+               "<|constrain|>json<|message|>{\"a\": \"<|\"}<|call|>",
+               R"(T(Call.)C()#0f{"a":"<|"})", {"f"});
+  expect_parse(format, " to=functions.f<|channel|>commentary json<|message|>{}", "T()C()#0f{}");
+  expect_parse(format, "<|channel|>commentary to=functions.other<|message|>{}", "T()C({})", {"f"});
+  expect_parse({.harmony = true}, "<|channel|>commentary to=functions.f<|message|>{}", "T()C({})");
+  expect_parse({.harmony = true},
+               "<|channel|>commentary<|message|>First this.<|end|><|start|>assistant<|channel|>final<|message|>Then.",
+               "T()C(First this.Then.)");
+  expect_parse(format, "Just text <|end", "T()C(Just text <|end)");
+  expect_parse({.harmony = true, .harmony_header = "<|channel|>final<|message|>"}, "Yes", "T()C(Yes)");
+  expect_parse({.harmony = true, .harmony_header = "<|channel|>"}, "analysis<|message|>Hm", "T(Hm)C()");
+}
+
 TEST(OutputParser, DetectsTheFormat) {
-  OutputFormat format = detect_output_format("<think></think><tool_call>", "<|im_start|>assistant\n<think>\n");
+  OutputFormat format =
+      detect_output_format("<think></think><tool_call></tool_call>", "<|im_start|>assistant\n<think>\n");
   EXPECT_TRUE(format.starts_thinking);
-  EXPECT_EQ(format.tools, ToolFormat::kHermes);
+  EXPECT_EQ(format.call_open, "<tool_call>");
+  EXPECT_EQ(format.call_close, "</tool_call>");
   EXPECT_EQ(detect_output_format("[TOOL_CALLS]", "").tools, ToolFormat::kMistral);
   EXPECT_EQ(detect_output_format("plain", "<think>").think_open, "");
+  EXPECT_EQ(detect_output_format("<|start_header_id|> \"parameters\"", "").tools, ToolFormat::kLlama);
+  EXPECT_EQ(detect_output_format("<|tool_call|>", "").call_close, "");
+  EXPECT_EQ(detect_output_format("<|tool_call|> <|/tool_call|>", "").call_close, "<|/tool_call|>");
+  EXPECT_EQ(detect_output_format("<｜tool▁calls▁begin｜> </think>", "").call_open, "<｜tool▁calls▁begin｜>");
+  EXPECT_EQ(detect_output_format("Action: ```json tool_name", "").call_open, "Action: ```json");
+  const OutputFormat harmony =
+      detect_output_format("<|channel|> <|message|>", "<|message|>hi<|end|><|start|>assistant");
+  EXPECT_TRUE(harmony.harmony);
+  EXPECT_EQ(harmony.harmony_header, "");
+  EXPECT_EQ(
+      detect_output_format("<|channel|> <|message|>", "<|start|>assistant<|channel|>final<|message|>").harmony_header,
+      "<|channel|>final<|message|>");
+  EXPECT_FALSE(detect_output_format("plain", "").is_marked());
 }
 
 }  // namespace

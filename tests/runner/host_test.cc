@@ -98,6 +98,14 @@ TEST(Host, OneTextThatFailsFailsTheRequest) {
   EXPECT_EQ(embed({{"input", Json::array()}})["type"], "error");
 }
 
+// J10: this engine does not mask; what it says under a grammar is checked before it is called done.
+TEST(Host, ADocumentIsCheckedBeforeItIsDone) {
+  EXPECT_EQ(ask(R"({"a": [1, 2]})", {{"format", "json"}}).reason, "stop");
+  for (const char* words : {R"({"a": [1, 2)", R"({"a": 1} and)", "Sure!"}) {
+    EXPECT_NE(ask(words, {{"format", "json"}}).reason.find("structured output"), std::string::npos) << words;
+  }
+}
+
 TEST(Host, RawTextIsLeftAlone) {
   EXPECT_EQ(ask("", {{"raw", true}, {"prompt", "<think>a</think>b"}}).text, "<think>a</think>b");
 }

@@ -1,0 +1,208 @@
+#include <algorithm>
+#include <utility>
+
+#include "chat/output_parser.h"
+#include "chat/output_text.h"
+#include "chat/tool_calls.h"
+
+// The parser's half that reads calls.
+namespace da::chat {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The end of the JSON object or array at the front of `text`, which must begin with { or [; npos: not complete yet.
+size_t json_end(std::string_view text) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (in_string) {
+      i += c == '\\' ? 1 : 0;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if ((c == '}' || c == ']') && --depth == 0) {
+      return i + 1;
+    }
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace
+
+bool OutputParser::step_call(OutputDelta& out, bool at_end) {
+  if (pending_.size() > kMaxCallBytes) {
+    return give_up(out);
+  }
+  switch (format_.tools) {
+    case ToolFormat::kNone:
+    case ToolFormat::kHarmony:
+      return give_up(out);
+    case ToolFormat::kTagged:
+      return take_tagged(out, at_end);
+    case ToolFormat::kLlama:
+      return take_llama(out, at_end);
+    case ToolFormat::kMistral:
+      return take_mistral(out, at_end);
+  }
+  return false;
+}
+
+bool OutputParser::give_up(OutputDelta& out) {
+  // At least one byte goes, so that the same marker is not found again.
+  const Marker marker = find_marker();
+  const size_t size = marker.at == 0 && marker.opens_call ? marker.length : 1;
+  out.content += std::string_view(pending_).substr(0, size);
+  pending_.erase(0, size);
+  any_content_ = true;
+  state_ = State::kContent;
+  return true;
+}
+
+bool OutputParser::take_tagged(OutputDelta& out, bool at_end) {
+  const std::string_view text = std::string_view(pending_).substr(format_.call_open.size());
+  size_t end = std::string_view::npos, after = 0;  // of the calls, and of the closing tag
+  if (!format_.call_close.empty()) {
+    end = text.find(format_.call_close);
+    after = format_.call_close.size();
+  } else if (const std::string_view json = trim_left(text); !json.empty() && (json[0] == '[' || json[0] == '{')) {
+    end = json_end(json);
+    if (end != std::string_view::npos) end += text.size() - json.size();
+  } else if (!json.empty()) {
+    return give_up(out);
+  }
+  if (end == std::string_view::npos && !at_end) {
+    return false;
+  }
+  // Models forget the closing tag at the end of an answer.
+  if (!add_calls(text.substr(0, end), out)) {
+    return give_up(out);
+  }
+  pending_.erase(0, end == std::string_view::npos ? pending_.size() : format_.call_open.size() + end + after);
+  state_ = State::kContent;
+  trim_ = true;
+  return true;
+}
+
+bool OutputParser::take_llama(OutputDelta& out, bool at_end) {
+  std::string_view text = trim_left(pending_);
+  if (starts_with(text, kPythonTag)) {
+    text = trim_left(text.substr(kPythonTag.size()));
+  }
+  if (text.empty() && !at_end) {
+    return false;
+  }
+  if (text.empty() || text[0] != '{') {
+    return give_up(out);
+  }
+  size_t end = json_end(text);
+  if (end == std::string_view::npos && !at_end) {
+    return false;
+  }
+  if (end == std::string_view::npos || !add_calls(text.substr(0, end), out)) {
+    return give_up(out);
+  }
+  pending_ = std::string(text.substr(end));
+  state_ = State::kContent;
+  trim_ = true;
+  return true;
+}
+
+bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
+  std::string_view text = trim_left(std::string_view(pending_).substr(kMistralOpen.size()));
+  size_t end = std::string_view::npos;
+  if (text.empty() && !at_end) {
+    return false;
+  }
+  bool called = false;
+  if (!text.empty() && (text[0] == '[' || text[0] == '{')) {
+    end = json_end(text);
+    if (end == std::string_view::npos && !at_end) {
+      return false;
+    }
+    called = end != std::string_view::npos && add_calls(text.substr(0, end), out);
+  } else {
+    // name[ARGS]{…}, or name{…} in some releases.
+    size_t brace = text.find('{');
+    end = brace == std::string_view::npos ? brace : json_end(text.substr(brace));
+    if (end == std::string_view::npos && !at_end) {
+      return false;
+    }
+    if (end != std::string_view::npos) {
+      std::string_view name = text.substr(0, brace);
+      name = trim(name.substr(0, name.find('[')));  // [CALL_ID]… or [ARGS] may follow
+      Json arguments = Json::parse(text.substr(brace, end), nullptr, false);
+      end += brace;
+      Json call = {{"name", std::string(name)},
+                   {"arguments", arguments.is_discarded() ? Json() : std::move(arguments)}};
+      called = add_call(call, out);
+    }
+  }
+  if (!called) {
+    return give_up(out);
+  }
+  pending_ = std::string(text.substr(end));
+  state_ = State::kContent;
+  trim_ = true;
+  return true;
+}
+
+// All of them or none.
+bool OutputParser::add_calls(std::string_view text, OutputDelta& out) {
+  const Json list = read_tool_calls(text);
+  if (!list.is_array()) {
+    return false;
+  }
+  OutputDelta calls;
+  int first_index = next_index_;
+  for (const Json& element : list) {
+    if (!add_call(element, calls)) {
+      next_index_ = first_index;
+      return false;
+    }
+  }
+  std::move(calls.tool_calls.begin(), calls.tool_calls.end(), std::back_inserter(out.tool_calls));
+  return !list.empty();
+}
+
+bool OutputParser::add_call(const Json& json, OutputDelta& out) {
+  if (!json.is_object()) {
+    return false;
+  }
+  auto name = json.find("name");
+  if (name == json.end()) {
+    name = json.find("tool_name");
+  }
+  if (name == json.end() || !name->is_string() || !is_offered(name->get_ref<const std::string&>())) {
+    return false;
+  }
+  auto arguments = json.find("arguments");
+  if (arguments == json.end()) {
+    arguments = json.find("parameters");
+  }
+  ToolCall call;
+  call.name = name->get_ref<const std::string&>();
+  if (arguments != json.end() && !arguments->is_null()) {
+    call.arguments =
+        arguments->is_string() ? Json::parse(arguments->get_ref<const std::string&>(), nullptr, false) : *arguments;
+    if (!call.arguments.is_object()) {
+      return false;
+    }
+  }
+  for (const char* key : {"id", "tool_call_id"}) {
+    if (const auto id = json.find(key); id != json.end() && id->is_string())
+      call.id = id->get_ref<const std::string&>();
+  }
+  call.index = next_index_++;
+  out.tool_calls.push_back(std::move(call));
+  return true;
+}
+
+bool OutputParser::is_offered(const std::string& name) const {
+  return tool_names_.empty() || std::find(tool_names_.begin(), tool_names_.end(), name) != tool_names_.end();
+}
+
+}  // namespace da::chat

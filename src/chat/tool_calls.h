@@ -1,0 +1,17 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace da::chat {
+
+// What stands between a family's tags for calls, as a list of {"name": …, "arguments": {…}}:
+// - JSON: one such object, or a list; names may be under "tool_name", arguments under "parameters";
+// - DeepSeek: <｜tool▁call▁begin｜>function<｜tool▁sep｜>name, a fenced JSON block, <｜tool▁call▁end｜>; or, later,
+//   <｜tool▁call▁begin｜>name<｜tool▁sep｜>{…}<｜tool▁call▁end｜>;
+// - Qwen3-Coder: <function=name><parameter=key>value</parameter></function>;
+// - GLM: name, then <arg_key>key</arg_key><arg_value>value</arg_value>.
+// Discarded if it is none of them.
+nlohmann::ordered_json read_tool_calls(std::string_view text);
+
+}  // namespace da::chat
