@@ -43,12 +43,17 @@ test('the sample: reading, writing as it grows, complete', async () => {
   assert.ok(partial.length >= 2 && partial[0].report.length < markdown.length);
 });
 
-test('an English text gets an English report', async () => {
-  const text = 'Net profit rose 12% to $4.2 million in the third quarter. The board approved a dividend of $0.30 a share. Customers complained about late deliveries in May.';
-  const { result, report: markdown } = (await report({ text, model: 'starter' })).at(-1);
-  assert.equal(result.language, 'en');
-  checkEvidence(text, result);
-  assert.ok(markdown.includes('Core viewpoints'));
+test('an English text gets an English report, with or without its last line end', async () => {
+  const file = readFileSync(join(root, 'samples/earnings-en.txt'), 'utf8');
+  for (const text of [file, file.trimEnd()]) {
+    const { status, error, result, report: markdown } = (await report({ text, model: 'starter' })).at(-1);
+    assert.equal(status, 'complete', error);
+    assert.equal(result.language, 'en');
+    checkEvidence(text, result);
+    assert.ok(markdown.includes('Core viewpoints'));
+    const quotes = result.key_information.map((item) => item.evidence.quote);
+    assert.equal(new Set(quotes).size, quotes.length, 'no quote twice');
+  }
 });
 
 test('quotes are verbatim whatever the text', async () => {
