@@ -8,10 +8,9 @@
 namespace da::backend::cuda {
 namespace {
 
-// `get` reads one value in memory, `value` the i-th of some in registers.
+// `get` reads one value in memory (what the tensor cores' kernel does), `value` the i-th of some in registers.
 struct F32 {
   static constexpr int kBytes = 4;
-  __device__ static float get(const uint8_t* p) { return *reinterpret_cast<const float*>(p); }
   __device__ static float value(const uint32_t* words, int i) { return __uint_as_float(words[i]); }
 };
 struct F16 {
