@@ -72,6 +72,7 @@ void CpuBackend::embed(const EmbedSpec& spec, Activation& out) {
 }
 
 void CpuBackend::norm_row(const NormSpec& spec, const float* in, int64_t n, float* out) const {
+  if (spec.kind == NormKind::kNone) return;
   const int64_t dim = spec.dim == 0 ? n : spec.dim;
   const float *weight = data_of(spec.weight), *bias = data_of(spec.bias);
   // Each piece has weights of its own, or all share theirs.

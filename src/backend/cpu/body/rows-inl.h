@@ -86,7 +86,7 @@ static float sum(const float* a, int64_t n) {
 }
 
 // out = (or +=) (in - mean) * factor * weight + bias
-static void scale_row(const NormJob& job, float mean, float factor) {
+static void scale_row(NormJob job, float mean, float factor) {  // a copy: stores might change the original
   const VecF m = set1(mean), f = set1(factor);
   const int64_t n = job.n;
   int64_t i = 0;
@@ -149,14 +149,32 @@ static inline VecF gate_of(GateFunction function, VecF x, VecF up) {
   return x;
 }
 
-static void gate(GateFunction function, const float* gate_in, const float* up, int64_t n, float* out) {
+// The choice of function stands outside the loop.
+template <GateFunction kFunction, bool kHasUp>
+static void gate_row(const float* gate_in, const float* up, int64_t n, float* out) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
-    store(out + i, gate_of(function, load(gate_in + i), up == nullptr ? set1(1.0F) : load(up + i)));
+    store(out + i, gate_of(kFunction, load(gate_in + i), kHasUp ? load(up + i) : set1(1.0F)));
   if (i < n) {
     const int64_t left = n - i;
-    const VecF u = up == nullptr ? set1(1.0F) : load_some(up + i, left);
-    store_some(out + i, gate_of(function, load_some(gate_in + i, left), u), left);
+    const VecF u = kHasUp ? load_some(up + i, left) : set1(1.0F);
+    store_some(out + i, gate_of(kFunction, load_some(gate_in + i, left), u), left);
+  }
+}
+
+template <GateFunction kFunction>
+static void gate_any(const float* gate_in, const float* up, int64_t n, float* out) {
+  up == nullptr ? gate_row<kFunction, false>(gate_in, up, n, out) : gate_row<kFunction, true>(gate_in, up, n, out);
+}
+
+static void gate(GateFunction function, const float* gate_in, const float* up, int64_t n, float* out) {
+  switch (function) {
+    case GateFunction::kSilu:
+      return gate_any<GateFunction::kSilu>(gate_in, up, n, out);
+    case GateFunction::kGeluTanh:
+      return gate_any<GateFunction::kGeluTanh>(gate_in, up, n, out);
+    case GateFunction::kSwigluOai:
+      return gate_any<GateFunction::kSwigluOai>(gate_in, up, n, out);
   }
 }
 
