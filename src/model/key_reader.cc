@@ -22,6 +22,7 @@ constexpr std::string_view kWithoutEffect[] = {
     "tensor_data_layout",
     "rope.scaling.finetuned",
     "use_parallel_residual",
+    "normalize_embeddings",              // vectors always have length 1
     "attention.layer_norm_epsilon",      // beside the one that was read
     "attention.layer_norm_rms_epsilon",  // likewise
     "expert_used_count",                 // without experts

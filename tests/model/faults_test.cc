@@ -209,6 +209,7 @@ TEST(ModelFaultsG10, UnknownKeysAndTensorsByTheirRisk) {
   };
   EXPECT_TRUE(with([](gguf::Writer& writer) {
                 writer.add_uint32("llama.vocab_size", 512);
+                writer.add_bool("llama.normalize_embeddings", true);
                 writer.add_uint32("llama.vision.block_count", 27);
                 writer.add_uint32("llama.attention.sliding_window", 512);
                 writer.add_float32("llama.attention.wobble", 0.0F);
