@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "gguf/parts.h"
 #include "runner/frame.h"
 #include "runner/outbox.h"
 #include "runner/spawn.h"
@@ -84,10 +85,10 @@ class Connection {
 
   // The reader thread: starts the process, so that its parent-death signal means the end of this thread, and stays with
   // it until it is reaped.
-  void run(UniqueFd peer, UniqueFd model, std::promise<Status>& started) {
-    const auto pid = spawn_runner(peer.get(), model.get());
+  void run(UniqueFd peer, std::vector<UniqueFd> model_files, std::promise<Status>& started) {
+    const auto pid = spawn_runner(peer.get(), model_files);
     peer.reset();
-    model.reset();
+    model_files.clear();
     if (!pid.is_ok()) {
       alive_ = false;
       started.set_value(pid.status());
@@ -265,7 +266,11 @@ Result<UniqueFd> open_model(const std::string& path) {
 }  // namespace
 
 Result<std::shared_ptr<Client>> Client::start(const Spec& spec, Logger log, Handler on_load) {
-  DA_ASSIGN_OR_RETURN(UniqueFd model, open_model(spec.model_path));
+  std::vector<UniqueFd> model_files;
+  for (const std::string& path : gguf::part_paths(spec.model_path)) {
+    DA_ASSIGN_OR_RETURN(UniqueFd file, open_model(path));
+    model_files.push_back(std::move(file));
+  }
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
     return {ErrorCode::kIo, std::string("start runner: socketpair: ") + std::strerror(errno)};
@@ -274,8 +279,8 @@ Result<std::shared_ptr<Client>> Client::start(const Spec& spec, Logger log, Hand
   auto connection = std::make_shared<Connection>(UniqueFd(pair[0]), spec.name, std::move(log));
   std::promise<Status> started;
   std::future<Status> outcome = started.get_future();
-  std::thread reader([connection, started = std::move(started), peer = std::move(peer), model = std::move(model)]() mutable {
-    connection->run(std::move(peer), std::move(model), started);
+  std::thread reader([connection, started = std::move(started), peer = std::move(peer), model_files = std::move(model_files)]() mutable {
+    connection->run(std::move(peer), std::move(model_files), started);
   });
   if (const Status status = outcome.get(); !status.is_ok()) {
     reader.join();

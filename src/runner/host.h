@@ -34,7 +34,8 @@ struct LoadedModel {
 };
 
 struct LoadRequest {
-  int model_fd = -1;
+  int model_fd = -1;      // of the model's first file; those of its other parts follow
+  int n_model_files = 1;
   std::string name;
   LoadOptions options;
   // Found before the process was sealed.

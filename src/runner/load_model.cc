@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <utility>
 
 #include "engine/load.h"
@@ -30,7 +31,9 @@ void size_pool(const LoadRequest& request, uint64_t weight_bytes, LoadedModel& l
 }
 
 Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& progress) {
-  DA_ASSIGN_OR_RETURN(std::shared_ptr<const gguf::File> file, gguf::File::open_fd(request.model_fd, request.name));
+  std::vector<int> fds(static_cast<size_t>(request.n_model_files));
+  std::iota(fds.begin(), fds.end(), request.model_fd);
+  DA_ASSIGN_OR_RETURN(std::shared_ptr<const gguf::File> file, gguf::File::open_fds(fds, request.name));
   LoadedModel loaded;
   DA_ASSIGN_OR_RETURN(loaded.tokenizer, tokenizer::Tokenizer::from_gguf(*file));
   const tokenizer::Tokenizer& tokenizer = *loaded.tokenizer;

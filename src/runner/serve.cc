@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -35,15 +36,15 @@ LogLevel log_level() {
   return LogLevel::kInfo;
 }
 
-int parent_of(int argc, char** argv) {
-  constexpr std::string_view kFlag = "--parent=";
-  int pid = 0;
+// The number after a flag such as "--parent=".
+int number_of(std::string_view flag, int fallback, int argc, char** argv) {
+  int number = fallback;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
-    if (!argument.starts_with(kFlag)) continue;
-    std::from_chars(argument.data() + kFlag.size(), argument.data() + argument.size(), pid);
+    if (!argument.starts_with(flag)) continue;
+    std::from_chars(argument.data() + flag.size(), argument.data() + argument.size(), number);
   }
-  return pid;
+  return number;
 }
 
 bool peer_is_gone() {
@@ -62,8 +63,9 @@ Json sandbox_json(const Sandbox& sandbox) {
 // One conversation with the server.
 class Session {
  public:
-  Session(const Loader& load, const Sandbox& sandbox, int32_t n_cpus, uint64_t available_bytes, Logger log)
-      : load_(load), sandbox_(sandbox), n_cpus_(n_cpus), available_bytes_(available_bytes), log_(std::move(log)), outbox_(kSocket) {}
+  // `found` is what was found out before the process was sealed.
+  Session(const Loader& load, const Sandbox& sandbox, LoadRequest found, Logger log)
+      : load_(load), sandbox_(sandbox), found_(std::move(found)), log_(std::move(log)), outbox_(kSocket) {}
 
   int run() {
     while (true) {
@@ -126,7 +128,7 @@ class Session {
 
   Status try_load(uint64_t id, const Json& request) {
     if (host_) return {ErrorCode::kInvalidArgument, "load: a model is loaded already"};
-    LoadRequest load_request{.model_fd = kModelFile, .n_cpus = n_cpus_, .available_bytes = available_bytes_};
+    LoadRequest load_request = found_;
     if (const auto name = request.find("name"); name != request.end() && name->is_string()) load_request.name = name->get<std::string>();
     if (const auto options = request.find("options"); options != request.end()) {
       DA_ASSIGN_OR_RETURN(load_request.options, parse_load_options(*options));
@@ -169,8 +171,7 @@ class Session {
 
   const Loader& load_;
   Sandbox sandbox_;
-  int32_t n_cpus_;
-  uint64_t available_bytes_;
+  LoadRequest found_;
   Logger log_;
   Outbox outbox_;
   std::optional<Host> host_;   // after outbox_: its engine's thread sends until it is gone
@@ -184,7 +185,8 @@ int serve(int argc, char** argv, const Loader& load) {
   const Logger log = stderr_logger(log_level());
   const int32_t n_cpus = available_cpus();   // reads files, as does the next
   const uint64_t available_bytes = available_memory_bytes();
-  const auto sandbox = seal(parent_of(argc, argv), kModelFile);
+  const int n_files = std::clamp(number_of("--files=", 1, argc, argv), 1, 1024);
+  const auto sandbox = seal(number_of("--parent=", 0, argc, argv), kModelFile + n_files - 1);
   if (!sandbox.is_ok()) {
     log.error("runner does not start", {{"reason", sandbox.status().message()}});
     return 1;
@@ -208,7 +210,8 @@ int serve(int argc, char** argv, const Loader& load) {
     }
   }
   try {
-    return Session(load, *sandbox, n_cpus, available_bytes, log).run();
+    const LoadRequest found{.model_fd = kModelFile, .n_model_files = n_files, .n_cpus = n_cpus, .available_bytes = available_bytes};
+    return Session(load, *sandbox, found, log).run();
   } catch (const std::bad_alloc&) {
     log.error("runner is out of memory");
   } catch (const std::exception&) {

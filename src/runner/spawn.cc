@@ -28,25 +28,32 @@ bool runner_needs(std::string_view variable) {
 }
 
 // Above the numbers the copies will have, so that making one cannot overwrite the other.
-Result<UniqueFd> out_of_the_way(int fd) {
-  UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 16));
+Result<UniqueFd> out_of_the_way(int fd, int first_free) {
+  UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, first_free));
   if (!copy.valid()) return {ErrorCode::kIo, std::string("start runner: duplicate a descriptor: ") + std::strerror(errno)};
   return copy;
 }
 
 }  // namespace
 
-Result<pid_t> spawn_runner(int socket_fd, int model_fd) {
-  DA_ASSIGN_OR_RETURN(const UniqueFd socket, out_of_the_way(socket_fd));
-  DA_ASSIGN_OR_RETURN(const UniqueFd model, out_of_the_way(model_fd));
+Result<pid_t> spawn_runner(int socket_fd, std::span<const UniqueFd> model_files) {
+  const int end_fd = 4 + static_cast<int>(model_files.size());
+  DA_ASSIGN_OR_RETURN(const UniqueFd socket, out_of_the_way(socket_fd, end_fd));
+  std::vector<UniqueFd> files;
+  for (const UniqueFd& file : model_files) {
+    DA_ASSIGN_OR_RETURN(UniqueFd copy, out_of_the_way(file.get(), end_fd));
+    files.push_back(std::move(copy));
+  }
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, 2, 1);
   posix_spawn_file_actions_adddup2(&actions, socket.get(), 3);
-  posix_spawn_file_actions_adddup2(&actions, model.get(), 4);
-  posix_spawn_file_actions_addclosefrom_np(&actions, 5);
+  for (size_t i = 0; i < files.size(); ++i) {
+    posix_spawn_file_actions_adddup2(&actions, files[i].get(), 4 + static_cast<int>(i));
+  }
+  posix_spawn_file_actions_addclosefrom_np(&actions, end_fd);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none, all;
@@ -59,7 +66,8 @@ Result<pid_t> spawn_runner(int socket_fd, int model_fd) {
   const char* override_binary = std::getenv("DEEPANALYZE_BINARY");
   const std::string binary = override_binary != nullptr && *override_binary != '\0' ? override_binary : "/proc/self/exe";
   std::string program = "deepanalyze", command = "runner", parent = "--parent=" + std::to_string(getpid());
-  std::array<char*, 4> arguments = {program.data(), command.data(), parent.data(), nullptr};
+  std::string n_files = "--files=" + std::to_string(files.size());
+  std::array<char*, 5> arguments = {program.data(), command.data(), parent.data(), n_files.data(), nullptr};
   std::vector<char*> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     if (runner_needs(*variable)) environment.push_back(*variable);

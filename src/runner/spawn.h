@@ -2,16 +2,18 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <string>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace da::runner {
 
-// Starts `<this binary> runner` ($DEEPANALYZE_BINARY instead, if set) with `socket_fd` as descriptor 3, `model_fd` as 4,
-// no other descriptor but stderr, and an environment of what a runner may need to know. The process dies with the
+// Starts `<this binary> runner` ($DEEPANALYZE_BINARY instead, if set) with `socket_fd` as descriptor 3, the model's files
+// from 4 on, no other descriptor but stderr, and an environment of what a runner may need to know. The process dies with the
 // calling thread. Errors: kIo.
-Result<pid_t> spawn_runner(int socket_fd, int model_fd);
+Result<pid_t> spawn_runner(int socket_fd, std::span<const UniqueFd> model_files);
 
 // "exit status 1", "signal 9 (Killed)" of a wait status.
 std::string describe_exit(int wait_status);

@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "gguf/gguf.h"
+#include "gguf/writer.h"
 #include "runner/client.h"
 #include "runner/inbox.h"
 #include "support/golden.h"
@@ -138,6 +141,62 @@ TEST_F(ModelTest, CancelAndKill) {
   kill(client_->pid(), SIGKILL);
   EXPECT_FALSE(killed.wait_for({"done", "error"}).is_null());
   EXPECT_FALSE(client_->alive());
+}
+
+// A split model comes to the runner as several descriptors.
+TEST_F(ModelTest, G12SplitModelsRun) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / ("runner_split_" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const auto whole = gguf::File::open(test::golden_path("stories/stories260K.gguf"));
+  ASSERT_TRUE(whole.is_ok());
+  const auto& tensors = (*whole)->tensors();
+  for (uint32_t number = 0; number < 3; ++number) {
+    gguf::Writer writer;
+    if (number == 0) {
+      for (const gguf::KeyValue& entry : (*whole)->metadata()) writer.add(entry.key, entry.value);
+    }
+    writer.add_uint32("split.no", number);
+    writer.add_uint32("split.count", 3);
+    writer.add_uint32("split.tensors.count", static_cast<uint32_t>(tensors.size()));
+    for (size_t i = number; i < tensors.size(); i += 3) {
+      writer.add_tensor(tensors[i].name, tensors[i].type, std::span(tensors[i].dims).first(tensors[i].n_dims), tensors[i].data);
+    }
+    ASSERT_TRUE(writer.write(folder / ("m-0000" + std::to_string(number + 1) + "-of-00003.gguf")).is_ok());
+  }
+  auto load = std::make_shared<Inbox>();
+  auto client = Client::start({"split", folder / "m-00001-of-00003.gguf", Json::object()}, Logger(),
+                              [load](const Json& message) { load->handler()(message); });
+  ASSERT_TRUE(client.is_ok()) << client.status().message();
+  const Json ready = load->wait_for({"ready", "error"});
+  ASSERT_EQ(ready["type"], "ready") << ready;
+  Inbox inbox;
+  (*client)->send({{"op", "generate"}, {"prompt", golden_["greedy"]["prompt"]}, {"options", {{"temperature", 0}, {"num_predict", 20}}}}, inbox.handler());
+  ASSERT_EQ(inbox.wait_for({"done", "error"})["type"], "done");
+  EXPECT_TRUE(std::string(golden_["greedy"]["text"]).starts_with(golden_["greedy"]["prompt"].get<std::string>() + inbox.text()));
+  std::filesystem::remove(folder / "m-00002-of-00003.gguf");
+  EXPECT_EQ(Client::start({"split", folder / "m-00001-of-00003.gguf", Json::object()}, Logger(), [](const Json&) {}).code(), ErrorCode::kNotFound);
+  std::filesystem::remove_all(folder);
+}
+
+// A file that is cut off while it is used ends its runner, and only that one.
+TEST_F(ModelTest, G14ATruncatedFileEndsOnlyItsRunner) {
+  const std::string path = std::filesystem::path(testing::TempDir()) / ("runner_cut_" + std::to_string(getpid()) + ".gguf");
+  std::filesystem::copy_file(test::golden_path("stories/stories260K.gguf"), path, std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+  auto load = std::make_shared<Inbox>();
+  auto client = Client::start({"cut", path, Json::object()}, Logger(), [load](const Json& message) { load->handler()(message); });
+  ASSERT_TRUE(client.is_ok());
+  ASSERT_EQ(load->wait_for({"ready", "error"})["type"], "ready");
+  ASSERT_EQ(truncate(path.c_str(), 0), 0);
+  Inbox inbox;
+  (*client)->send({{"op", "generate"}, {"prompt", "Once"}, {"options", {{"num_predict", 20}}}}, inbox.handler());
+  const Json end = inbox.wait_for({"done", "error"});
+  EXPECT_EQ(end["type"], "error") << end;
+  EXPECT_EQ(end["code"], "unavailable");
+  EXPECT_FALSE((*client)->alive());
+  Inbox other;
+  EXPECT_EQ(generate({{"prompt", "Once"}, {"options", {{"num_predict", 3}}}}, other)["type"], "done");
+  std::filesystem::remove(path);
 }
 
 }  // namespace
