@@ -52,12 +52,19 @@ struct ShowOptions {
 int show(const ShowOptions& options);
 
 struct CreateOptions {
-  std::string model, file = "Modelfile";
+  std::string model, file = "Modelfile", quantize;
 };
 int create(const CreateOptions& options);
 int remove_models(const std::vector<std::string>& models);
 int copy_model(const std::string& source, const std::string& destination);
 int stop_model(const std::string& model);
+
+struct QuantizeFileOptions {
+  std::string in, out, type;
+  bool force = false, allow_requantize = false, json = false;
+  int threads = 0;
+};
+int quantize(const QuantizeFileOptions& options);
 
 struct VersionOptions {
   bool json = false;

@@ -5,6 +5,7 @@
 
 #include "base/version.h"
 #include "cli/commands.h"
+#include "quant/mix.h"
 #include "runner/client.h"
 
 namespace {
@@ -101,7 +102,19 @@ void add_model_commands(CLI::App& app) {
   command = app.add_subcommand("create", "Create a model from a Modelfile");
   command->add_option("MODEL", create_options->model, "Name of the new model")->required();
   command->add_option("-f,--file", create_options->file, "Modelfile (default: ./Modelfile; - for standard input)");
+  command->add_option("-q,--quantize", create_options->quantize, "Quantize the weights to this file type, e.g. Q4_K_M");
   on_run(command, create_options, create);
+
+  auto quantize_options = std::make_shared<QuantizeFileOptions>();
+  command = app.add_subcommand("quantize", "Write a model file in another file type, e.g. Q4_K_M");
+  command->add_option("IN", quantize_options->in, "Model name or GGUF file; of a split model the first part")->required();
+  command->add_option("OUT", quantize_options->out, "File to write")->required();
+  command->add_option("TYPE", quantize_options->type, da::quant::mix_names())->required();
+  command->add_flag("--force", quantize_options->force, "Replace OUT if it exists");
+  command->add_flag("--allow-requantize", quantize_options->allow_requantize, "Take weights that are quantized already; this loses quality");
+  command->add_option("--threads", quantize_options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
+  command->add_flag("--json", quantize_options->json, "No progress; print what was done as JSON");
+  on_run(command, quantize_options, quantize);
 
   auto names = std::make_shared<std::vector<std::string>>();
   command = app.add_subcommand("rm", "Remove models");

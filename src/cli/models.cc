@@ -119,6 +119,7 @@ int create(const CreateOptions& options) {
   }
   if (!request->parameters.empty()) body["parameters"] = request->parameters;
   if (!request->messages.empty()) body["messages"] = request->messages;
+  if (!options.quantize.empty()) body["quantize"] = options.quantize;
   auto client = connect();
   if (!client.is_ok()) return fail(client.status());
   const Status status = client->stream("POST", "/api/create", body, [](std::string_view line) {

@@ -3,6 +3,7 @@
 
 #include "server/app.h"
 #include "server/mailbox.h"
+#include "quant/mix.h"
 #include "server/ollama_common.h"
 
 namespace da::server {
@@ -76,7 +77,11 @@ std::optional<Response> read_request(const Json& body, const App& app, store::Cr
   }
   if (!fields.status().is_ok()) return error_response(400, fields.status().message());
   if (!store::ModelName::parse(request.model).is_ok()) return error_response(400, "invalid model name");
-  for (const char* key : {"adapters", "draft_files", "quantize", "quantization", "draft_quantize", "remote_host"}) {
+  request.quantize = fields.text("quantize", fields.text("quantization"));
+  if (const auto mix = quant::find_mix(request.quantize); !request.quantize.empty() && !mix.is_ok()) {
+    return error_response(400, "unsupported quantization type " + request.quantize + " - supported types are " + quant::mix_names());
+  }
+  for (const char* key : {"adapters", "draft_files", "draft_quantize", "remote_host"}) {
     const Json* value = fields.find(key);
     if (value != nullptr && !value->empty() && *value != "") {
       return error_response(501, "create: '" + std::string(key) + "' is not supported yet");
@@ -111,6 +116,8 @@ Response create_reply(const Status& status) {
 
 Json progress_json(const Event& event) {
   Json line = {{"status", event.status.message()}};
+  // Work on bytes that have no digest yet is told as Ollama does.
+  if (event.status.message().starts_with("quantizing ")) line["digest"] = "0000000000000000000";
   if (event.total > 0) line["total"] = event.total;
   if (event.done > 0) line["completed"] = event.done;
   return line;

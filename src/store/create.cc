@@ -1,8 +1,15 @@
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <map>
 #include <span>
 
 #include "gguf/gguf.h"
+#include "gguf/parts.h"
+#include "quant/mix.h"
+#include "quant/model_writer.h"
 #include "store/digest.h"
 #include "store/files.h"
 #include "store/manifest.h"
@@ -49,9 +56,9 @@ class LayerList {
   std::vector<Layer> layers_;
 };
 
-// The digest of the one GGUF file among the uploads.
-Result<std::string> choose_file(const Store& store, const CreateRequest& request) {
-  std::string chosen;
+// The digests of the GGUF file among the uploads, or of the parts of a split one in their order.
+Result<std::vector<std::string>> choose_files(const Store& store, const CreateRequest& request) {
+  std::map<std::string, std::string> chosen;  // by name
   for (const auto& [name, digest] : request.files) {
     const fs::path path(name);
     const bool escapes = path.is_absolute() || name.find('\\') != name.npos || name.find('\0') != name.npos ||
@@ -60,12 +67,35 @@ Result<std::string> choose_file(const Store& store, const CreateRequest& request
     DA_ASSIGN_OR_RETURN(const bool present, store.has_blob(digest));
     if (!present) return {ErrorCode::kNotFound, "blob of file '" + name + "' was not uploaded"};
     if (path.extension() != ".gguf" && request.files.size() > 1) continue;
-    if (!chosen.empty()) return {ErrorCode::kUnsupported, "more than one GGUF file: split models and adapters cannot be created"};
     DA_ASSIGN_OR_RETURN(const std::string hex, parse_digest(digest));
-    chosen = "sha256:" + hex;
+    chosen[name] = "sha256:" + hex;
   }
   if (chosen.empty()) return {ErrorCode::kUnsupported, "no GGUF file among the files; other formats are not converted"};
-  return chosen;
+  // In the order of their names the parts of a model are in the order of their numbers.
+  std::vector<std::string> names, digests;
+  for (const auto& [name, digest] : chosen) {
+    names.push_back(name);
+    digests.push_back(digest);
+  }
+  if (names.size() > 1 && gguf::part_paths(names[0]) != names) {
+    return {ErrorCode::kUnsupported,
+            "more than one GGUF file, and not the parts of one model (NAME-00001-of-00002.gguf and so on)"};
+  }
+  return digests;
+}
+
+// The parts of a model, opened as one.
+Result<std::unique_ptr<gguf::File>> open_blobs(const Store& store, const std::vector<std::string>& digests,
+                                               const std::string& name) {
+  std::vector<UniqueFd> files;
+  std::vector<int> fds;
+  for (const std::string& digest : digests) {
+    const std::string path = store.blob_path(digest);
+    files.emplace_back(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!files.back().valid()) return errno_status("open", path, errno);
+    fds.push_back(files.back().get());
+  }
+  return gguf::File::open_fds(fds, name);
 }
 
 }  // namespace
@@ -74,6 +104,31 @@ Result<std::string> Store::import_weights(const std::string& path, const Progres
   DA_ASSIGN_OR_RETURN(PendingBlob blob, PendingBlob::import(blobs_directory(), path, [&](uint64_t done, uint64_t total) {
                         if (progress) progress("copying file", done, total);
                       }));
+  DA_ASSIGN_OR_RETURN(const PendingBlob::Published published, blob.publish());
+  if (progress) {
+    progress((published.existed ? "using existing layer sha256:" : "creating new layer sha256:") + published.hex, 0, 0);
+  }
+  return "sha256:" + published.hex;
+}
+
+// The model written anew: its parts joined, its weights quantized if `mix` is given.
+Result<std::string> Store::write_weights(const gguf::File& file, const quant::Mix* mix, const Progress& progress) const {
+  std::string status = "joining the parts of the model";
+  if (mix != nullptr) {
+    DA_ASSIGN_OR_RETURN(const ModelDetails details, read_details(file));
+    const std::string& level = details.quantization_level;
+    if (level != "F32" && level != "F16" && level != "BF16") {
+      return {ErrorCode::kInvalidArgument, "quantization is only supported for F16, BF16 and F32 models"};
+    }
+    status = "quantizing " + level + " model to " + std::string(mix->name);
+  }
+  const quant::QuantizeOptions options{.progress = [&](const quant::QuantizeProgress& at) {
+    if (progress) progress(status, at.bytes_done, at.bytes_total);
+    return true;
+  }};
+  DA_ASSIGN_OR_RETURN(const auto writer, quant::model_writer(file, mix, options));
+  DA_ASSIGN_OR_RETURN(PendingBlob blob, PendingBlob::create(blobs_directory()));
+  DA_RETURN_IF_ERROR(writer->write_to([&blob](std::span<const std::byte> bytes) { return blob.append(bytes); }));
   DA_ASSIGN_OR_RETURN(const PendingBlob::Published published, blob.publish());
   if (progress) {
     progress((published.existed ? "using existing layer sha256:" : "creating new layer sha256:") + published.hex, 0, 0);
@@ -92,16 +147,30 @@ Status Store::create(const CreateRequest& request, const Progress& progress) {
   LayerList list(blobs_directory(), progress);
   Json parameters = Json::object();
   std::string weights_digest;
+  std::unique_ptr<gguf::File> weights;  // to be written anew
+  const quant::Mix* mix = nullptr;
+  if (!request.quantize.empty()) {
+    DA_ASSIGN_OR_RETURN(mix, quant::find_mix(request.quantize));
+  }
   Config config;
 
   // 1. The base: its layers, or a file's weights.
   if (!request.files.empty()) {
-    DA_ASSIGN_OR_RETURN(weights_digest, choose_file(*this, request));
+    DA_ASSIGN_OR_RETURN(const std::vector<std::string> digests, choose_files(*this, request));
+    if (mix == nullptr && digests.size() == 1) {
+      weights_digest = digests[0];
+    } else {
+      DA_ASSIGN_OR_RETURN(weights, open_blobs(*this, digests, target.display()));
+    }
   } else {
     DA_ASSIGN_OR_RETURN(const ModelInfo base, resolve(request.from));
     if (base.digest.empty() || base.built_in) {
       if (progress) progress("parsing GGUF", 0, 0);
-      DA_ASSIGN_OR_RETURN(weights_digest, import_weights(base.gguf_path, progress));
+      if (mix == nullptr && gguf::part_paths(base.gguf_path).size() == 1) {
+        DA_ASSIGN_OR_RETURN(weights_digest, import_weights(base.gguf_path, progress));
+      } else {
+        DA_ASSIGN_OR_RETURN(weights, gguf::File::open(base.gguf_path));
+      }
     } else {
       DA_ASSIGN_OR_RETURN(const ModelName parsed, ModelName::parse(request.from));
       DA_ASSIGN_OR_RETURN(const ModelName base_name, find_on_disk(parsed, request.from));
@@ -114,15 +183,22 @@ Status Store::create(const CreateRequest& request, const Progress& progress) {
       for (const Layer& layer : list.layers()) {
         if (progress) progress("using existing layer " + layer.digest, 0, 0);
       }
+      if (mix != nullptr) {
+        DA_ASSIGN_OR_RETURN(weights, gguf::File::open(base.gguf_path));
+        std::erase_if(list.layers(), [](const Layer& layer) { return layer.kind() == "model"; });
+      }
     }
   }
+  if (weights != nullptr) {
+    DA_ASSIGN_OR_RETURN(weights_digest, write_weights(*weights, mix, progress));
+  }
   if (!weights_digest.empty()) {
-    DA_ASSIGN_OR_RETURN(const ModelInfo weights, info_of_file(blob_path(weights_digest), target.display(), false));
-    list.layers().push_back({std::string(kLayerMediaType) + "model", weights_digest, weights.size_bytes});
+    DA_ASSIGN_OR_RETURN(const ModelInfo info, info_of_file(blob_path(weights_digest), target.display(), false));
+    list.layers().push_back({std::string(kLayerMediaType) + "model", weights_digest, info.size_bytes});
     config.format = "gguf";
-    config.family = weights.family;
-    config.parameter_size = weights.parameter_size;
-    config.quantization_level = weights.quantization_level;
+    config.family = info.family;
+    config.parameter_size = info.parameter_size;
+    config.quantization_level = info.quantization_level;
   }
 
   // 2. What the request adds or replaces.

@@ -15,6 +15,13 @@
 
 // Models on disk under names, in Ollama's layout (manifests/ and blobs/ below OLLAMA_MODELS, default ~/.ollama/models),
 // so that models already pulled with Ollama are there at once.
+namespace da::gguf {
+class File;
+}
+namespace da::quant {
+struct Mix;
+}
+
 namespace da::store {
 
 class PendingBlob;
@@ -52,6 +59,7 @@ struct CreateRequest {
   nlohmann::ordered_json parameters = nlohmann::ordered_json::object();
   nlohmann::ordered_json messages = nlohmann::ordered_json::array();
   std::vector<std::pair<std::string, std::string>> files;  // {name, digest} of uploaded blobs
+  std::string quantize;                    // file type the weights are to have, "" as they are
 };
 // status text, and for long work completed of total bytes (0: unknown).
 using Progress = std::function<void(std::string_view status, uint64_t completed, uint64_t total)>;
@@ -113,6 +121,7 @@ class Store {
   Result<ModelInfo> info_of_file(const std::string& path, const std::string& name, bool with_digest) const;
   Result<std::vector<ModelName>> names_on_disk() const;
   Status remove_unused_blobs(const std::vector<std::string>& digests) const;
+  Result<std::string> write_weights(const gguf::File& file, const quant::Mix* mix, const Progress& progress) const;   // its digest
   Result<std::string> import_weights(const std::string& path, const Progress& progress) const;   // its digest
 
   std::string root_;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "gguf/writer.h"
@@ -223,6 +224,105 @@ TEST_F(StoreTest, UploadsAndFiles) {
   EXPECT_EQ(store_.create(request, {}).message(), "invalid digest format");
   request.files.clear();
   EXPECT_EQ(store_.create(request, {}).message(), "neither 'from' or 'files' was specified");
+}
+
+TEST_F(StoreTest, CreateQuantizes) {
+  test::write_file(dir_ / "f32.gguf", tiny_gguf("", 0));
+  std::vector<std::string> statuses;
+  uint64_t last_done = 0, last_total = 0;
+  const auto watch = [&](std::string_view status, uint64_t done, uint64_t total) {
+    if (statuses.empty() || statuses.back() != status) statuses.emplace_back(status);
+    if (status.starts_with("quantizing")) std::tie(last_done, last_total) = std::tie(done, total);
+  };
+  CreateRequest request;
+  request.model = "small";
+  request.from = dir_ / "f32.gguf";
+  request.quantize = "q8_0";
+  ASSERT_TRUE(store_.create(request, watch).is_ok());
+  EXPECT_NE(std::find(statuses.begin(), statuses.end(), "quantizing F32 model to Q8_0"), statuses.end());
+  EXPECT_EQ(last_done, 8000U);
+  EXPECT_EQ(last_done, last_total);
+  EXPECT_EQ(store_.resolve("small")->quantization_level, "Q8_0");
+  EXPECT_EQ(n_blobs(), 2U) << "the weights and the config, and nothing of the way there";
+  // From a model of the store: the weights are replaced, the rest stays.
+  ASSERT_TRUE(create("big", dir_ / "f32.gguf").is_ok());
+  request = {};
+  request.model = "half";
+  request.from = "big";
+  request.system = "Be brief";
+  request.quantize = "F16";
+  ASSERT_TRUE(store_.create(request, {}).is_ok());
+  EXPECT_EQ(store_.resolve("half")->quantization_level, "F16");
+  EXPECT_EQ(store_.resolve("half")->system, "Be brief");
+  // Rounded weights are not rounded again.
+  request.from = "small";
+  request.quantize = "Q4_0";
+  EXPECT_EQ(store_.create(request, {}).message(), "quantization is only supported for F16, BF16 and F32 models");
+  request.quantize = "Q4_Z";
+  EXPECT_EQ(store_.create(request, {}).code(), ErrorCode::kInvalidArgument);
+}
+
+std::string part_gguf(uint32_t number, uint32_t count) {
+  gguf::Writer writer;
+  if (number == 0) {
+    writer.add_string("general.architecture", "llama");
+    writer.add_uint32("general.file_type", 0);
+  }
+  writer.add_uint32("split.no", number);
+  writer.add_uint32("split.count", count);
+  writer.add_tensor_f32("t" + std::to_string(number), {10}, std::vector<float>(10, static_cast<float>(number)));
+  return *writer.serialize();
+}
+
+TEST_F(StoreTest, G12SplitModelsAreJoined) {
+  const std::string names[] = {"m-00001-of-00002.gguf", "m-00002-of-00002.gguf"};
+  CreateRequest uploaded;
+  uploaded.model = "uploaded";
+  for (uint32_t i = 0; i < 2; ++i) {
+    const std::string bytes = part_gguf(i, 2);
+    test::write_file(dir_ / names[i], bytes);
+    auto upload = store_.begin_upload();
+    ASSERT_TRUE(upload->append(std::as_bytes(std::span(bytes))).is_ok());
+    ASSERT_TRUE(upload->finish("sha256:" + sha256(bytes)).is_ok());
+    uploaded.files.emplace_back(names[1 - i], "sha256:" + sha256(part_gguf(1 - i, 2)));  // in any order
+  }
+  ASSERT_TRUE(create("local", dir_ / names[0]).is_ok());
+  const auto made = store_.create(uploaded, {});
+  ASSERT_TRUE(made.is_ok()) << made.message();
+  const auto local = store_.resolve("local"), up = store_.resolve("uploaded");
+  ASSERT_TRUE(local.is_ok() && up.is_ok()) << local.status().message() << up.status().message();
+  EXPECT_EQ(local->gguf_path, up->gguf_path);
+  EXPECT_EQ(local->parameter_count, 20U);
+  const auto file = gguf::File::open(local->gguf_path);
+  ASSERT_TRUE(file.is_ok());
+  EXPECT_EQ((*file)->find("split.count"), nullptr);
+  // As a path, without a copy.
+  EXPECT_EQ(store_.resolve(dir_ / names[0])->parameter_count, 20U);
+  EXPECT_EQ(store_.resolve(dir_ / names[0])->size_bytes, part_gguf(0, 2).size() + part_gguf(1, 2).size());
+  // Parts that do not belong together, or not all of them.
+  std::swap(uploaded.files[0].second, uploaded.files[1].second);
+  EXPECT_EQ(store_.create(uploaded, {}).code(), ErrorCode::kCorruptData);
+  uploaded.files.pop_back();
+  EXPECT_FALSE(store_.create(uploaded, {}).is_ok());
+  uploaded.files.emplace_back("other.gguf", uploaded.files[0].second);
+  EXPECT_EQ(store_.create(uploaded, {}).code(), ErrorCode::kUnsupported);
+  std::filesystem::remove(dir_ / names[1]);
+  EXPECT_EQ(create("incomplete", dir_ / names[0]).code(), ErrorCode::kNotFound);
+}
+
+TEST_F(StoreTest, G13AdaptersAndProjectorsAreNoModels) {
+  for (const char* type : {"adapter", "mmproj", "projector"}) {
+    gguf::Writer writer;
+    writer.add_string("general.architecture", "clip");
+    writer.add_string("general.type", type);
+    writer.add_tensor_f32("t", {4}, std::vector<float>(4));
+    test::write_file(dir_ / "other.gguf", *writer.serialize());
+    const Status refused = create("other", dir_ / "other.gguf");
+    EXPECT_EQ(refused.code(), ErrorCode::kUnsupported);
+    EXPECT_NE(refused.message().find("an adapter or projector, not a model"), std::string::npos) << refused.message();
+    EXPECT_EQ(store_.resolve(dir_ / "other.gguf").code(), ErrorCode::kUnsupported);
+    std::filesystem::remove(dir_ / "other.gguf");
+  }
 }
 
 TEST_F(StoreTest, DamagedManifestsAreRefusedAndSkipped) {
