@@ -165,7 +165,7 @@ void SchemaCompiler::find_growth() {
   }
   for (const SourceRule& rule : p_.sources)
     most = std::max(most, 6 * (uint64_t{rule.min} + p_.source->longest_gap() + 2));
-  for (const Pattern& pattern : p_.patterns) most = std::max<uint64_t>(most, 6 * pattern.n_states());
+  for (const Pattern& pattern : p_.patterns) most = std::max<uint64_t>(most, pattern.growth() + 16);
   uint64_t value = 0, key = 0;
   for (const Choice& choice : p_.choices) {
     if (choice.min_bytes < kFar) value = std::max<uint64_t>(value, choice.min_bytes);

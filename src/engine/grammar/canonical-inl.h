@@ -33,13 +33,6 @@ inline StringStep to_phase(Frame& f, uint32_t phase) {
   return StringStep::kStays;
 }
 
-// Bytes of a character in its canonical form.
-inline uint32_t written_bytes(char32_t c) {
-  if (c < 0x20) return has_short_escape(c) ? 2 : 6;
-  if (c < 0x80) return c == '"' || c == '\\' ? 2 : 1;
-  return c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-}
-
 template <class Walk>
 bool has(const Walk& walk, char32_t from, char32_t last) {
   return walk.first_in(from, last) != UINT32_MAX;

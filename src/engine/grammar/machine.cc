@@ -142,6 +142,10 @@ bool Machine::in_free_string(const Frame& frame) const {
   return frame.node != kDoneNode && kind(frame) == NodeKind::kString && string_body_is_free(frame);
 }
 
+bool Machine::in_pattern(const Frame& frame) const {
+  return frame.node != kDoneNode && kind(frame) == NodeKind::kPattern && pattern_body_is_free(frame);
+}
+
 void Machine::add(Step& s, const Config& config) const {
   const auto begin = s.out.begin() + static_cast<ptrdiff_t>(s.batch.out_begin);
   if (s.out.size() - s.batch.out_begin >= kMaxConfigs || std::find(begin, s.out.end(), config) != s.out.end()) return;

@@ -72,6 +72,8 @@ class Machine {
   const Program& program() const { return *program_; }
   // True if the frame is a string in its body to which all of JSON's escapes are open.
   bool in_free_string(const Frame& frame) const;
+  // True if the frame is a string bound to a pattern, between two characters.
+  bool in_pattern(const Frame& frame) const;
   // bytes_left.cc: about how many bytes the shortest way to the document's end has; kFar if it cannot be found.
   uint32_t bytes_left(const Config& config, const std::vector<Held>& held) const;
   // Where a list's frame points to what it has already (see Held), null for other frames.
@@ -125,5 +127,6 @@ bool has_unused_quote(const Program& program, const SourceRule& rule, Used used)
 // How many quotes the rule allows; stops counting at `enough`.
 uint32_t count_quotes(const Program& program, const SourceRule& rule, uint32_t enough);
 bool string_body_is_free(const Frame& frame);
+bool pattern_body_is_free(const Frame& frame);
 
 }  // namespace da::grammar

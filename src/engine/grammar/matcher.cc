@@ -29,9 +29,10 @@ class Room {
   // The configurations are those after a token of `length` bytes.
   bool suffices(size_t length, std::span<const Config> configs, const std::vector<Held>& held) const {
     if (!limited() || now_ + uint64_t{length} * machine_.program().growth <= bytes_) return true;
-    const uint32_t left = least(configs, held);
-    return left <= bytes_ || left + length <= now_;
+    return suffices(length, least(configs, held));
   }
+  // The same where what is left then is known.
+  bool suffices(size_t length, uint32_t left) const { return !limited() || left <= bytes_ || left + length <= now_; }
 
  private:
   uint32_t least(std::span<const Config> configs, const std::vector<Held>& held) const {
@@ -191,6 +192,47 @@ struct Matcher::State {
     });
   }
 
+  // Between two characters of a string bound to a pattern: its frame alone decides up to the quote, and what may follow
+  // that is the same for all tokens.
+  void pattern_string(const Config& config, const TokenTrie::Impl& trie, Walk& walk, const Room& space,
+                      std::span<uint64_t> mask) const {
+    std::vector<bool> may_follow(trie.closing.size(), false);
+    const auto note = [&](std::span<const uint32_t> items, std::span<const Config> after) {
+      for (const uint32_t item : items) may_follow[item] = space.suffices(trie.closing[item].bytes, after, walk.held());
+    };
+    walk.reset();
+    machine.finish(config.parent, walk.held(), walk.configs(), {walk.held().size(), 0});
+    note(trie.after_quote.root_items(), walk.configs());
+    walk.run(trie.after_quote, [&](const PreorderTrie::Node& node, std::span<const Config> after) {
+      note(trie.after_quote.items(node), after);
+    });
+
+    const uint32_t below = config.parent < 0 ? 0 : held[static_cast<size_t>(config.parent)].bytes_left;
+    std::vector<Frame> frames(trie.trie.max_depth() + 1, config.top);
+    const std::span<const PreorderTrie::Node> nodes = trie.trie.nodes();
+    for (uint32_t i = 0; i < nodes.size();) {
+      const PreorderTrie::Node& node = nodes[i];
+      Frame& frame = frames[node.depth];
+      frame = frames[node.depth - 1u];
+      const StringStep result = step_pattern(machine.program(), frame, node.byte);
+      if (result == StringStep::kStays) {
+        const auto tokens = trie.trie.items(node);
+        if (!tokens.empty() && space.suffices(node.depth, pattern_bytes_left(machine.program(), frame) + below)) {
+          for (const uint32_t token : tokens) set_bit(mask, token);
+        }
+        ++i;
+        continue;
+      }
+      if (result == StringStep::kCloses) {
+        for (const uint32_t token : trie.trie.items_below(node)) {
+          const int32_t item = trie.closing_of[token];
+          if (item >= 0 && may_follow[static_cast<size_t>(item)]) set_bit(mask, token);
+        }
+      }
+      i = node.subtree_end;
+    }
+  }
+
   void allowed(const TokenTrie::Impl& trie, std::span<uint64_t> mask, uint32_t room_bytes) const {
     // Each configuration alone gives the same mask as all together unless some were dropped for their number.
     constexpr size_t kAlone = 16;
@@ -206,6 +248,8 @@ struct Matcher::State {
       for (const Config& config : configs) {
         if (machine.in_free_string(config.top)) {
           free_string(config, trie, walk, space, mask);
+        } else if (machine.in_pattern(config.top)) {
+          pattern_string(config, trie, walk, space, mask);
         } else {
           walk.reset();
           walk.configs().push_back(config);

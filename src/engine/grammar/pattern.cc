@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "engine/grammar/pattern_syntax.h"
+#include "engine/grammar/string_bytes.h"
 
 namespace da::grammar {
 
@@ -245,14 +247,48 @@ class PatternBuilder {
       if (state.left == kNone) continue;
       Pattern::State made;
       made.first_edge = static_cast<uint32_t>(out.edges_.size());
-      made.characters_left = state.left;
       for (const Pattern::Edge& edge : state.edges) {
         if (place[edge.target] != kNone) out.edges_.push_back({edge.first, edge.last, place[edge.target]});
       }
       made.end_edge = static_cast<uint32_t>(out.edges_.size());
       out.states_.push_back(made);
     }
+    measure(out);
     return out;
+  }
+
+  // Bytes to the end, from the states nearest to it outwards, and the table of the common characters.
+  void measure(Pattern& out) const {
+    std::vector<std::pair<uint32_t, uint32_t>> order;  // characters to the end, state
+    for (const State& state : states_) {
+      if (state.left != kNone) order.emplace_back(state.left, static_cast<uint32_t>(order.size()));
+    }
+    std::vector<uint32_t> left(order.size());
+    for (const auto& [characters, at] : order) left[at] = characters;
+    std::sort(order.begin(), order.end());
+    const auto edges_of = [&](uint32_t at) {
+      return std::span(out.edges_)
+          .subspan(out.states_[at].first_edge, out.states_[at].end_edge - out.states_[at].first_edge);
+    };
+    for (const auto& [characters, at] : order) {
+      if (characters == 0) continue;
+      uint32_t least = kNone;
+      for (const Pattern::Edge& edge : edges_of(at)) {
+        if (left[edge.target] < characters)
+          least = std::min(least, out.states_[edge.target].bytes_left + written_bytes(edge.first));
+      }
+      out.states_[at].bytes_left = least;
+    }
+    const bool tabled = out.states_.size() <= Pattern::kMaxTabled;
+    if (tabled) out.ascii_.assign(out.states_.size() * Pattern::kAscii, kNone);
+    for (uint32_t at = 0; at < out.states_.size(); ++at) {
+      for (const Pattern::Edge& edge : edges_of(at)) {
+        const uint32_t before = out.states_[at].bytes_left, after = out.states_[edge.target].bytes_left;
+        if (after > before) out.growth_ = std::max(out.growth_, after - before);
+        for (char32_t c = edge.first; tabled && c <= edge.last && c < Pattern::kAscii; ++c)
+          out.ascii_[at * Pattern::kAscii + c] = edge.target;
+      }
+    }
   }
 
   PatternNodes p_;
@@ -268,6 +304,7 @@ Result<Pattern> Pattern::compile(std::string_view pattern, uint32_t min, uint32_
 }
 
 uint32_t Pattern::next(uint32_t state, char32_t c) const {
+  if (c < kAscii && !ascii_.empty()) return ascii_[state * kAscii + c];
   const auto begin = edges_.begin() + states_[state].first_edge, end = edges_.begin() + states_[state].end_edge;
   const auto found = std::lower_bound(begin, end, c, [](const Edge& e, char32_t v) { return e.last < v; });
   return found == end || c < found->first ? kNone : found->target;
@@ -279,12 +316,6 @@ char32_t Pattern::first_in(uint32_t state, char32_t from, char32_t last) const {
   if (found == end) return UINT32_MAX;
   const char32_t first = std::max(from, found->first);
   return first <= last ? first : UINT32_MAX;
-}
-
-const Pattern::Edge& Pattern::shortest_edge(uint32_t state) const {
-  uint32_t edge = states_[state].first_edge;
-  while (states_[edges_[edge].target].characters_left + 1 != states_[state].characters_left) ++edge;
-  return edges_[edge];
 }
 
 }  // namespace da::grammar

@@ -30,21 +30,24 @@ class Pattern {
   uint32_t next(uint32_t state, char32_t c) const;
   // The first code point in [from, last] that may follow, or UINT32_MAX.
   char32_t first_in(uint32_t state, char32_t from, char32_t last) const;
-  bool may_end(uint32_t state) const { return states_[state].characters_left == 0; }
-  // Of a shortest way to an end.
-  uint32_t characters_left(uint32_t state) const { return states_[state].characters_left; }
-  // What a shortest way goes by; there is one unless characters_left is 0.
-  const Edge& shortest_edge(uint32_t state) const;
-  size_t n_states() const { return states_.size(); }
+  bool may_end(uint32_t state) const { return states_[state].bytes_left == 0; }
+  // Of a short way to an end, written in JSON.
+  uint32_t bytes_left(uint32_t state) const { return states_[state].bytes_left; }
+  // At most so much longer the way becomes by one character.
+  uint32_t growth() const { return growth_; }
 
  private:
   friend class PatternBuilder;
   struct State {
     uint32_t first_edge = 0, end_edge = 0;  // sorted by code point
-    uint32_t characters_left = UINT32_MAX;
+    uint32_t bytes_left = 0;
   };
+  static constexpr uint32_t kAscii = 128;
+  static constexpr size_t kMaxTabled = 8192;
   std::vector<State> states_;
   std::vector<Edge> edges_;
+  std::vector<uint32_t> ascii_;  // [n_states][kAscii] where a state goes by a character; empty for more than kMaxTabled
+  uint32_t growth_ = 0;
 };
 
 }  // namespace da::grammar

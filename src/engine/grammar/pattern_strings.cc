@@ -25,20 +25,14 @@ class PatternWalk {
   }
 
  private:
-  uint32_t bytes_from(uint32_t state) const {
-    uint32_t bytes = 1;
-    while (!pattern_.may_end(state)) {
-      const Pattern::Edge& edge = pattern_.shortest_edge(state);
-      bytes += written_bytes(edge.first);
-      state = edge.target;
-    }
-    return bytes;
-  }
+  uint32_t bytes_from(uint32_t state) const { return 1 + pattern_.bytes_left(state); }
   const Pattern& pattern_;
   Frame& f_;
 };
 
 }  // namespace
+
+bool pattern_body_is_free(const Frame& frame) { return frame.phase == kBody; }
 
 StringStep step_pattern(const Program& program, Frame& f, uint8_t byte) {
   PatternWalk walk(program.patterns[program.nodes[f.node].rule], f);

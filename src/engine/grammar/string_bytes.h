@@ -51,4 +51,11 @@ inline Tail tail_of(uint8_t lead) {
   return {0};
 }
 
+// Bytes of a character in its canonical form.
+inline uint32_t written_bytes(char32_t c) {
+  if (c < 0x20) return has_short_escape(c) ? 2 : 6;
+  if (c < 0x80) return c == '"' || c == '\\' ? 2 : 1;
+  return c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+}
+
 }  // namespace da::grammar

@@ -37,6 +37,7 @@ TokenTrie::TokenTrie(const std::vector<std::string_view>& token_bytes) : impl_(s
   Impl& t = *impl_;
   t.n_tokens = token_bytes.size();
   t.n_words = (t.n_tokens + 63) / 64;
+  t.closing_of.assign(t.n_tokens, -1);
   // An unbounded string, whose frame counts because its maximum is not the unbounded one.
   Program string;
   string.nodes.push_back({NodeKind::kString, 0});
@@ -58,6 +59,7 @@ TokenTrie::TokenTrie(const std::vector<std::string_view>& token_bytes) : impl_(s
     if (result == StringStep::kStays) inside.emplace_back(token, frame.count);
     if (result == StringStep::kCloses) {
       rests.emplace_back(bytes.substr(n), static_cast<uint32_t>(t.closing.size()));
+      t.closing_of[id] = static_cast<int32_t>(t.closing.size());
       t.closing.push_back({token, frame.count, static_cast<uint32_t>(bytes.size())});
     }
   }

@@ -30,6 +30,11 @@ class PreorderTrie {
   std::span<const uint32_t> items(const Node& node) const {
     return std::span(items_).subspan(node.first_item, node.end_item - node.first_item);
   }
+  // What ends at the node or below it.
+  std::span<const uint32_t> items_below(const Node& node) const {
+    const size_t end = node.subtree_end < nodes_.size() ? nodes_[node.subtree_end].first_item : items_.size();
+    return std::span(items_).subspan(node.first_item, end - node.first_item);
+  }
   std::span<const uint32_t> root_items() const { return std::span(items_).first(n_root_items_); }
   size_t max_depth() const { return max_depth_; }
 
@@ -61,6 +66,7 @@ struct TokenTrie::Impl {
     uint32_t bytes;       // of the whole token
   };
   std::vector<Closing> closing;
+  std::vector<int32_t> closing_of;  // [n_tokens] place in `closing`, or -1
   PreorderTrie after_quote;
 };
 

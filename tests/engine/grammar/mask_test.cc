@@ -83,6 +83,13 @@ TEST(Mask, EqualsAcceptingEveryTokenInQuotes) {
   }
 }
 
+TEST(Mask, EqualsAcceptingEveryTokenInPatterns) {
+  Random random(24);
+  const Json schema = Json::parse(R"x({"type":"object","properties":{"p":{"type":"string","pattern":"^(a|b|中)+[^中x\"\\n]?(é文?){0,2}$"},"d":{"type":"string","format":"date"},
+      "l":{"type":"array","items":{"type":"string","pattern":"^[ab \\\\\"\\n]*$","maxLength":6},"maxItems":3}},"required":["p","l"]})x");
+  for (int round = 0; round < 20; ++round) check_masks(compile(schema), random_vocabulary(random, 600, true), random, 20);
+}
+
 TEST(Mask, EqualsAcceptingEveryTokenInAnyObject) {
   Random random(23);
   for (int round = 0; round < 20; ++round) check_masks(*Grammar::any_json_object(), random_vocabulary(random, 500, true), random, 30);
