@@ -20,9 +20,11 @@ constexpr const char* kFooter = R"(Environment:
   OLLAMA_MAX_LOADED_MODELS  models loaded at once (default 3)
   OLLAMA_MAX_QUEUE          requests that may wait (default 512)
   OLLAMA_CONTEXT_LENGTH     default context in tokens (default: the model's own)
+  OLLAMA_KV_CACHE_TYPE      keys and values as f16 or f32 (default f16)
   OLLAMA_ORIGINS            browser origins allowed beside the local ones
   DEEPANALYZE_UI_PORT       port of the web page (default 3000)
   DEEPANALYZE_LOG_LEVEL     debug, info, warn or error (default info)
+  DEEPANALYZE_CONFIG        configuration file (default ~/.config/deepanalyze/config.json)
 Wherever a model is named, a path to a GGUF file serves too.)";
 
 // The status a chosen command left behind.
