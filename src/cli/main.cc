@@ -225,6 +225,10 @@ int main(int argc, char** argv) {
       std::fputs(app.help().c_str(), stdout);
       return 0;
     }
+    if (argv[1][0] != '-' && app.get_subcommands([&](const CLI::App* command) { return command->check_name(argv[1]); }).empty()) {
+      std::fprintf(stderr, "Error: unknown command \"%s\" ('deepanalyze --help' lists them)\n", argv[1]);
+      return 2;
+    }
     std::fprintf(stderr, "Error: %s (see 'deepanalyze %s--help')\n", error.what(), argv[1][0] == '-' ? "" : (std::string(argv[1]) + " ").c_str());
     return 2;
   } catch (const std::exception& error) {

@@ -161,3 +161,12 @@ test('nothing of the text is left on disk', async () => {
   assert.equal(hits, '');
   assert.ok(!server.log.includes(canary));
 });
+
+test('a wrong command or flag is named, with status 2', async () => {
+  for (const [args, message] of [[['analize', 'x'], /unknown command "analize"/], [['analyze', '--langage', 'x'], /--langage/]]) {
+    const outcome = await cli(server, args);
+    assert.equal(outcome.code, 2, outcome.stderr);
+    assert.match(outcome.stderr, message);
+    assert.equal(outcome.stderr.trim().split('\n').length, 1, 'one line');
+  }
+});
