@@ -85,10 +85,11 @@ std::vector<int32_t> PrefixCache::add(const std::string& name_space, std::span<c
 }
 
 int32_t PrefixCache::evict(const std::function<bool(int32_t page)>& may_go) {
-  for (const auto& [last_used, id] : leaves_) {
+  for (auto leaf = leaves_.begin(); leaf != leaves_.end(); ++leaf) {
+    const NodeId id = leaf->second;
     const Node node = nodes_.at(id);
     if (!may_go(node.page)) continue;
-    leaves_.erase({last_used, id});
+    leaves_.erase(leaf);
     children_.erase(node.key);
     nodes_.erase(id);
     Node& parent = nodes_.at(node.key.parent);
