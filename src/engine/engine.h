@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,6 +33,12 @@ struct GenerateRequest {
   std::shared_ptr<const grammar::Grammar> grammar;  // null: unconstrained
   // Computed tokens are shared between requests that begin alike and have the same namespace, never across.
   std::string name_space;
+  int32_t priority = 0;        // higher goes first; among equals, who came first
+  int32_t context_tokens = 0;  // of this request, prompt and answer; 0 or more than the engine's: the engine's
+  // When the context is full: go on without half of the tokens after the first `keep_tokens`, as often as needed (it
+  // takes max_tokens to end). Without it generation ends there.
+  bool shift = false;
+  int32_t keep_tokens = 0;
 };
 
 // One step's news of a request. `text` is whole UTF-8 characters; stop strings are held back, never sent.
@@ -44,6 +51,7 @@ struct Update {
   Status error;                                             // kFinished with kError
   int32_t generated_tokens = 0;                             // so far
   int32_t cached_tokens = 0;                                // kFinished: of the prompt, found computed already
+  int32_t shifted_tokens = 0;                               // kFinished: dropped to go on; see GenerateRequest::shift
   int64_t prefill_ns = 0, decode_ns = 0;                    // kFinished
 };
 // Called on the engine's thread, in order, kFinished exactly once and last. Must not block.
@@ -74,9 +82,12 @@ inline constexpr int32_t kLeastContextTokens = 4096;
 
 // A moment's counts; the totals run from the start.
 struct EngineStats {
-  int32_t running = 0, waiting = 0;
+  int32_t running = 0, waiting = 0, held = 0;  // held: of the running
   int32_t pages_in_use = 0, pages_retained = 0, pages_committed = 0, pages_max = 0;
   int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, preemptions = 0, evicted_pages = 0;
+  // Of all steps, and of them in the model: the rest is what planning, sampling and reporting cost.
+  int64_t steps = 0, step_ns = 0, forward_ns = 0;
+  uint64_t weight_bytes = 0, buffer_bytes = 0, kv_bytes = 0;
 };
 
 class Engine {
@@ -94,8 +105,15 @@ class Engine {
   // Thread-safe. The vector of a text: pooled as the model's file asks, else the state of the last token. Errors as of
   // submit; later kCancelled, kInternal (a value that is no number).
   virtual Result<RequestId> embed(std::vector<tokenizer::TokenId> tokens, EmbedCallback callback) = 0;
-  // Thread-safe; the request ends with kCancelled before the next step. Unknown ids are ignored.
+  // Thread-safe; the request ends with kCancelled before the next step, and a long step is given up for it (every
+  // second one at most, so that others go on). Unknown ids are ignored.
   virtual void cancel(RequestId id) = 0;
+  // Thread-safe; a request that is held computes nothing until it is let go: for readers that lag behind. It keeps its
+  // pages until others need them. Unknown ids are ignored.
+  virtual void hold(RequestId id, bool held) = 0;
+  // Thread-safe: what the time between two tokens of a request should not exceed; steps are made as small as that
+  // takes, and newcomers wait. 0: no such target.
+  virtual void set_latency_target(std::chrono::milliseconds target) = 0;
 
   virtual int32_t context_tokens() const = 0;
   virtual uint64_t memory_bytes() const = 0;  // weights + KV pages committed + work buffers

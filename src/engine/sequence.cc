@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -16,21 +17,37 @@ Sequence::Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback
       params_(request.sampling),
       sampler_(request.sampling),
       max_tokens_(request.max_tokens),
+      context_tokens_(request.context_tokens > 0 ? std::min(request.context_tokens, vocabulary.context_tokens)
+                                                 : vocabulary.context_tokens),
+      shift_(request.shift),
+      keep_tokens_(std::max(request.keep_tokens, 0)),
       written_tokens_(std::move(request.written_tokens)),
-      name_space_(std::move(request.name_space)),
-      tokens_(std::move(request.prompt)),
-      n_prompt_(static_cast<int32_t>(tokens_.size())),
+      n_prompt_sent_(static_cast<int32_t>(request.prompt.size())),
       text_(std::move(request.stop)),
       begun_(steady_clock::now()),
       prefilled_(begun_) {
+  tokens = std::move(request.prompt);
+  n_prompt = n_prompt_sent_;
+  name_space = std::move(request.name_space);
+  priority = request.priority;
   if (request.grammar == nullptr) return;
   matcher_.emplace(std::move(request.grammar));
   mask_error_ = update_mask();
 }
 
 int32_t Sequence::tokens_left() const {
-  const int32_t room = vocabulary_.context_tokens - n_tokens();
+  // One that may shift never runs out of context: the least count that is no promise of more.
+  const int32_t room = shift_ ? std::numeric_limits<int32_t>::max() : context_tokens_ - n_tokens();
   return max_tokens_ < 0 ? room : std::min(room, max_tokens_ - n_generated_);
+}
+
+// Half of what may go, from the oldest on: what is left is computed anew, as if it had been the text from the start.
+void Sequence::shift_if_full() {
+  if (!shift_ || n_tokens() < context_tokens_) return;
+  const int32_t first = std::min(keep_tokens_, n_tokens() - 2);
+  const int32_t n_dropped = std::max((n_tokens() - first) / 2, 1);
+  drop_tokens(first, n_dropped);
+  n_shifted_ += n_dropped;
 }
 
 Status Sequence::update_mask() {
@@ -61,12 +78,12 @@ Status Sequence::update_mask() {
 int32_t Sequence::choose(int32_t greedy_choice, std::span<float> logits) {
   if (forced_ >= 0) return forced_;
   if (plain_greedy()) return greedy_choice;
-  return sampler_.sample(logits, mask_, tokens_);
+  return sampler_.sample(logits, mask_, tokens);
 }
 
 std::optional<Finish> Sequence::accept_one(int32_t token) {
   if (vocabulary_.tokenizer->is_end_of_generation(token)) return Finish{FinishReason::kStop, {}};
-  tokens_.push_back(token);
+  tokens.push_back(token);
   unreported_.push_back(token);
   ++n_generated_;
   const bool is_written = std::binary_search(written_tokens_.begin(), written_tokens_.end(), token);
@@ -80,6 +97,7 @@ std::optional<Finish> Sequence::accept_one(int32_t token) {
   if (matcher_ && matcher_->must_end()) return Finish{FinishReason::kStop, {}};
   if (tokens_left() <= 0)
     return Finish{matcher_ && matcher_->can_end() ? FinishReason::kStop : FinishReason::kLength, {}};
+  shift_if_full();
   if (Status status = update_mask(); !status.is_ok()) return Finish{FinishReason::kError, std::move(status)};
   return std::nullopt;
 }
@@ -95,10 +113,11 @@ std::optional<Finish> Sequence::accept(int32_t token) {
 }
 
 void Sequence::report_prefill(int32_t n_done) {
-  if (n_done >= n_prompt_) prefilled_ = steady_clock::now();
+  if (n_generated_ > 0) return;  // computed anew, after it stepped back or shifted
+  if (n_done >= n_prompt) prefilled_ = steady_clock::now();
   callback_({.kind = Update::Kind::kPrefill,
-             .prompt_tokens_done = std::min(n_done, n_prompt_),
-             .prompt_tokens_total = n_prompt_});
+             .prompt_tokens_done = std::min(n_done, n_prompt),
+             .prompt_tokens_total = n_prompt});
 }
 
 void Sequence::report_text() {
@@ -114,14 +133,15 @@ void Sequence::report_finished(const Finish& finish) {
   text_.finish();
   report_text();
   const auto now = steady_clock::now();
-  const auto prefilled = n_computed < n_prompt_ ? now : prefilled_;
+  const auto prefilled = n_generated_ == 0 && n_computed < n_prompt ? now : prefilled_;
   callback_({.kind = Update::Kind::kFinished,
-             .prompt_tokens_total = n_prompt_,
+             .prompt_tokens_total = n_prompt_sent_,
              .tokens = std::exchange(unreported_, {}),
              .reason = finish.reason,
              .error = finish.error,
              .generated_tokens = n_generated_,
              .cached_tokens = n_cached,
+             .shifted_tokens = n_shifted_,
              .prefill_ns = std::chrono::nanoseconds(prefilled - begun_).count(),
              .decode_ns = std::chrono::nanoseconds(now - prefilled).count()});
 }

@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/grammar/grammar.h"
 #include "engine/output_text.h"
+#include "engine/paged_sequence.h"
 #include "engine/sampler.h"
 #include "tokenizer/tokenizer.h"
 
@@ -27,15 +28,12 @@ struct Finish {
   Status error;
 };
 
-// One request on its way: its tokens, its place in the grammar, its text. Knows nothing of pages and batches.
-class Sequence {
+// One request on its way: its tokens, its place in the grammar, its text. Pages and batches are the planner's business.
+class Sequence : public PagedSequence {
  public:
   Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback callback, const Vocabulary& vocabulary);
 
   Engine::RequestId id() const { return id_; }
-  const std::vector<int32_t>& tokens() const { return tokens_; }  // prompt and output
-  int32_t n_tokens() const { return static_cast<int32_t>(tokens_.size()); }
-  int32_t n_prompt() const { return n_prompt_; }
   bool needs_logits() const { return forced_ < 0; }  // false: the grammar leaves one token, sampling would find it
   bool plain_greedy() const { return mask_.empty() && is_plain_greedy(params_); }
 
@@ -49,32 +47,26 @@ class Sequence {
   void report_text();                          // what is ready, if anything
   void report_finished(const Finish& finish);  // once, last
 
-  const std::string& name_space() const { return name_space_; }
   int32_t n_generated() const { return n_generated_; }
-
-  // Filled by the engine: positions in the KV cache, and their pages.
-  int32_t n_computed = 0;
-  std::vector<int32_t> pages;
-  int32_t n_retained_pages = 0;  // the first of them, known to others
-  int32_t n_cached = 0;          // tokens of the prompt that were found computed
 
  private:
   std::optional<Finish> accept_one(int32_t token);
   // The tokens the grammar allows next, and whether it leaves only one. An error if none.
   Status update_mask();
   int32_t tokens_left() const;  // that may still be generated
+  void shift_if_full();
 
   Engine::RequestId id_;
   UpdateCallback callback_;
   const Vocabulary& vocabulary_;
   SamplingParams params_;
   Sampler sampler_;
-  int32_t max_tokens_;
+  int32_t max_tokens_, context_tokens_;
+  bool shift_;
+  int32_t keep_tokens_;
   std::vector<tokenizer::TokenId> written_tokens_;
-  std::string name_space_;
-  std::vector<int32_t> tokens_;
-  int32_t n_prompt_;
-  int32_t n_generated_ = 0;
+  const int32_t n_prompt_sent_;
+  int32_t n_generated_ = 0, n_shifted_ = 0;
   std::optional<grammar::Matcher> matcher_;
   std::vector<uint64_t> mask_;  // empty without a grammar
   int32_t forced_ = -1;         // the only token in the mask

@@ -109,7 +109,8 @@ Result<std::unique_ptr<KvCache>> Model::make_kv_cache(backend::KvType type, int3
   return std::make_unique<KvCache>(std::move(pools));
 }
 
-Result<const backend::Activation*> Model::forward(const backend::Batch& batch, KvCache& kv, Output output) {
+Result<const backend::Activation*> Model::forward(const backend::Batch& batch, KvCache& kv, Output output,
+                                                  const std::atomic<bool>* stop) {
   for (size_t i = 0; i < impl_->stages.size(); ++i) {
     LoadedStage& stage = *impl_->stages[i];
     if (i == 0) {
@@ -117,7 +118,7 @@ Result<const backend::Activation*> Model::forward(const backend::Batch& batch, K
     } else {
       DA_RETURN_IF_ERROR(stage.receive(batch, *impl_->stages[i - 1]));
     }
-    stage.run_layers(kv.pool(i));
+    if (!stage.run_layers(kv.pool(i), stop)) return Status(ErrorCode::kCancelled, "forward: given up");
   }
   return &impl_->stages.back()->finish(output);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -55,8 +56,10 @@ class Model {
 
   // Runs the batch; token ids, page ids and counts were checked by the caller. In a model that is not causal every
   // sequence must be whole. The result is [n_output_rows][n_vocab], or [n_embd] for kHidden, to be read with
-  // output_backend().read_rows() or argmax(), valid until the next forward(). Errors: of a device, at a border.
-  Result<const backend::Activation*> forward(const backend::Batch& batch, KvCache& kv, Output output = Output::kLogits);
+  // output_backend().read_rows() or argmax(), valid until the next forward(). Errors: of a device, at a border;
+  // kCancelled if `stop` was set by another thread meanwhile (looked at before each layer).
+  Result<const backend::Activation*> forward(const backend::Batch& batch, KvCache& kv, Output output = Output::kLogits,
+                                             const std::atomic<bool>* stop = nullptr);
 
   uint64_t weight_bytes() const;  // packed weights
   uint64_t buffer_bytes() const;  // work buffers

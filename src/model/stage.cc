@@ -166,9 +166,13 @@ Status LoadedStage::receive(const backend::Batch& batch, LoadedStage& before) {
   return per_layer_ == nullptr ? Status::ok() : backend_->receive(*before.backend_, *before.per_layer_, *per_layer_);
 }
 
-void LoadedStage::run_layers(backend::KvPool& kv) {
+bool LoadedStage::run_layers(backend::KvPool& kv, const std::atomic<bool>* stop) {
   const LayerContext context{hyper_, *backend_, ropes_, kv, routing_.get(), per_layer_};
-  for (const Layer& layer : layers_) run_layer(context, layer);
+  for (const Layer& layer : layers_) {
+    if (stop != nullptr && *stop) return false;
+    run_layer(context, layer);
+  }
+  return true;
 }
 
 const backend::Activation& LoadedStage::finish(Output output) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -39,7 +40,8 @@ class LoadedStage {
   // The rows at its beginning: from the tokens, or from the stage before it.
   void embed(const backend::Batch& batch);
   Status receive(const backend::Batch& batch, LoadedStage& before);
-  void run_layers(backend::KvPool& kv);
+  // False: given up, because `stop` was set meanwhile.
+  bool run_layers(backend::KvPool& kv, const std::atomic<bool>* stop);
   const backend::Activation& finish(Output output);
 
   backend::Backend& backend() { return *backend_; }

@@ -88,6 +88,8 @@ class EchoEngine final : public engine::Engine {
     const std::lock_guard lock(mutex_);
     return ++last_id_;
   }
+  void hold(RequestId /*id*/, bool /*held*/) override {}
+  void set_latency_target(std::chrono::milliseconds /*target*/) override {}
   void cancel(RequestId id) override {
     const std::lock_guard lock(mutex_);
     cancelled_[id] = true;

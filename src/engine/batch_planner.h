@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "backend/backend.h"
+#include "engine/kv_pages.h"
+#include "engine/paged_sequence.h"
+
+namespace da::engine {
+
+// Which tokens of which sequences the next step computes, and in which pages. Pure: knows pages and tokens, no model,
+// no clock; tests run it by the thousand under virtual time.
+class BatchPlanner {
+ public:
+  explicit BatchPlanner(KvPages& pages) : pages_(pages) {}
+
+  struct Part {
+    PagedSequence* sequence;
+    int32_t first_row, n_rows;
+    int32_t output_idx;  // -1: no logits wanted
+  };
+  struct Plan {
+    std::vector<Part> parts;
+    std::vector<int32_t> tokens, output_rows;
+    std::vector<backend::SequenceRows> sequences;
+    // There is no room for these although they have all there is: they must end.
+    std::vector<std::pair<PagedSequence*, Status>> failed;
+    int32_t n_rows() const { return static_cast<int32_t>(tokens.size()); }
+  };
+
+  // `running`: in order of rank, the highest first; it gives way to nobody. Valid until the next call.
+  const Plan& plan(std::span<PagedSequence* const> running, int32_t budget_rows);
+  // The plan's step was computed: without this it is as if it had not been.
+  void commit(const Plan& plan);
+  // Makes what was computed known to others, as far as whole pages go.
+  void retain(PagedSequence& sequence);
+  void release(PagedSequence& sequence) { pages_.release(sequence.pages); }
+
+  int64_t n_preemptions() const { return n_preemptions_; }
+  int64_t n_cached_tokens() const { return n_cached_tokens_; }
+
+ private:
+  void share(PagedSequence& sequence);
+  void step_back(PagedSequence& sequence);
+  bool give(std::span<PagedSequence* const> running, size_t self, int32_t n_tokens);
+  PagedSequence* next_to_step_back(std::span<PagedSequence* const> running, size_t self) const;
+
+  KvPages& pages_;
+  Plan plan_;
+  std::vector<int32_t> planned_;
+  int64_t n_preemptions_ = 0, n_cached_tokens_ = 0;
+};
+
+}  // namespace da::engine

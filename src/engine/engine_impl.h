@@ -1,0 +1,112 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine/batch_planner.h"
+#include "engine/embed_queue.h"
+#include "engine/engine.h"
+#include "engine/kv_pages.h"
+#include "engine/sequence.h"
+#include "engine/step_budget.h"
+
+// Only for engine.cc (what any thread calls) and engine_loop.cc (what the engine's own thread does).
+namespace da::engine {
+
+using SequencePtr = std::unique_ptr<Sequence>;
+
+struct Request {
+  Engine::RequestId id;
+  GenerateRequest request;
+  UpdateCallback callback;
+};
+struct EmbedRequest {
+  Engine::RequestId id;
+  std::vector<int32_t> tokens;
+  EmbedCallback callback;
+};
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(std::unique_ptr<model::Model> model, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+             EngineOptions options);
+  ~EngineImpl() override;
+  Status start();
+
+  Result<RequestId> submit(GenerateRequest request, UpdateCallback callback) override;
+  Result<RequestId> embed(std::vector<int32_t> tokens, EmbedCallback callback) override;
+  void cancel(RequestId id) override;
+  void hold(RequestId id, bool held) override;
+  void set_latency_target(std::chrono::milliseconds target) override;
+  Status check_integrity() override;
+  int32_t context_tokens() const override { return options_.context_tokens; }
+  std::vector<std::string> model_warnings() const override { return model_->warnings(); }
+  uint64_t memory_bytes() const override;
+  EngineStats stats() const override;
+
+ private:
+  int32_t max_pages() const { return static_cast<int32_t>(options_.pool_tokens / backend::kPageTokens); }
+
+  Status check_tokens(const char* what, std::span<const int32_t> tokens, int32_t most) const;
+
+  // Everything below runs on the engine's thread.
+  struct Change;
+  void run();
+  bool take_requests();  // false: the engine is being destroyed
+  Change wait_for_change();
+  bool may_admit(size_t n_running, bool stopping) const;
+  void admit(std::vector<Request> requests, bool stopping);
+  void step();
+  void finish(SequencePtr& sequence, const Finish& finish);  // leaves null
+  void finish_all(const Finish& reason);
+  SequencePtr& owner(const PagedSequence* sequence);
+  void prepare_grammar();
+  Status page_integrity() const;
+
+  Result<const backend::Activation*> forward(const BatchPlanner::Plan& plan);
+  void take_tokens(const BatchPlanner::Plan& plan, const backend::Activation& logits);
+
+  std::unique_ptr<model::Model> model_;
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
+  EngineOptions options_;
+  Vocabulary vocabulary_;
+  std::unique_ptr<grammar::TokenTrie> trie_;
+  std::unique_ptr<KvPages> pages_;
+  std::unique_ptr<BatchPlanner> planner_;
+  std::unique_ptr<EmbedQueue> embedding_;
+  StepBudget budget_;
+
+  std::vector<SequencePtr> running_;  // by priority, then in order of arrival
+  std::vector<PagedSequence*> ranked_;
+  std::vector<int32_t> greedy_;
+  std::vector<float> logits_;
+  bool gave_up_ = false;  // the last step, for one that was cancelled
+  std::atomic<int32_t> n_running_{0}, n_held_{0};
+  std::atomic<int64_t> prompt_tokens_{0}, cached_tokens_{0}, generated_tokens_{0}, preemptions_{0};
+  std::atomic<int64_t> steps_{0}, step_ns_{0}, forward_ns_{0};
+  std::atomic<bool> stop_forward_{false};
+  std::atomic<int64_t> target_ms_{0};
+
+  mutable std::mutex mutex_;  // guards the rest
+  std::condition_variable wake_;
+  std::deque<Request> waiting_;  // by priority, then in order of arrival
+  std::vector<EmbedRequest> to_embed_;
+  std::vector<RequestId> cancelled_;
+  std::vector<std::pair<RequestId, bool>> holds_;
+  std::vector<RequestId> in_step_;  // of a step that may be given up
+  std::vector<std::promise<Status>> integrity_checks_;
+  RequestId next_id_ = 1;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace da::engine

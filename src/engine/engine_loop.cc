@@ -1,0 +1,253 @@
+#include <algorithm>
+#include <exception>
+
+#include "engine/engine_impl.h"
+
+namespace da::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A step of fewer rows is soon over: no reason to give it up for a request that was cancelled.
+constexpr int32_t kShortStepRows = 32;
+
+}  // namespace
+
+void EngineImpl::run() {
+  try {
+    while (take_requests()) {
+      const bool others_run = n_held_ < n_running_;
+      if (others_run) step();
+      if (!embedding_->empty()) embedding_->step(others_run);
+      n_running_ = static_cast<int32_t>(running_.size());
+    }
+  } catch (const std::exception& error) {
+    // A library threw (out of memory, a callback): nobody may wait for an answer that never comes.
+    finish_all({FinishReason::kError, {ErrorCode::kInternal, std::string("engine: ") + error.what()}});
+    while (take_requests())
+      finish_all({FinishReason::kError, {ErrorCode::kUnavailable, "engine: stopped after an earlier failure"}});
+  }
+  finish_all({FinishReason::kCancelled, {}});
+}
+
+// What came from other threads since the last step.
+struct EngineImpl::Change {
+  std::vector<Request> cancelled_waiting, admitted;
+  std::vector<RequestId> cancelled;
+  std::vector<std::pair<RequestId, bool>> holds;
+  std::vector<std::promise<Status>> checks;
+  std::vector<EmbedRequest> to_embed;
+  bool stopping = false;
+};
+
+// `n_running`: those that run, and those that are to begin with the next step. Who is held leaves its place.
+bool EngineImpl::may_admit(size_t n_running, bool stopping) const {
+  if (stopping) return true;
+  const auto n_computing = static_cast<int32_t>(n_running) - n_held_;
+  return n_computing < options_.max_sequences && static_cast<int32_t>(n_running) < 4 * options_.max_sequences &&
+         budget_.has_room_for_one_more(n_computing);
+}
+
+EngineImpl::Change EngineImpl::wait_for_change() {
+  Change change;
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [&] {
+    return stopping_ || n_held_ < static_cast<int32_t>(running_.size()) || !embedding_->empty() || !to_embed_.empty() ||
+           !cancelled_.empty() || !holds_.empty() || !integrity_checks_.empty() ||
+           (!waiting_.empty() && may_admit(running_.size(), false));
+  });
+  change.cancelled.swap(cancelled_);
+  change.holds.swap(holds_);
+  change.checks.swap(integrity_checks_);
+  change.to_embed.swap(to_embed_);
+  change.stopping = stopping_;
+  for (const RequestId id : change.cancelled) {
+    const auto found =
+        std::find_if(waiting_.begin(), waiting_.end(), [&](const Request& request) { return request.id == id; });
+    if (found == waiting_.end()) continue;
+    change.cancelled_waiting.push_back(std::move(*found));
+    waiting_.erase(found);
+  }
+  while (!waiting_.empty() && may_admit(running_.size() + change.admitted.size(), stopping_)) {
+    change.admitted.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  return change;
+}
+
+void EngineImpl::admit(std::vector<Request> requests, bool stopping) {
+  for (Request& request : requests) {
+    if (request.request.grammar != nullptr && !stopping) prepare_grammar();
+    if (stopping) request.request.grammar = nullptr;
+    auto sequence =
+        std::make_unique<Sequence>(request.id, std::move(request.request), std::move(request.callback), vocabulary_);
+    const auto place =
+        std::upper_bound(running_.begin(), running_.end(), sequence->priority,
+                         [](int32_t priority, const SequencePtr& other) { return priority > other->priority; });
+    running_.insert(place, std::move(sequence));
+  }
+}
+
+bool EngineImpl::take_requests() {
+  Change change = wait_for_change();
+  admit(std::move(change.admitted), change.stopping);
+  for (Request& request : change.cancelled_waiting) {
+    request.request.grammar = nullptr;
+    Sequence(request.id, std::move(request.request), std::move(request.callback), vocabulary_)
+        .report_finished({FinishReason::kCancelled, {}});
+  }
+  for (EmbedRequest& request : change.to_embed)
+    embedding_->add(request.id, std::move(request.tokens), std::move(request.callback));
+  for (const RequestId id : change.cancelled) embedding_->end(id, {ErrorCode::kCancelled, "embed: cancelled"});
+  for (SequencePtr& sequence : running_) {
+    for (const auto& [id, held] : change.holds) {
+      if (id == sequence->id()) sequence->held = held;
+    }
+    if (std::find(change.cancelled.begin(), change.cancelled.end(), sequence->id()) != change.cancelled.end())
+      finish(sequence, {FinishReason::kCancelled, {}});
+  }
+  std::erase(running_, nullptr);
+  for (std::promise<Status>& check : change.checks) check.set_value(page_integrity());
+  n_running_ = static_cast<int32_t>(running_.size());
+  n_held_ = static_cast<int32_t>(
+      std::count_if(running_.begin(), running_.end(), [](const SequencePtr& sequence) { return sequence->held; }));
+  budget_.set_target_seconds(static_cast<double>(target_ms_) / 1e3);
+  return !change.stopping;
+}
+
+void EngineImpl::prepare_grammar() {
+  if (trie_ != nullptr) return;
+  std::vector<std::string_view> bytes;
+  for (int32_t id = 0; id < tokenizer_->n_tokens(); ++id) bytes.push_back(tokenizer_->bytes(id));
+  trie_ = std::make_unique<grammar::TokenTrie>(bytes);
+  vocabulary_.trie = trie_.get();
+}
+
+void EngineImpl::finish(SequencePtr& sequence, const Finish& finish) {
+  if (finish.reason != FinishReason::kError) planner_->retain(*sequence);
+  planner_->release(*sequence);
+  --n_running_;
+  const SequencePtr done = std::move(sequence);
+  done->report_finished(finish);
+}
+
+void EngineImpl::finish_all(const Finish& reason) {
+  embedding_->end_all(reason.reason == FinishReason::kError ? reason.error
+                                                            : Status(ErrorCode::kCancelled, "embed: cancelled"));
+  std::vector<SequencePtr> all = std::move(running_);
+  running_.clear();
+  for (SequencePtr& sequence : all) {
+    try {
+      finish(sequence, reason);
+    } catch (const std::exception&) {
+      // The callback itself throws; there is nobody left to tell.
+    }
+  }
+}
+
+SequencePtr& EngineImpl::owner(const PagedSequence* sequence) {
+  return *std::find_if(running_.begin(), running_.end(), [&](const SequencePtr& one) { return one.get() == sequence; });
+}
+
+// The model's part of a step. kCancelled: given up for a request that was cancelled, which ends before the next.
+Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan& plan) {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_forward_ = stopping_;
+    if (!gave_up_ && plan.n_rows() > kShortStepRows) {
+      for (const BatchPlanner::Part& part : plan.parts) in_step_.push_back(static_cast<Sequence*>(part.sequence)->id());
+      // Cancelled since the requests were taken.
+      for (const RequestId id : cancelled_) {
+        if (std::find(in_step_.begin(), in_step_.end(), id) != in_step_.end()) stop_forward_ = true;
+      }
+    }
+  }
+  const auto begun = Clock::now();
+  auto logits =
+      model_->forward({.token_ids = plan.tokens, .sequences = plan.sequences, .output_rows = plan.output_rows},
+                      pages_->pool(), model::Output::kLogits, &stop_forward_);
+  const auto ns = std::chrono::nanoseconds(Clock::now() - begun).count();
+  forward_ns_ += ns;
+  if (logits.is_ok()) budget_.observe(plan.n_rows(), static_cast<double>(ns) / 1e9);
+  const std::lock_guard lock(mutex_);
+  in_step_.clear();
+  return logits;
+}
+
+void EngineImpl::step() {
+  const auto begun = Clock::now();
+  ranked_.clear();
+  int32_t n_writing = 0;
+  for (const SequencePtr& sequence : running_) {
+    ranked_.push_back(sequence.get());
+    if (!sequence->held && sequence->n_generated() > 0) ++n_writing;
+  }
+  const BatchPlanner::Plan& plan = planner_->plan(ranked_, budget_.rows(n_writing));
+  preemptions_ = planner_->n_preemptions();
+  cached_tokens_ = planner_->n_cached_tokens();
+  for (const auto& [sequence, status] : plan.failed) finish(owner(sequence), {FinishReason::kError, status});
+  if (!plan.parts.empty()) {
+    const auto logits = forward(plan);
+    gave_up_ = logits.code() == ErrorCode::kCancelled;
+    if (logits.is_ok()) {
+      for (const BatchPlanner::Part& part : plan.parts) {
+        Sequence& sequence = static_cast<Sequence&>(*part.sequence);
+        if (sequence.n_computed >= sequence.n_prompt) continue;
+        prompt_tokens_ += part.n_rows;
+        sequence.report_prefill(sequence.n_computed + part.n_rows);
+      }
+      planner_->commit(plan);
+      take_tokens(plan, **logits);
+    } else if (!gave_up_) {
+      // A device failed between two stages: none of the batch has a result.
+      for (const BatchPlanner::Part& part : plan.parts)
+        finish(owner(part.sequence), {FinishReason::kError, logits.status()});
+    }
+  }
+  std::erase(running_, nullptr);
+  ++steps_;
+  step_ns_ += std::chrono::nanoseconds(Clock::now() - begun).count();
+}
+
+void EngineImpl::take_tokens(const BatchPlanner::Plan& plan, const backend::Activation& logits) {
+  if (plan.output_rows.empty()) return;
+  const auto any = [&](auto wants) {
+    return std::any_of(plan.parts.begin(), plan.parts.end(), [&](const BatchPlanner::Part& part) {
+      return part.output_idx >= 0 && wants(static_cast<const Sequence&>(*part.sequence));
+    });
+  };
+  Status status;
+  greedy_.assign(plan.output_rows.size(), -1);
+  if (any([](const Sequence& s) { return s.plain_greedy(); }))
+    status = model_->output_backend().argmax(logits, greedy_);
+  backend::RowsView rows;
+  if (status.is_ok() && any([](const Sequence& s) { return !s.plain_greedy() && s.needs_logits(); })) {
+    auto view = model_->output_backend().read_rows(logits);
+    status = view.status();
+    if (view.is_ok()) rows = *view;
+  }
+  for (const BatchPlanner::Part& part : plan.parts) {
+    if (part.output_idx < 0) continue;
+    Sequence& sequence = static_cast<Sequence&>(*part.sequence);
+    std::optional<Finish> finished;
+    if (!status.is_ok()) {
+      finished = Finish{FinishReason::kError, status};
+    } else {
+      if (rows.data != nullptr) {
+        const std::span<const float> row = rows.row(part.output_idx);
+        logits_.assign(row.begin(), row.end());
+      }
+      const int32_t n_before = sequence.n_generated();
+      finished = sequence.accept(sequence.choose(greedy_[static_cast<size_t>(part.output_idx)], logits_));
+      generated_tokens_ += sequence.n_generated() - n_before;
+    }
+    if (finished) {
+      finish(owner(&sequence), *finished);
+      continue;
+    }
+    if (sequence.n_computed == 0) planner_->release(sequence);  // it shifted
+    sequence.report_text();
+  }
+}
+
+}  // namespace da::engine
