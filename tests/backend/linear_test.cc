@@ -1,6 +1,7 @@
 // Products of every packed format on every instruction set, at ragged sizes, against double arithmetic.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 
 #include "backend/cpu/packing.h"
@@ -107,7 +108,7 @@ void check(const KernelTable& table, const Case& c) {
       float largest = 0;
       for (int64_t k = begin; k < end; ++k)
         largest = std::max(largest, std::fabs(input[static_cast<size_t>(r * c.n_in + k)]));
-      const float scale = largest / 127.0F, inverse = 1.0F / scale;
+      const float scale = std::bit_cast<float>(std::bit_cast<uint32_t>(largest / 127.0F) & ~3U), inverse = 1.0F / scale;
       for (int64_t k = begin; k < end; ++k) {
         const float value = input[static_cast<size_t>(r * c.n_in + k)];
         x[static_cast<size_t>(k)] =

@@ -94,8 +94,8 @@ TEST(Rows, QuantizedBlocksAreTheSameOnEveryTarget) {
       EXPECT_EQ(std::memcmp(&expected[b], &got[b], sizeof(QuantBlock)), 0) << table->name << " block " << b;
       int sum = 0;
       for (const int8_t code : got[b].codes) sum += code;
-      EXPECT_EQ(got[b].negative_sum, -sum);
-      EXPECT_EQ(got[b].negative_sum16[0] + got[b].negative_sum16[1], -sum);
+      EXPECT_EQ(got[b].first_sum, kSumBias - 128 * sum);
+      EXPECT_EQ(got[b].first_sum16[0] - kSumBias + got[b].first_sum16[1], kSumBias - 128 * sum);
       float largest = 0;
       for (size_t i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(values[b * 32 + i]));
       for (size_t i = 0; i < 32; ++i) {

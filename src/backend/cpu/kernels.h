@@ -35,19 +35,23 @@ enum class PackedFormat : uint8_t {
 };
 inline constexpr int kPackedFormats = 17;
 
+// The bits of the float 1.5 * 2^23: an integer of fewer than 22 bits added to them is that float plus the integer. Sums
+// of products start from here and become floats, scaled, by one fused multiply-add.
+inline constexpr int32_t kSumBias = 0x4B400000;
+
 // 32 activations rounded to 8 bits: value = scale * code. The sums serve weights with a zero point or a minimum.
 struct alignas(64) QuantBlock {
   int8_t codes[32];
   float scale;
-  int32_t negative_sum;       // -(sum of codes)
-  int32_t negative_sum16[2];  // the same, of each half
-  float negative_value_sum;   // -(sum of scale * codes)
+  float scale_bias;          // -scale * 1.5 * 2^23
+  int32_t first_sum;         // kSumBias - 128 * (sum of codes)
+  int32_t first_sum16[2];    // the same, of each half
+  float negative_value_sum;  // -(sum of scale * codes)
   float negative_value_sum16[2];
-  float unused;
 };
 
-// Some columns of a group of coded rows, to become 8-bit codes in code vectors (as kQ8_0 packs them) and float32 scales
-// [n_columns / 16][lanes].
+// Some columns of a group of coded rows, to become 8-bit codes in code vectors (as kQ8_0 packs them), `codes_step`
+// bytes apart, and float32 scales [lanes] for every 16 columns, `scales_step` floats apart.
 struct CodedTile {
   const uint8_t* rows;  // of the group, n_in columns each
   uint32_t type;        // gguf::TensorType
@@ -56,7 +60,9 @@ struct CodedTile {
   int lanes;
   bool signed_q8;
   uint8_t* codes;
+  int64_t codes_step;
   float* scales;
+  int64_t scales_step;
 };
 
 struct LinearJob {

@@ -170,16 +170,17 @@ void unpack_coded_tile(const CodedTile& tile) {
   quant::CodedBlock block;
   for (int lane = 0; lane < tile.lanes; ++lane) {
     const auto* from = reinterpret_cast<const std::byte*>(tile.rows + lane * row_bytes + skipped_bytes);
-    auto* codes = reinterpret_cast<uint32_t*>(tile.codes) + lane;
+    uint8_t* codes = tile.codes + 4 * lane;
     float* scales = tile.scales + lane;
     for (int64_t column = 0; column < tile.n_columns; column += info.values_per_block, from += info.bytes_per_block) {
       quant::unpack_coded(type, from, block);
-      for (uint32_t i = 0; i < info.values_per_block; i += 4, codes += tile.lanes) {
+      for (uint32_t i = 0; i < info.values_per_block; i += 4, codes += tile.codes_step) {
         uint32_t word;
         std::memcpy(&word, block.codes + i, sizeof(word));
-        *codes = word ^ flip;
+        word ^= flip;
+        std::memcpy(codes, &word, sizeof(word));
       }
-      for (uint32_t i = 0; i < info.values_per_block / 16; ++i, scales += tile.lanes) *scales = block.scales[i];
+      for (uint32_t i = 0; i < info.values_per_block / 16; ++i, scales += tile.scales_step) *scales = block.scales[i];
     }
   }
 }

@@ -5,7 +5,11 @@
 
 #include "backend/cpu/body/functions.h"
 
-#include "backend/cpu/body/linear-inl.h"
+#include "backend/cpu/body/codes-inl.h"
+
+#include "backend/cpu/body/linear_few-inl.h"
+
+#include "backend/cpu/body/linear_tile-inl.h"
 
 namespace da::backend::cpu::avx512vnni {
 

@@ -1,29 +1,28 @@
-// Products of coded rows; included after linear-inl.h.
+// Products of coded rows; included after linear_tile-inl.h.
 
 namespace da::backend::cpu::DA_CPU_TARGET {
 
-using Coded = Integer<8, 7, 16, false, false, Table::kNone, Scale::kFloat>;
+struct CodedCodes {
+  static constexpr int kSub = 16;
+  static constexpr bool kMin = false, kSigned = kSignedQ8;
+  static constexpr int kZeroShift = kSignedQ8 ? -1 : 7;
+};
 
-// Coded rows: a tile of a group is unpacked and multiplied with all rows, then the next.
 static void linear_coded_rows(const LinearJob& job, int64_t group_begin, int64_t group_end) {
-  constexpr int64_t kColumns = 1024;
-  alignas(64) uint8_t codes[kColumns * kLanes];
-  alignas(64) float scales[kColumns / 16 * kLanes];
-  for (int64_t group = group_begin; group < group_end; ++group) {
-    for (int64_t column = 0; column < job.n_in; column += kColumns) {
-      LinearJob part = job;
-      part.n_in = job.n_in - column < kColumns ? job.n_in - column : kColumns;
-      job.unpack({job.codes + group * job.codes_stride_bytes, job.type, job.n_in, column, part.n_in, kLanes, kSignedQ8,
-                  codes, scales});
-      part.codes = codes;
-      part.scales = reinterpret_cast<const uint8_t*>(scales);
-      part.quantized = job.quantized + column / 32;
-      part.out = job.out + group * kLanes;
-      part.bias = job.bias != nullptr && column == 0 ? job.bias + group * kLanes : nullptr;
-      part.accumulate = job.accumulate || column > 0;
-      linear_integer<Coded>(part, 0, 1);
-    }
-  }
+  linear_tiles<CodedCodes>(job, group_begin, group_end,
+                           [&](int64_t group, int64_t first_block, int64_t n_blocks, Tile& tile, int g) {
+                             job.unpack({.rows = job.codes + group * job.codes_stride_bytes,
+                                         .type = job.type,
+                                         .n_in = job.n_in,
+                                         .first_column = first_block * 32,
+                                         .n_columns = n_blocks * 32,
+                                         .lanes = kLanes,
+                                         .signed_q8 = kSignedQ8,
+                                         .codes = tile.codes[0][g],
+                                         .codes_step = kTileGroups * 4 * kLanes,
+                                         .scales = tile.scales[0][g],
+                                         .scales_step = kTileGroups * kLanes});
+                           });
 }
 
 }  // namespace da::backend::cpu::DA_CPU_TARGET

@@ -44,7 +44,9 @@ static void quantize(const float* values, int64_t n, QuantBlock* out) {
       largest = max(largest, abs(x[i]));
       poison = fma(x[i], zero(), poison);
     }
-    const float scale = reduce_max(largest) / 127.0F + reduce_add(poison);
+    // Without its last two bits, three times the scale is exact: so is what scale_sum() takes off.
+    const float exact = reduce_max(largest) / 127.0F + reduce_add(poison);
+    const float scale = __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, exact) & ~3U);
     const VecF inverse = set1(scale > 1e-30F ? 1.0F / scale : 0.0F);
     int half_sums[2] = {0, 0};
     for (int i = 0; i < kVectors; ++i) {
@@ -53,13 +55,13 @@ static void quantize(const float* values, int64_t n, QuantBlock* out) {
       half_sums[i * kLanes / 16] += reduce_add_i(code);
     }
     out->scale = scale;
-    out->negative_sum = -(half_sums[0] + half_sums[1]);
-    out->negative_value_sum = scale * static_cast<float>(out->negative_sum);
+    out->scale_bias = scale * -12582912.0F;
+    out->first_sum = kSumBias - 128 * (half_sums[0] + half_sums[1]);
+    out->negative_value_sum = scale * static_cast<float>(-(half_sums[0] + half_sums[1]));
     for (int h = 0; h < 2; ++h) {
-      out->negative_sum16[h] = -half_sums[h];
+      out->first_sum16[h] = kSumBias - 128 * half_sums[h];
       out->negative_value_sum16[h] = scale * static_cast<float>(-half_sums[h]);
     }
-    out->unused = 0;
   }
 }
 

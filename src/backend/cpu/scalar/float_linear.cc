@@ -5,7 +5,9 @@
 
 #include "backend/cpu/body/functions.h"
 
-#include "backend/cpu/body/linear-inl.h"
+#include "backend/cpu/body/codes-inl.h"
+
+#include "backend/cpu/body/linear_float-inl.h"
 
 namespace da::backend::cpu::scalar {
 

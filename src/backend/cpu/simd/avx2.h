@@ -10,6 +10,7 @@ namespace da::backend::cpu::avx2 {
 constexpr int kLanes = 8;
 constexpr int kRegisters = 16;
 constexpr bool kSignedQ8 = true;
+constexpr bool kAnyUnsigned = false;  // dot4 takes codes up to 255
 
 using VecF = __m256;   // 8 float32
 using VecI = __m256i;  // 8 int32
@@ -72,12 +73,14 @@ static inline void store_i8(int8_t* p, VecI a) {
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
 }
 
-static inline VecI zero_i() { return _mm256_setzero_si256(); }
-template <int kShift>
-static inline VecI set1_shifted(int x) {
-  return _mm256_slli_epi32(_mm256_set1_epi32(x), kShift);
+static inline VecI set1_i(int32_t x) { return _mm256_set1_epi32(x); }
+// (sum - kSumBias) * scale, rounded once; bias is -scale * 1.5 * 2^23.
+static inline VecF scale_sum(VecI sum, float scale, float bias) {
+  return _mm256_fmadd_ps(_mm256_castsi256_ps(sum), _mm256_set1_ps(scale), _mm256_set1_ps(bias));
 }
 static inline VecB load_bytes(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+static inline void store_bytes(uint8_t* p, VecB x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x); }
+static inline VecB add_bytes(VecB a, int b) { return _mm256_add_epi8(a, _mm256_set1_epi8(static_cast<char>(b))); }
 static inline VecB or_bytes(VecB a, VecB b) { return _mm256_or_si256(a, b); }
 // table[code] of each byte, codes below 16.
 static inline VecB look_up16(const uint8_t* table, VecB codes) {
@@ -91,7 +94,7 @@ static inline VecB shift_mask(VecB a) {
   if constexpr (kShift < 0) a = _mm256_slli_epi16(a, -kShift);
   return _mm256_and_si256(a, _mm256_set1_epi8(kMask));
 }
-static inline __m256i broadcast4(const int8_t* a) {
+static inline VecB broadcast4(const int8_t* a) {
   int a4;
   __builtin_memcpy(&a4, a, 4);
   return _mm256_set1_epi32(a4);
@@ -100,11 +103,11 @@ static inline VecI dot4_bytes(VecI acc, __m256i unsigned_bytes, __m256i signed_b
   const __m256i pairs = _mm256_maddubs_epi16(unsigned_bytes, signed_bytes);
   return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-// acc[lane] += sum of 4 of codes[4 * lane + j] * a[j], codes unsigned, at most 127: pairs then fit 16 bits.
-static inline VecI dot4(VecI acc, VecB codes, const int8_t* a) { return dot4_bytes(acc, codes, broadcast4(a)); }
+// acc[lane] += sum of 4 of codes[4 * lane + j] * a[4 * lane + j], codes unsigned, at most 127: pairs then fit 16 bits.
+static inline VecI dot4(VecI acc, VecB codes, VecB a) { return dot4_bytes(acc, codes, a); }
 // The same for signed codes: the sign moves to the activation (never -128), and 2 * 128 * 127 fits 16 bits.
-static inline VecI dot4_signed(VecI acc, VecB codes, const int8_t* a) {
-  return dot4_bytes(acc, _mm256_abs_epi8(codes), _mm256_sign_epi8(broadcast4(a), codes));
+static inline VecI dot4_signed(VecI acc, VecB codes, VecB a) {
+  return dot4_bytes(acc, _mm256_abs_epi8(codes), _mm256_sign_epi8(a, codes));
 }
 
 }  // namespace da::backend::cpu::avx2

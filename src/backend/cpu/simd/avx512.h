@@ -10,6 +10,7 @@ namespace da::backend::cpu::avx512vnni {
 constexpr int kLanes = 16;
 constexpr int kRegisters = 32;
 constexpr bool kSignedQ8 = false;
+constexpr bool kAnyUnsigned = true;  // dot4 takes codes up to 255
 
 using VecF = __m512;   // 16 float32
 using VecI = __m512i;  // 16 int32
@@ -59,12 +60,14 @@ static inline void store_i8(int8_t* p, VecI a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
 }
 
-static inline VecI zero_i() { return _mm512_setzero_si512(); }
-template <int kShift>
-static inline VecI set1_shifted(int x) {
-  return _mm512_slli_epi32(_mm512_set1_epi32(x), kShift);
+static inline VecI set1_i(int32_t x) { return _mm512_set1_epi32(x); }
+// (sum - kSumBias) * scale, rounded once; bias is -scale * 1.5 * 2^23.
+static inline VecF scale_sum(VecI sum, float scale, float bias) {
+  return _mm512_fmadd_ps(_mm512_castsi512_ps(sum), _mm512_set1_ps(scale), _mm512_set1_ps(bias));
 }
 static inline VecB load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
+static inline void store_bytes(uint8_t* p, VecB x) { _mm512_storeu_si512(p, x); }
+static inline VecB add_bytes(VecB a, int b) { return _mm512_add_epi8(a, _mm512_set1_epi8(static_cast<char>(b))); }
 static inline VecB or_bytes(VecB a, VecB b) { return _mm512_or_si512(a, b); }
 // table[code] of each byte, codes below 16.
 static inline VecB look_up16(const uint8_t* table, VecB codes) {
@@ -77,13 +80,14 @@ static inline VecB shift_mask(VecB a) {
   if constexpr (kShift < 0) a = _mm512_slli_epi16(a, -kShift);
   return _mm512_and_si512(a, _mm512_set1_epi8(kMask));
 }
-// acc[lane] += sum of 4 of codes[4 * lane + j] * a[j], codes unsigned.
-static inline VecI dot4(VecI acc, VecB codes, const int8_t* a) {
+static inline VecB broadcast4(const int8_t* a) {
   int a4;
   __builtin_memcpy(&a4, a, 4);
-  return _mm512_dpbusd_epi32(acc, codes, _mm512_set1_epi32(a4));
+  return _mm512_set1_epi32(a4);
 }
+// acc[lane] += sum of 4 of codes[4 * lane + j] * a[4 * lane + j], codes unsigned.
+static inline VecI dot4(VecI acc, VecB codes, VecB a) { return _mm512_dpbusd_epi32(acc, codes, a); }
 // Not used: kSignedQ8 is false.
-static inline VecI dot4_signed(VecI acc, VecB codes, const int8_t* a) { return dot4(acc, codes, a); }
+static inline VecI dot4_signed(VecI acc, VecB codes, VecB a) { return dot4(acc, codes, a); }
 
 }  // namespace da::backend::cpu::avx512vnni

@@ -8,6 +8,7 @@ namespace da::backend::cpu::scalar {
 constexpr int kLanes = 8;
 constexpr int kRegisters = 16;
 constexpr bool kSignedQ8 = false;
+constexpr bool kAnyUnsigned = true;  // dot4 takes codes up to 255
 
 struct VecF {
   float v[kLanes];
@@ -135,17 +136,24 @@ static inline void store_i8(int8_t* p, VecI a) {
   for (int i = 0; i < kLanes; ++i) p[i] = static_cast<int8_t>(a.v[i]);
 }
 
-static inline VecI zero_i() { return VecI{}; }
-template <int kShift>
-static inline VecI set1_shifted(int x) {
+static inline VecI set1_i(int32_t x) {
   VecI out;
-  for (int i = 0; i < kLanes; ++i) out.v[i] = x * (1 << kShift);
+  for (int i = 0; i < kLanes; ++i) out.v[i] = x;
   return out;
+}
+// (sum - kSumBias) * scale, rounded once. `bias` serves targets that fuse.
+static inline VecF scale_sum(VecI sum, float scale, float /*bias*/) {
+  return each([=](int i) { return static_cast<float>(sum.v[i] - kSumBias) * scale; });
 }
 static inline VecB load_bytes(const uint8_t* p) {
   VecB out;
   __builtin_memcpy(&out, p, sizeof(out));
   return out;
+}
+static inline void store_bytes(uint8_t* p, VecB x) { __builtin_memcpy(p, &x, sizeof(x)); }
+static inline VecB add_bytes(VecB a, int b) {
+  for (int i = 0; i < 4 * kLanes; ++i) a.v[i] = static_cast<uint8_t>(a.v[i] + b);
+  return a;
 }
 static inline VecB or_bytes(VecB a, VecB b) {
   for (int i = 0; i < 4 * kLanes; ++i) a.v[i] |= b.v[i];
@@ -165,14 +173,20 @@ static inline VecB shift_mask(VecB a) {
   }
   return a;
 }
-// acc[lane] += sum of 4 of codes[4 * lane + j] * a[j], codes unsigned.
-static inline VecI dot4(VecI acc, VecB codes, const int8_t* a) {
+static inline VecB broadcast4(const int8_t* a) {
+  VecB out;
+  for (int i = 0; i < kLanes; ++i) __builtin_memcpy(out.v + 4 * i, a, 4);
+  return out;
+}
+// acc[lane] += sum of 4 of codes[4 * lane + j] * a[4 * lane + j], codes unsigned, a signed.
+static inline VecI dot4(VecI acc, VecB codes, VecB a) {
   for (int i = 0; i < kLanes; ++i) {
-    for (int j = 0; j < 4; ++j) acc.v[i] += static_cast<int32_t>(codes.v[4 * i + j]) * a[j];
+    for (int j = 0; j < 4; ++j)
+      acc.v[i] += static_cast<int32_t>(codes.v[4 * i + j]) * static_cast<int8_t>(a.v[4 * i + j]);
   }
   return acc;
 }
 // Not used: kSignedQ8 is false.
-static inline VecI dot4_signed(VecI acc, VecB codes, const int8_t* a) { return dot4(acc, codes, a); }
+static inline VecI dot4_signed(VecI acc, VecB codes, VecB a) { return dot4(acc, codes, a); }
 
 }  // namespace da::backend::cpu::scalar

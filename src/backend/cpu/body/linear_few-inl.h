@@ -1,0 +1,84 @@
+// Products of integer weights with few rows, straight from the packed planes; included once by each target, after
+// codes-inl.h. The arithmetic of one output is that of linear_tile-inl.h, step by step.
+
+namespace da::backend::cpu::DA_CPU_TARGET {
+
+template <class F, int kVector, int kRows>
+static inline void dot_step(const uint8_t* codes, const QuantBlock* const* x, int64_t block, VecI* sums) {
+  const VecB w = code_vector<F, kVector>(codes);
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    const VecB a = broadcast4(x[r][block].codes + 4 * kVector);
+    sums[r] = F::kSigned ? dot4_signed(sums[r], w, a) : dot4(sums[r], w, a);
+  }
+}
+
+// Half (or all) of a 32-column block: integer products, then scale and minimum.
+template <class F, int kHalf, int kRows>
+static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const QuantBlock* const* x, int64_t block,
+                             VecF* acc) {
+  constexpr int kZero = F::kSigned ? -1 : F::kZeroShift;
+  VecI sums[kRows];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) sums[r] = first_sum<kZero, F::kSub>(x[r][block], kHalf);
+  constexpr int kFirst = kHalf * 4;
+  dot_step<F, kFirst + 0, kRows>(codes, x, block, sums);
+  dot_step<F, kFirst + 1, kRows>(codes, x, block, sums);
+  dot_step<F, kFirst + 2, kRows>(codes, x, block, sums);
+  dot_step<F, kFirst + 3, kRows>(codes, x, block, sums);
+  if constexpr (F::kSub == 32) {
+    dot_step<F, 4, kRows>(codes, x, block, sums);
+    dot_step<F, 5, kRows>(codes, x, block, sums);
+    dot_step<F, 6, kRows>(codes, x, block, sums);
+    dot_step<F, 7, kRows>(codes, x, block, sums);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) acc[r] = add_sum<F::kMin, F::kSub>(acc[r], sums[r], scale, min, x[r][block], kHalf);
+}
+
+// A group against kRows rows.
+template <class F, int kRows>
+static void few_rows(const LinearJob& job, int64_t group, int64_t row) {
+  constexpr int kCodeBytes = F::kBits * 4 * kLanes;  // of a 32-column block
+  ScaleReader<F> scales(job.scales + group * job.scales_stride_bytes);
+  const uint8_t* codes = job.codes + group * job.codes_stride_bytes;
+  const QuantBlock* x[kRows];
+  VecF acc[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    x[r] = job.quantized + (row + r) * job.quantized_stride;
+    acc[r] = zero();
+  }
+  const int64_t n_blocks = job.n_in / 32;
+  for (int64_t block = 0; block < n_blocks;) {
+    scales.next_block();
+    for (int b = 0; b < ScaleReader<F>::kBlocks; ++b, ++block, codes += kCodeBytes) {
+      scales.next_sub_block();
+      sub_block<F, 0, kRows>(codes, scales.scale, scales.min, x, block, acc);
+      if constexpr (F::kSub == 16) {
+        scales.next_sub_block();
+        sub_block<F, 1, kRows>(codes, scales.scale, scales.min, x, block, acc);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) finish(job, group, row + r, acc[r]);
+}
+
+template <class F>
+static void linear_few(const LinearJob& job, int64_t group_begin, int64_t group_end) {
+  constexpr int kRows = kRegisters == 32 ? 8 : 4;
+  for (int64_t group = group_begin; group < group_end; ++group) {
+    int64_t row = 0;
+    for (; row + kRows <= job.n_rows; row += kRows) few_rows<F, kRows>(job, group, row);
+    if (kRows == 8 && row + 4 <= job.n_rows) {
+      few_rows<F, 4>(job, group, row);
+      row += 4;
+    }
+    if (row + 2 <= job.n_rows) {
+      few_rows<F, 2>(job, group, row);
+      row += 2;
+    }
+    if (row < job.n_rows) few_rows<F, 1>(job, group, row);
+  }
+}
+
+}  // namespace da::backend::cpu::DA_CPU_TARGET

@@ -1,0 +1,154 @@
+// Products of integer weights with many rows; included once by each target, after linear_few-inl.h.
+//
+// Some columns of a few groups are unpacked once, to bytes and float scales that stay in the first-level cache, and
+// multiplied with all rows; each activation loaded serves all groups of the tile. Sums between the pieces of columns
+// wait in a buffer. Every output is added up in the order of the columns with the operations of linear_few-inl.h, so
+// that the two give the same bits.
+
+namespace da::backend::cpu::DA_CPU_TARGET {
+
+constexpr int kTileGroups = kRegisters == 32 ? 2 : 1;
+constexpr int kTileRows = kRegisters == 32 ? 6 : 4;
+constexpr int kTileColumns = 512;  // a multiple of 256
+constexpr int kRowBlock = 192;     // rows whose sums are kept, a multiple of kTileRows
+
+struct Tile {
+  alignas(64) uint8_t codes[kTileColumns / 4][kTileGroups][4 * kLanes];
+  alignas(64) float scales[kTileColumns / 16][kTileGroups][kLanes];
+  alignas(64) float mins[kTileColumns / 16][kTileGroups][kLanes];
+  alignas(64) float sums[kRowBlock][kTileGroups][kLanes];
+};
+
+template <class F, int kVector>
+static inline void unpack_vectors(const uint8_t* planes, Tile& tile, int64_t block, int g) {
+  VecB codes = code_vector<F, kVector>(planes);
+  if constexpr (TileCodes<F>::kRaise != 0) codes = add_bytes(codes, TileCodes<F>::kRaise);
+  store_bytes(tile.codes[block * 8 + kVector][g], codes);
+  if constexpr (kVector < 7) unpack_vectors<F, kVector + 1>(planes, tile, block, g);
+}
+
+// Columns [32 * first_block, + 32 * n_blocks) of a group.
+template <class F>
+static void unpack_group(const LinearJob& job, int64_t group, int64_t first_block, int64_t n_blocks, Tile& tile,
+                         int g) {
+  constexpr int kCodeBytes = F::kBits * 4 * kLanes;
+  ScaleReader<F> scales(job.scales + group * job.scales_stride_bytes, first_block);
+  const uint8_t* codes = job.codes + group * job.codes_stride_bytes + first_block * kCodeBytes;
+  for (int64_t block = 0, sub = 0; block < n_blocks;) {
+    scales.next_block();
+    for (int b = 0; b < ScaleReader<F>::kBlocks; ++b, ++block, codes += kCodeBytes) {
+      unpack_vectors<F, 0>(codes, tile, block, g);
+      for (int half = 0; half < 32 / F::kSub; ++half, ++sub) {
+        scales.next_sub_block();
+        store(tile.scales[sub][g], scales.scale);
+        if constexpr (F::kMin) store(tile.mins[sub][g], scales.min);
+      }
+    }
+  }
+}
+
+// The tile against kRows rows, whose sums go on from `sums`.
+template <class T, int kRows>
+static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantBlock* const* x, float* const* sums) {
+  VecF acc[kTileGroups][kRows];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int g = 0; g < kTileGroups; ++g) acc[g][r] = load(sums[r] + g * kLanes);
+  }
+  constexpr int kHalves = 32 / T::kSub;
+  for (int64_t block = 0; block < n_blocks; ++block) {
+#pragma GCC unroll 2
+    for (int half = 0; half < kHalves; ++half) {
+      VecI dots[kTileGroups][kRows];
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+        for (int g = 0; g < kTileGroups; ++g) dots[g][r] = first_sum<T::kZeroShift, T::kSub>(x[r][block], half);
+      }
+#pragma GCC unroll 8
+      for (int v = half * 4; v < half * 4 + T::kSub / 4; ++v) {
+        VecB w[kTileGroups];
+#pragma GCC unroll 8
+        for (int g = 0; g < kTileGroups; ++g) w[g] = load_bytes(tile.codes[block * 8 + v][g]);
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          const VecB a = broadcast4(x[r][block].codes + 4 * v);
+#pragma GCC unroll 8
+          for (int g = 0; g < kTileGroups; ++g) {
+            dots[g][r] = T::kSigned ? dot4_signed(dots[g][r], w[g], a) : dot4(dots[g][r], w[g], a);
+          }
+        }
+      }
+      const int64_t sub = block * kHalves + half;
+#pragma GCC unroll 8
+      for (int g = 0; g < kTileGroups; ++g) {
+        const VecF scale = load(tile.scales[sub][g]), min = T::kMin ? load(tile.mins[sub][g]) : zero();
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          acc[g][r] = add_sum<T::kMin, T::kSub>(acc[g][r], dots[g][r], scale, min, x[r][block], half);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int g = 0; g < kTileGroups; ++g) store(sums[r] + g * kLanes, acc[g][r]);
+  }
+}
+
+// `unpack(group, first_block, n_blocks, tile, g)` fills the tile's part g.
+template <class T, class Unpack>
+static void linear_tiles(const LinearJob& job, int64_t group_begin, int64_t group_end, const Unpack& unpack) {
+  Tile tile;
+  // Rows whose quantized form stays in the second-level cache while all groups pass over it.
+  const int64_t row_bytes = job.quantized_stride * static_cast<int64_t>(sizeof(QuantBlock));
+  int64_t row_block = (int64_t{768} << 10) / row_bytes / kTileRows * kTileRows;
+  if (row_block < 8 * kTileRows) row_block = 8 * kTileRows;
+  if (row_block > kRowBlock) row_block = kRowBlock;
+  const int64_t n_blocks = job.n_in / 32;
+  for (int64_t row_begin = 0; row_begin < job.n_rows; row_begin += row_block) {
+    const int64_t n_rows = row_begin + row_block < job.n_rows ? row_block : job.n_rows - row_begin;
+    for (int64_t group = group_begin; group < group_end; group += kTileGroups) {
+      const int64_t n_groups = group + kTileGroups < group_end ? kTileGroups : group_end - group;
+      __builtin_memset(tile.sums, 0, static_cast<unsigned long>(n_rows) * sizeof(tile.sums[0]));
+      for (int64_t first = 0; first < n_blocks; first += kTileColumns / 32) {
+        const int64_t n = first + kTileColumns / 32 < n_blocks ? kTileColumns / 32 : n_blocks - first;
+        // A missing last group is the first again; nobody reads what it makes.
+        for (int g = 0; g < kTileGroups; ++g) unpack(group + (g < n_groups ? g : 0), first, n, tile, g);
+        for (int64_t row = 0; row < n_rows; row += kTileRows) {
+          const QuantBlock* x[kTileRows];
+          float* sums[kTileRows];
+          alignas(64) float nowhere[kTileGroups * kLanes] = {};
+          for (int r = 0; r < kTileRows; ++r) {
+            const bool real = row + r < n_rows;
+            x[r] = job.quantized + (row_begin + (real ? row + r : row)) * job.quantized_stride + first;
+            sums[r] = real ? tile.sums[row + r][0] : nowhere;
+          }
+          if (n_rows - row > kTileRows / 2) {
+            multiply_tile<T, kTileRows>(tile, n, x, sums);
+          } else {
+            multiply_tile<T, kTileRows / 2>(tile, n, x, sums);
+          }
+        }
+      }
+      for (int64_t row = 0; row < n_rows; ++row) {
+        for (int g = 0; g < n_groups; ++g) finish(job, group + g, row_begin + row, load(tile.sums[row][g]));
+      }
+    }
+  }
+}
+
+template <class F>
+static void linear_integer(const LinearJob& job, int64_t group_begin, int64_t group_end) {
+  // From here on unpacking pays.
+  constexpr int64_t kManyRows = 2 * kTileRows;
+  if (job.n_rows < kManyRows) return linear_few<F>(job, group_begin, group_end);
+  linear_tiles<TileCodes<F>>(job, group_begin, group_end,
+                             [&](int64_t group, int64_t first_block, int64_t n_blocks, Tile& tile, int g) {
+                               unpack_group<F>(job, group, first_block, n_blocks, tile, g);
+                             });
+}
+
+}  // namespace da::backend::cpu::DA_CPU_TARGET
