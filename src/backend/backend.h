@@ -3,8 +3,10 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -63,7 +65,17 @@ class Routing {
   uint64_t size_bytes = 0;
 };
 
-enum class KvType : uint8_t { kF32, kF16 };
+// What keys or values are kept as. Q8_0 and Q4_0 are the file format's blocks of 32 dimensions of a head.
+enum class KvType : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0 };
+struct KvTypes {
+  KvTypes(KvType both = KvType::kF16) : key(both), value(both) {}  // NOLINT: one type stands for both
+  KvTypes(KvType key_type, KvType value_type) : key(key_type), value(value_type) {}
+  KvType key, value;
+  bool operator==(const KvTypes&) const = default;
+};
+// "q8_0" for both, or "q8_0/f16": keys, then values. Empty for any other text.
+std::optional<KvTypes> kv_types_from_name(std::string_view name);
+std::string name_of(KvTypes types);
 
 // Keys and values of one layer. Layers that read another's keys and values have none of their own.
 struct KvLayer {
@@ -72,7 +84,7 @@ struct KvLayer {
 };
 struct KvSpec {
   std::vector<KvLayer> layers;
-  KvType type = KvType::kF16;
+  KvTypes type;
   int32_t max_pages = 0;  // address space is reserved for these, memory committed by grow()
 };
 

@@ -20,7 +20,7 @@ constexpr const char* kFooter = R"(Environment:
   OLLAMA_MAX_LOADED_MODELS  models loaded at once (default 3)
   OLLAMA_MAX_QUEUE          requests that may wait (default 512)
   OLLAMA_CONTEXT_LENGTH     default context in tokens (default: the model's own)
-  OLLAMA_KV_CACHE_TYPE      keys and values as f16 or f32 (default f16)
+  OLLAMA_KV_CACHE_TYPE      keys and values: f16, bf16, f32, q8_0, q4_0, or keys/values as q8_0/f16 (default f16)
   OLLAMA_ORIGINS            browser origins allowed beside the local ones
   DEEPANALYZE_UI_PORT       port of the web page (default 3000)
   DEEPANALYZE_LOG_LEVEL     debug, info, warn or error (default info)

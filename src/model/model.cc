@@ -100,7 +100,7 @@ Status Model::reserve(int32_t max_rows, int32_t max_logit_rows) {
   return Status::ok();
 }
 
-Result<std::unique_ptr<KvCache>> Model::make_kv_cache(backend::KvType type, int32_t max_pages) {
+Result<std::unique_ptr<KvCache>> Model::make_kv_cache(backend::KvTypes type, int32_t max_pages) {
   std::vector<std::unique_ptr<backend::KvPool>> pools;
   for (const auto& stage : impl_->stages) {
     DA_ASSIGN_OR_RETURN(auto pool, stage->make_kv_pool(type, max_pages));

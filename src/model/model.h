@@ -52,7 +52,7 @@ class Model {
   // all. Before the first forward().
   Status reserve(int32_t max_rows, int32_t max_logit_rows);
   // Keys and values of up to `max_pages` pages; none is committed yet.
-  Result<std::unique_ptr<KvCache>> make_kv_cache(backend::KvType type, int32_t max_pages);
+  Result<std::unique_ptr<KvCache>> make_kv_cache(backend::KvTypes type, int32_t max_pages);
 
   // Runs the batch; token ids, page ids and counts were checked by the caller. In a model that is not causal every
   // sequence must be whole. The result is [n_output_rows][n_vocab], or [n_embd] for kHidden, to be read with

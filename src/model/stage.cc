@@ -128,7 +128,7 @@ Status LoadedStage::reserve(int32_t max_rows, int32_t max_logit_rows) {
   return Status::ok();
 }
 
-Result<std::unique_ptr<backend::KvPool>> LoadedStage::make_kv_pool(backend::KvType type, int32_t max_pages) {
+Result<std::unique_ptr<backend::KvPool>> LoadedStage::make_kv_pool(backend::KvTypes type, int32_t max_pages) {
   return backend_->make_kv_pool({.layers = kv_layers_, .type = type, .max_pages = max_pages});
 }
 

@@ -35,7 +35,7 @@ class LoadedStage {
 
   Status load(LoadState& state);
   Status reserve(int32_t max_rows, int32_t max_logit_rows);
-  Result<std::unique_ptr<backend::KvPool>> make_kv_pool(backend::KvType type, int32_t max_pages);
+  Result<std::unique_ptr<backend::KvPool>> make_kv_pool(backend::KvTypes type, int32_t max_pages);
 
   // The rows at its beginning: from the tokens, or from the stage before it.
   void embed(const backend::Batch& batch);

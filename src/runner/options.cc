@@ -114,8 +114,12 @@ Result<LoadOptions> parse_load_options(const Json& options) {
   read_integer(options, "num_parallel", result.num_parallel);
   read_integer(options, "num_thread", result.num_thread);
   if (const auto type = options.find("kv_cache_type"); type != options.end() && !type->is_null()) {
-    if (*type != "f16" && *type != "f32") return {ErrorCode::kInvalidArgument, "option \"kv_cache_type\" must be f16 or f32"};
-    if (*type == "f32") result.kv_type = backend::KvType::kF32;
+    const auto known = type->is_string() ? backend::kv_types_from_name(type->get_ref<const std::string&>()) : std::nullopt;
+    if (!known) {
+      return {ErrorCode::kInvalidArgument,
+              "option \"kv_cache_type\" must be f16, bf16, f32, q8_0 or q4_0, or two of them as keys/values"};
+    }
+    result.kv_type = *known;
   }
   if (result.num_ctx != 0) result.num_ctx = std::max(result.num_ctx, 4);
   result.num_parallel = std::clamp(result.num_parallel, 1, 256);

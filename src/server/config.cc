@@ -35,7 +35,15 @@ Text one_of(const std::string& text, std::initializer_list<const char*> choices,
 Text any_text(const std::string& text) { return text; }
 Text port(const std::string& text) { return whole_number(text, 0, 65535, "a port from 0 to 65535"); }
 Text log_level(const std::string& text) { return one_of(text, {"debug", "info", "warn", "error"}, "debug, info, warn or error"); }
-Text kv_type(const std::string& text) { return one_of(text, {"f16", "f32"}, "f16 or f32"); }
+Text kv_type(const std::string& text) {
+  const size_t slash = text.find('/');
+  for (const std::string& part : {text.substr(0, slash), slash == std::string::npos ? "f16" : text.substr(slash + 1)}) {
+    const Text known = one_of(part, {"f16", "bf16", "f32", "q8_0", "q4_0"},
+                              "f16, bf16, f32, q8_0 or q4_0, or two of them as keys/values");
+    if (!known.is_ok()) return known;
+  }
+  return text;
+}
 Text parallel(const std::string& text) { return whole_number(text, 0, 1024, "a number from 1 to 1024, or 0 for the default"); }
 Text queue(const std::string& text) { return whole_number(text, 1, 1 << 20, "a number from 1 to 1048576"); }
 Text context(const std::string& text) { return whole_number(text, 0, 1 << 30, "a number of tokens, or 0 for the model's own"); }
@@ -58,7 +66,7 @@ constexpr std::array kRows = {
     Config::Row{"max_queue", "OLLAMA_MAX_QUEUE", "512", "requests that may wait", queue, true},
     Config::Row{"keep_alive", "OLLAMA_KEEP_ALIVE", "5m", "how long an idle model stays loaded; negative: for ever", keep_alive, true},
     Config::Row{"context_length", "OLLAMA_CONTEXT_LENGTH", "0", "context of requests that name none; 0: the model's own, at most 32768; from the next load on", context, true},
-    Config::Row{"kv_cache_type", "OLLAMA_KV_CACHE_TYPE", "f16", "type of keys and values: f16 or f32; from the next load on", kv_type, true},
+    Config::Row{"kv_cache_type", "OLLAMA_KV_CACHE_TYPE", "f16", "type of keys and values: f16, bf16, f32, q8_0, q4_0, or keys/values; from the next load on", kv_type, true},
 };
 
 const Config::Row* find_row(std::string_view name) {

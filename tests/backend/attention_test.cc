@@ -2,9 +2,12 @@
 // vector, windows, soft caps, pages in any order whose unused memory holds NaNs.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
+#include "backend/cpu/kv_pool.h"
 #include "backend/support.h"
 
 namespace da::backend::cpu {
@@ -13,62 +16,105 @@ namespace {
 constexpr int kPageTokens = 32;
 constexpr float kSinks[] = {0.5F, 2.0F, -3.0F, 20.0F};
 
+const KvTypes kTypes[] = {KvType::kF32,
+                          KvType::kF16,
+                          KvType::kBF16,
+                          KvType::kQ8_0,
+                          KvType::kQ4_0,
+                          {KvType::kQ8_0, KvType::kF16},
+                          {KvType::kF16, KvType::kQ4_0}};
+
 struct Case {
   int n_rows, first_position, heads, key_dim, value_dim;
-  bool half;
+  KvTypes type;
   float softcap = 0;
   int window = 0;
   bool sinks = false, causal = true;
 };
 
-class Pages {
- public:
-  Pages(const Case& c, uint32_t seed) : case_(c), value_stride_((c.value_dim + 15) / 16 * 16) {
-    const int n_tokens = c.first_position + c.n_rows, n_pages = (n_tokens + kPageTokens - 1) / kPageTokens;
-    keys = test::random_floats(static_cast<size_t>(n_tokens * c.key_dim), seed);
-    values = test::random_floats(static_cast<size_t>(n_tokens * c.value_dim), seed + 1);
-    element_ = c.half ? 2 : 4;
-    page_bytes = static_cast<int64_t>(kPageTokens) * (c.key_dim + value_stride_) * element_;
-    memory.assign(static_cast<size_t>(page_bytes) * static_cast<size_t>(n_pages + 2), 0xFF);  // NaN in either type
-    for (int page = 0; page < n_pages; ++page) order.push_back(n_pages + 1 - page);
-    for (int t = 0; t < n_tokens; ++t) {
-      uint8_t* page = memory.data() + order[static_cast<size_t>(t / kPageTokens)] * page_bytes;
-      for (int d = 0; d < c.key_dim; ++d)
-        put(page, d * kPageTokens + t % kPageTokens, keys[static_cast<size_t>(t * c.key_dim + d)]);
-      for (int d = 0; d < value_stride_; ++d) {
-        float zero = 0;
-        put(page + value_offset(), t % kPageTokens * value_stride_ + d,
-            d < c.value_dim ? values[static_cast<size_t>(t * c.value_dim + d)] : zero);
+// What is read back of a head's values.
+void round_as_kept(KvType type, float* values, int dim) {
+  for (int begin = 0; begin < dim; begin += 32) {
+    const int end = std::min(begin + 32, dim);
+    float largest = 0;
+    for (int i = begin; i < end; ++i) {
+      if (std::fabs(values[i]) > std::fabs(largest)) largest = values[i];
+    }
+    const auto half = [](float value) { return quant::half_to_float(quant::float_to_half(value)); };
+    for (int i = begin; i < end; ++i) {
+      float& value = values[i];
+      switch (type) {
+        case KvType::kF32:
+          break;
+        case KvType::kF16:
+          value = half(value);
+          break;
+        case KvType::kBF16:
+          value = quant::bf16_to_float(quant::float_to_bf16(value));
+          break;
+        case KvType::kQ8_0: {
+          const float scale = half(std::fabs(largest) / 127);
+          value = scale * std::clamp(std::nearbyint(value * (1 / scale)), -127.0F, 127.0F);
+          break;
+        }
+        case KvType::kQ4_0: {
+          const float scale = half(largest / -8);
+          value = scale * (std::clamp(std::nearbyint(value * (1 / scale) + 8), 0.0F, 15.0F) - 8);
+          break;
+        }
       }
     }
   }
-  int64_t value_offset() const { return static_cast<int64_t>(kPageTokens) * case_.key_dim * element_; }
-  int value_stride() const { return value_stride_; }
+}
 
-  std::vector<float> keys, values;  // rounded to float16 where the pages are
-  std::vector<uint8_t> memory;
-  std::vector<int32_t> order;
-  int64_t page_bytes = 0;
-
- private:
-  void put(uint8_t* base, int index, float& value) const {
-    if (case_.half) {
-      const uint16_t half = quant::float_to_half(value);
-      value = quant::half_to_float(half);
-      std::memcpy(base + index * 2, &half, 2);
-    } else {
-      std::memcpy(base + index * 4, &value, 4);
+// One layer of one key-value head, its pages in any order, and all memory that holds no token full of NaNs.
+class Pages {
+ public:
+  Pages(const Case& c, const KernelTable& kernels, uint32_t seed) {
+    const int n_tokens = c.first_position + c.n_rows, n_pages = (n_tokens + kPageTokens - 1) / kPageTokens;
+    keys = test::random_floats(static_cast<size_t>(n_tokens * c.key_dim), seed);
+    values = test::random_floats(static_cast<size_t>(n_tokens * c.value_dim), seed + 1);
+    pool =
+        std::move(CpuKvPool::make({.layers = {{1, c.key_dim, c.value_dim}}, .type = c.type, .max_pages = n_pages + 2}))
+            .value();
+    EXPECT_TRUE(pool->grow(n_pages + 2).is_ok());
+    std::memset(pool->keys(0, 0), 0xFF, pool->page_bytes * static_cast<size_t>(n_pages + 2));
+    for (int page = 0; page < n_pages; ++page) order.push_back(n_pages + 1 - page);
+    // What lies beside the tokens' own values in a row is zero, as in new memory.
+    for (int t = 0; t < n_tokens; ++t) {
+      float *key = keys.data() + t * c.key_dim, *value = values.data() + t * c.value_dim;
+      if (pool->value_stride(0) > c.value_dim) clear_row(t);
+      pool->store(0, 0, order[static_cast<size_t>(t / kPageTokens)], t % kPageTokens, key, value, kernels);
+      round_as_kept(c.type.key, key, c.key_dim);
+      round_as_kept(c.type.value, value, c.value_dim);
     }
   }
-  Case case_;
-  int value_stride_, element_ = 4;
+
+  std::vector<float> keys, values;  // as kept
+  std::vector<int32_t> order;
+  std::unique_ptr<CpuKvPool> pool;
+
+ private:
+  void clear_row(int t) const {
+    const int element = pool->spec.type.value == KvType::kF32 ? 4 : 2;
+    if (pool->spec.type.value >= KvType::kQ8_0) return;  // written whole
+    std::memset(
+        pool->values(0, 0) +
+            static_cast<int64_t>(order[static_cast<size_t>(t / kPageTokens)]) * static_cast<int64_t>(pool->page_bytes) +
+            int64_t{t % kPageTokens} * pool->value_stride(0) * element,
+        0, static_cast<size_t>(pool->value_stride(0) * element));
+  }
 };
 
 std::vector<float> run(const KernelTable& table, const Case& c, const Pages& pages, const std::vector<float>& query,
                        int first_row, int n_rows) {
   std::vector<float> out(static_cast<size_t>(c.n_rows * c.heads * c.value_dim));
-  std::vector<float> scratch(
-      static_cast<size_t>(kMaxQueryVectors * (c.key_dim + kPageTokens + pages.value_stride() + 3)));
+  const auto scratch =
+      std::move(
+          Memory::allocate(
+              static_cast<uint64_t>(attention_scratch_floats(c.key_dim, pages.pool->value_stride(0))) * sizeof(float),
+              "scratch"))
+          .value();
   const AttentionJob job{.query = query.data() + first_row * c.heads * c.key_dim,
                          .query_stride = c.heads * c.key_dim,
                          .out = out.data() + first_row * c.heads * c.value_dim,
@@ -78,28 +124,42 @@ std::vector<float> run(const KernelTable& table, const Case& c, const Pages& pag
                          .first_position = c.first_position + first_row,
                          .key_dim = c.key_dim,
                          .value_dim = c.value_dim,
-                         .value_stride = pages.value_stride(),
-                         .keys = pages.memory.data(),
-                         .values = pages.memory.data() + pages.value_offset(),
-                         .page_bytes = pages.page_bytes,
+                         .value_stride = pages.pool->value_stride(0),
+                         .keys = pages.pool->keys(0, 0),
+                         .values = pages.pool->values(0, 0),
+                         .page_bytes = static_cast<int64_t>(pages.pool->page_bytes),
                          .pages = pages.order.data(),
-                         .half = c.half,
+                         .key_type = static_cast<KvElement>(c.type.key),
+                         .value_type = static_cast<KvElement>(c.type.value),
                          .scale = 0.3F,
                          .softcap = c.softcap,
                          .window = c.window,
                          .sinks = c.sinks ? kSinks : nullptr,
                          .last_position = c.first_position + c.n_rows - 1,
                          .causal = c.causal,
-                         .scratch = scratch.data()};
+                         .scratch = scratch.floats()};
   table.attention(job);
   return out;
+}
+
+// The query, scaled, as it meets the keys: rounded to 8 bits where they are in blocks.
+std::vector<float> as_multiplied(const KernelTable& table, const Case& c, const float* query) {
+  std::vector<float> scaled(static_cast<size_t>((c.key_dim + 31) / 32 * 32));
+  for (int d = 0; d < c.key_dim; ++d) scaled[static_cast<size_t>(d)] = query[d] * 0.3F;
+  if (c.type.key < KvType::kQ8_0) return scaled;
+  std::vector<QuantBlock> blocks(scaled.size() / 32);
+  table.quantize(scaled.data(), static_cast<int64_t>(scaled.size()), blocks.data());
+  for (size_t d = 0; d < scaled.size(); ++d)
+    scaled[d] = blocks[d / 32].scale * static_cast<float>(blocks[d / 32].codes[d % 32]);
+  return scaled;
 }
 
 void check(const KernelTable& table, const Case& c) {
   SCOPED_TRACE(std::string(table.name) + " rows " + std::to_string(c.n_rows) + " at " +
                std::to_string(c.first_position) + " heads " + std::to_string(c.heads) + " dims " +
-               std::to_string(c.key_dim) + "/" + std::to_string(c.value_dim) + " window " + std::to_string(c.window));
-  const Pages pages(c, 11);
+               std::to_string(c.key_dim) + "/" + std::to_string(c.value_dim) + " window " + std::to_string(c.window) +
+               " " + name_of(c.type));
+  const Pages pages(c, table, 11);
   const auto query = test::random_floats(static_cast<size_t>(c.n_rows * c.heads * c.key_dim), 5);
   const auto out = run(table, c, pages, query, 0, c.n_rows);
   for (int row = 0; row < c.n_rows; ++row) {
@@ -107,13 +167,13 @@ void check(const KernelTable& table, const Case& c) {
     const int last = c.causal ? position : c.first_position + c.n_rows - 1;
     const int first = c.window > 0 ? std::max(0, position - c.window + 1) : 0;
     for (int head = 0; head < c.heads; ++head) {
-      const float* q = query.data() + (row * c.heads + head) * c.key_dim;
+      const std::vector<float> q = as_multiplied(table, c, query.data() + (row * c.heads + head) * c.key_dim);
       std::vector<double> weights;
       double total = 0, largest_score = 0;
       for (int t = first; t <= last; ++t) {
         double score = 0;
         for (int d = 0; d < c.key_dim; ++d)
-          score += static_cast<double>(q[d] * 0.3F) * pages.keys[static_cast<size_t>(t * c.key_dim + d)];
+          score += static_cast<double>(q[static_cast<size_t>(d)]) * pages.keys[static_cast<size_t>(t * c.key_dim + d)];
         if (c.softcap > 0) score = c.softcap * std::tanh(score / c.softcap);
         largest_score = std::max(largest_score, std::fabs(score));
         weights.push_back(std::exp(score));
@@ -144,25 +204,25 @@ void check(const KernelTable& table, const Case& c) {
 
 TEST(Attention, AgainstTheDefinition) {
   for (const KernelTable* table : test::tables()) {
-    for (const bool half : {false, true}) {
-      check(*table, {.n_rows = 1, .first_position = 0, .heads = 1, .key_dim = 8, .value_dim = 8, .half = half});
-      check(*table, {.n_rows = 1, .first_position = 100, .heads = 4, .key_dim = 64, .value_dim = 64, .half = half});
-      check(*table, {.n_rows = 8, .first_position = 29, .heads = 4, .key_dim = 20, .value_dim = 37, .half = half});
-      check(*table, {.n_rows = 10, .first_position = 60, .heads = 3, .key_dim = 128, .value_dim = 16, .half = half});
-      check(*table, {.n_rows = 32, .first_position = 0, .heads = 1, .key_dim = 33, .value_dim = 48, .half = half});
+    for (const KvTypes type : kTypes) {
+      check(*table, {.n_rows = 1, .first_position = 0, .heads = 1, .key_dim = 8, .value_dim = 8, .type = type});
+      check(*table, {.n_rows = 1, .first_position = 100, .heads = 4, .key_dim = 64, .value_dim = 64, .type = type});
+      check(*table, {.n_rows = 8, .first_position = 29, .heads = 4, .key_dim = 20, .value_dim = 37, .type = type});
+      check(*table, {.n_rows = 10, .first_position = 60, .heads = 3, .key_dim = 128, .value_dim = 16, .type = type});
+      check(*table, {.n_rows = 32, .first_position = 0, .heads = 1, .key_dim = 33, .value_dim = 48, .type = type});
       check(*table, {.n_rows = 8,
                      .first_position = 90,
                      .heads = 4,
                      .key_dim = 16,
                      .value_dim = 16,
-                     .half = half,
+                     .type = type,
                      .softcap = 2.0F});
       check(*table, {.n_rows = 16,
                      .first_position = 0,
                      .heads = 2,
                      .key_dim = 16,
                      .value_dim = 16,
-                     .half = half,
+                     .type = type,
                      .softcap = 0,
                      .window = 5});
       check(*table, {.n_rows = 16,
@@ -170,7 +230,7 @@ TEST(Attention, AgainstTheDefinition) {
                      .heads = 2,
                      .key_dim = 16,
                      .value_dim = 16,
-                     .half = half,
+                     .type = type,
                      .softcap = 0,
                      .window = 40});
     }
@@ -179,14 +239,14 @@ TEST(Attention, AgainstTheDefinition) {
 
 TEST(Attention, SinksAndRowsThatSeeWhatFollows) {
   for (const KernelTable* table : test::tables()) {
-    for (const bool half : {false, true}) {
+    for (const KvTypes type : kTypes) {
       Case c{
-          .n_rows = 8, .first_position = 29, .heads = 4, .key_dim = 16, .value_dim = 20, .half = half, .sinks = true};
+          .n_rows = 8, .first_position = 29, .heads = 4, .key_dim = 16, .value_dim = 20, .type = type, .sinks = true};
       check(*table, c);
       c.window = 5;
       check(*table, c);
       c = {
-          .n_rows = 10, .first_position = 0, .heads = 3, .key_dim = 16, .value_dim = 16, .half = half, .causal = false};
+          .n_rows = 10, .first_position = 0, .heads = 3, .key_dim = 16, .value_dim = 16, .type = type, .causal = false};
       check(*table, c);
       c.first_position = 60;
       check(*table, c);

@@ -75,7 +75,11 @@ std::vector<GenerateRequest> varied_requests(const std::vector<int32_t>& words) 
 TEST(Engine, GivesTheSameTokensAloneAndInCompany) {
   const Story story = golden_story();
   const auto requests = varied_requests(story.tokens);
-  for (const backend::KvType kv_type : {backend::KvType::kF32, backend::KvType::kF16}) {
+  for (const backend::KvTypes kv_type :
+       std::initializer_list<backend::KvTypes>{backend::KvType::kF32,
+                                               backend::KvType::kF16,
+                                               {backend::KvType::kQ8_0, backend::KvType::kBF16},
+                                               backend::KvType::kQ4_0}) {
     auto alone = load_stories({.max_sequences = 1, .batch_tokens = 512, .kv_type = kv_type});
     auto company = load_stories({.max_sequences = 4, .batch_tokens = 9, .kv_type = kv_type});
     std::vector<Pending> pending(requests.size());
@@ -221,8 +225,9 @@ TEST(Engine, ClosesTheDocumentInTheTokensItHas) {
     for (const int seed : {1, 2, 3}) {
       SamplingParams sampling;
       sampling.seed = seed;
-      const Answer answer = generate(
-          *loaded.engine, {.prompt = {1, 403, 407}, .sampling = sampling, .max_tokens = max_tokens, .grammar = *schema});
+      const Answer answer =
+          generate(*loaded.engine,
+                   {.prompt = {1, 403, 407}, .sampling = sampling, .max_tokens = max_tokens, .grammar = *schema});
       EXPECT_EQ(answer.reason, FinishReason::kStop) << answer.text;
       const json value = json::parse(answer.text, nullptr, false);
       ASSERT_TRUE(value.is_object()) << answer.text;
@@ -252,7 +257,8 @@ TEST(Engine, EndsARequestWhoseLogitsAreNoNumbers) {
 }
 
 TEST(EngineG11, WeightsThatAreNoNumbersAreRefusedByName) {
-  for (const std::string name : {"output_norm.weight", "blk.1.attn_norm.weight", "blk.0.ffn_up.weight", "output.weight"}) {
+  for (const std::string name :
+       {"output_norm.weight", "blk.1.attn_norm.weight", "blk.0.ffn_up.weight", "output.weight"}) {
     std::string bytes = test::golden_bytes("models/llama.gguf");
     auto parsed = gguf::File::parse(std::as_bytes(std::span(bytes)), "poisoned");
     ASSERT_TRUE(parsed.is_ok());

@@ -5,6 +5,8 @@
 
 namespace da::backend::cpu {
 
+static_assert(static_cast<int>(KvType::kQ4_0) == static_cast<int>(KvElement::kQ4_0));
+
 void CpuBackend::attention(const AttentionSpec& spec, int32_t kv_layer_idx, const Activation& query, const KvPool& kv,
                            Activation& out) {
   const auto& pool = static_cast<const CpuKvPool&>(kv);
@@ -46,7 +48,8 @@ void CpuBackend::attention(const AttentionSpec& spec, int32_t kv_layer_idx, cons
                                    .values = pool.values(kv_layer_idx, kv_head),
                                    .page_bytes = static_cast<int64_t>(kv.page_bytes),
                                    .pages = sequence.pages.data(),
-                                   .half = kv.spec.type == KvType::kF16,
+                                   .key_type = static_cast<KvElement>(kv.spec.type.key),
+                                   .value_type = static_cast<KvElement>(kv.spec.type.value),
                                    .scale = spec.scale,
                                    .softcap = spec.softcap,
                                    .window = spec.window,

@@ -59,10 +59,8 @@ Result<std::unique_ptr<Activation>> CpuBackend::make_activation(int64_t width, i
 
 Result<std::unique_ptr<KvPool>> CpuBackend::make_kv_pool(const KvSpec& spec) {
   DA_ASSIGN_OR_RETURN(auto pool, CpuKvPool::make(spec));
-  // Query, scores, output, maximum, sum and keep of each query vector of a job (see attention-inl.h).
   for (int32_t i = 0; i < static_cast<int32_t>(spec.layers.size()); ++i) {
-    const int64_t floats =
-        kMaxQueryVectors * (int64_t{pool->shape(i).key_dim} + kPageTokens + pool->value_stride(i) + 3);
+    const int64_t floats = attention_scratch_floats(pool->shape(i).key_dim, pool->value_stride(i));
     attention_scratch_stride_ = std::max(attention_scratch_stride_, round_up(floats, 16));
   }
   const auto bytes = static_cast<uint64_t>(attention_scratch_stride_ * pool_.n_threads()) * sizeof(float);

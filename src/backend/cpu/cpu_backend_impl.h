@@ -106,7 +106,6 @@ class CpuBackend : public Backend {
   void add_task(const LinearJob& job, const PackedWeight& weight);
   void run_tasks();  // and empties tasks_
   const RopeTable& rope_table(const RopeSpec& spec);
-  uint8_t* page_of(int32_t row, const KvPool& kv, uint8_t* first_page) const;
   void store_head(const CpuKvPool& pool, int32_t kv_layer_idx, int32_t head_idx, int32_t row, const float* key,
                   const float* value);
 

@@ -85,28 +85,36 @@ struct LinearJob {
   uint32_t type;                          // of the tensor, for unpack
 };
 
-// One key-value head of one sequence against `n_rows` query rows with `heads_per_kv` heads each.
+// What keys and values are kept as, in the order of backend::KvType.
+enum class KvElement : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0 };
+
+// One key-value head of one sequence against `n_rows` query rows with `heads_per_kv` heads each. Pages: see kv_pool.h.
 struct AttentionJob {
   const float* query;  // first row, first head of this group: [n_rows][query_stride]
   int64_t query_stride;
   float* out;  // [n_rows][out_stride]
   int64_t out_stride;
   int32_t n_rows, heads_per_kv, first_position;
-  int32_t key_dim, value_dim, value_stride;  // value_stride: value_dim rounded up to 16
-  const uint8_t* keys;                       // this layer and head in page 0: [key_dim][page tokens]
-  const uint8_t* values;                     // [page tokens][value_stride]
+  int32_t key_dim, value_dim, value_stride;
+  const uint8_t* keys;  // this layer and head in page 0
+  const uint8_t* values;
   int64_t page_bytes;
   const int32_t* pages;
-  bool half;  // pages hold float16
+  KvElement key_type, value_type;
   float scale, softcap;
   int32_t window;
   const float* sinks;     // [heads_per_kv] or null
   int32_t last_position;  // the last that is kept; causal rows see no further than themselves
   bool causal;
-  float* scratch;  // kMaxQueryVectors * (key_dim + page tokens + value_stride + 3) floats
+  float* scratch;  // 64-byte aligned, attention_scratch_floats()
 };
 // Query vectors (rows times heads) a job may have.
 inline constexpr int kMaxQueryVectors = 32;
+// Of a job: for each query vector its 8-bit form, itself, its scores, output, maximum, sum and keep.
+constexpr int64_t attention_scratch_floats(int64_t key_dim, int64_t value_stride) {
+  const int64_t padded = (key_dim + 31) / 32 * 32;
+  return kMaxQueryVectors * (padded / 32 * 16 + padded + 32 + value_stride + 3);
+}
 
 enum class GateFunction : uint8_t { kSilu, kGeluTanh, kSwigluOai };
 

@@ -22,13 +22,6 @@ void rotate(RopeKind kind, const float* cos_sin, int32_t n_dims, float* head) {
   }
 }
 
-// Keys lie transposed in their page: value d of token `slot` at [d][slot].
-template <class Element>
-void store_key(const Element* from, int32_t key_dim, int32_t slot, uint8_t* page) {
-  auto* to = reinterpret_cast<Element*>(page) + slot;
-  for (int32_t d = 0; d < key_dim; ++d) to[d * kPageTokens] = from[d];
-}
-
 }  // namespace
 
 const RopeTable& CpuBackend::rope_table(const RopeSpec& spec) {
@@ -55,32 +48,13 @@ const RopeTable& CpuBackend::rope_table(const RopeSpec& spec) {
   return table;
 }
 
-uint8_t* CpuBackend::page_of(int32_t row, const KvPool& kv, uint8_t* first_page) const {
+void CpuBackend::store_head(const CpuKvPool& pool, int32_t kv_layer_idx, int32_t head_idx, int32_t row,
+                            const float* key, const float* value) {
   const int32_t position = row_position_[static_cast<size_t>(row)];
   const SequenceRows& sequence = batch_.sequences[static_cast<size_t>(row_sequence_[static_cast<size_t>(row)])];
   const int32_t page = sequence.pages[static_cast<size_t>(position / kPageTokens)];
-  DA_CHECK(page >= 0 && page < kv.n_pages);
-  return first_page + int64_t{page} * static_cast<int64_t>(kv.page_bytes);
-}
-
-void CpuBackend::store_head(const CpuKvPool& pool, int32_t kv_layer_idx, int32_t head_idx, int32_t row,
-                            const float* key, const float* value) {
-  const KvLayer& shape = pool.shape(kv_layer_idx);
-  const int32_t slot = row_position_[static_cast<size_t>(row)] % kPageTokens;
-  const int64_t value_offset = int64_t{slot} * pool.value_stride(kv_layer_idx);
-  uint8_t* key_page = page_of(row, pool, pool.keys(kv_layer_idx, head_idx));
-  uint8_t* value_page = page_of(row, pool, pool.values(kv_layer_idx, head_idx));
-  if (pool.spec.type == KvType::kF16) {
-    constexpr int32_t kHalfBuffer = 1024;
-    uint16_t buffer[kHalfBuffer];
-    DA_CHECK(shape.key_dim <= kHalfBuffer);
-    kernels_.to_half(key, shape.key_dim, buffer);
-    store_key(buffer, shape.key_dim, slot, key_page);
-    kernels_.to_half(value, shape.value_dim, reinterpret_cast<uint16_t*>(value_page) + value_offset);
-  } else {
-    store_key(key, shape.key_dim, slot, key_page);
-    std::memcpy(value_page + value_offset * 4, value, static_cast<size_t>(shape.value_dim) * 4);
-  }
+  DA_CHECK(page >= 0 && page < pool.n_pages);
+  pool.store(kv_layer_idx, head_idx, page, position % kPageTokens, key, value, kernels_);
 }
 
 void CpuBackend::rope_store(const RopeSpec& spec, int32_t kv_layer_idx, Activation& query, Activation* key,

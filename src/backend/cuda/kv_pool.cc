@@ -63,11 +63,13 @@ CudaKvPool::~CudaKvPool() {
 }
 
 Result<std::unique_ptr<CudaKvPool>> CudaKvPool::make(int device, const KvSpec& spec) {
+  if (spec.type != KvTypes(KvType::kF16) && spec.type != KvTypes(KvType::kF32))
+    return {ErrorCode::kUnsupported, "GPU: KV type " + name_of(spec.type) + ", expected f16 or f32"};
   auto pool = std::make_unique<CudaKvPool>();
   pool->device_ = device;
   pool->spec = spec;
   DA_ASSIGN_OR_RETURN(pool->driver_, find_driver());
-  const uint64_t element_bytes = spec.type == KvType::kF16 ? 2 : 4;
+  const uint64_t element_bytes = spec.type.key == KvType::kF16 ? 2 : 4;
   uint64_t bytes = 0;
   for (const KvLayer& shape : spec.layers) {
     Layer layer{};
@@ -140,7 +142,7 @@ KvArgs CudaKvPool::args(int32_t layer_idx) const {
           .key_stride = layer.key_stride,
           .value_stride = layer.value_stride,
           .n_kv_heads = sizes.n_kv_heads,
-          .half = spec.type == KvType::kF16 ? 1 : 0};
+          .half = spec.type.key == KvType::kF16 ? 1 : 0};
 }
 
 }  // namespace da::backend::cuda

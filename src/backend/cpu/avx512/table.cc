@@ -7,6 +7,8 @@
 
 #include "backend/cpu/body/rows-inl.h"
 
+#include "backend/cpu/body/codes-inl.h"
+
 #include "backend/cpu/body/attention-inl.h"
 
 namespace da::backend::cpu {

@@ -1,8 +1,9 @@
-// Attention over pages; included once by each target, after its simd header and rows-inl.h.
+// Attention over pages; included once by each target, after its simd header, rows-inl.h and codes-inl.h.
 //
-// A page keeps keys transposed, [key_dim][kPageTokens], so that the scores of all its tokens are sums of broadcast
-// query values times contiguous key vectors, and values as rows. Pages are taken in order and each query vector has its
-// own running maximum, sum and output: what a row gets does not depend on the rows beside it.
+// Keys lie so that the scores of a page's tokens are vectors over tokens (see kv_pool.h): sums of broadcast query
+// values times key vectors, or, where keys are integers, the same integer products as of weights, with the query
+// rounded to 8 bits. Pages are taken in order and each query vector has its own running maximum, sum and output: what a
+// row gets does not depend on the rows beside it.
 
 namespace da::backend::cpu::DA_CPU_TARGET {
 
@@ -10,52 +11,179 @@ constexpr int kPage = 32;  // backend::kPageTokens
 constexpr int kPageVectors = kPage / kLanes;
 constexpr int kTile = kRegisters == 32 ? 8 : 2;  // query vectors taken together
 
-template <bool kHalf>
+template <KvElement kType>
 static inline VecF load_kv(const uint8_t* base, int64_t index) {
-  if constexpr (kHalf) return load_half(reinterpret_cast<const uint16_t*>(base) + index);
+  if constexpr (kType == KvElement::kF16) return load_half(reinterpret_cast<const uint16_t*>(base) + index);
+  if constexpr (kType == KvElement::kBF16) return load_bf16(reinterpret_cast<const uint16_t*>(base) + index);
   return load(reinterpret_cast<const float*>(base) + index);
 }
 
-// scores[q][t] = query[q] . key[t]
-template <bool kHalf, int kQueries>
-static void page_scores(const float* query, int64_t key_dim, const uint8_t* keys, float* scores) {
+struct KeyPage {
+  const uint8_t* keys;
+  const float* query;         // [n_queries][key_dim], scaled
+  const QuantBlock* rounded;  // [n_queries][n_blocks], for keys in blocks
+  int64_t key_dim, n_blocks;
+  float* scores;  // [n_queries][kPage]
+};
+
+// scores[q][t] = query[q] . key[t] for kQueries queries from `first` on
+template <KvElement kType, int kQueries>
+static void float_scores(const KeyPage& page, int first) {
   VecF acc[kQueries][kPageVectors];
+  const float* query = page.query + first * page.key_dim;
   for (int q = 0; q < kQueries; ++q) {
     for (int v = 0; v < kPageVectors; ++v) acc[q][v] = zero();
   }
-  for (int64_t d = 0; d < key_dim; ++d) {
+  for (int64_t d = 0; d < page.key_dim; ++d) {
     VecF k[kPageVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kPageVectors; ++v) k[v] = load_kv<kHalf>(keys, d * kPage + v * kLanes);
+    for (int v = 0; v < kPageVectors; ++v) k[v] = load_kv<kType>(page.keys, d * kPage + v * kLanes);
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
-      const VecF x = set1(query[q * key_dim + d]);
+      const VecF x = set1(query[q * page.key_dim + d]);
 #pragma GCC unroll 4
       for (int v = 0; v < kPageVectors; ++v) acc[q][v] = fma(x, k[v], acc[q][v]);
     }
   }
   for (int q = 0; q < kQueries; ++q) {
-    for (int v = 0; v < kPageVectors; ++v) store(scores + q * kPage + v * kLanes, acc[q][v]);
+    for (int v = 0; v < kPageVectors; ++v) store(page.scores + (first + q) * kPage + v * kLanes, acc[q][v]);
   }
 }
 
-// acc[q] = acc[q] * keep[q] + sum over the page's first n_tokens of weight[q][t] * value[t]
-template <bool kHalf, int kQueries>
-static void page_values(const float* weights, const float* keep, const uint8_t* values, int64_t value_stride,
-                        int n_tokens, float* acc) {
-  for (int64_t d = 0; d < value_stride; d += kLanes) {
-    VecF out[kQueries];
+// Keys of a block are code vectors as of a packed weight, but kPage tokens wide.
+template <KvElement kType, int kVector>
+static inline VecB key_codes(const uint8_t* p) {
+  if constexpr (kType == KvElement::kQ8_0) return load_bytes(p + kVector * 4 * kPage);
+  return shift_mask<4 * (kVector % 2), 15>(load_bytes(p + kVector / 2 * 4 * kPage));
+}
+
+template <KvElement kType, int kVector, int kQueries>
+static inline void key_dots(const uint8_t* codes, const QuantBlock* const* x, VecI* sums) {
+  constexpr bool kSignedCodes = kType == KvElement::kQ8_0 && kSignedQ8;
+  const VecB w = key_codes<kType, kVector>(codes);
 #pragma GCC unroll 8
-    for (int q = 0; q < kQueries; ++q) out[q] = mul(load(acc + q * value_stride + d), set1(keep[q]));
-    for (int t = 0; t < n_tokens; ++t) {
-      const VecF v = load_kv<kHalf>(values, t * value_stride + d);
+  for (int q = 0; q < kQueries; ++q) {
+    const VecB a = broadcast4(x[q]->codes + 4 * kVector);
+    sums[q] = kSignedCodes ? dot4_signed(sums[q], w, a) : dot4(sums[q], w, a);
+  }
+  if constexpr (kVector < 7) key_dots<kType, kVector + 1, kQueries>(codes, x, sums);
+}
+
+template <KvElement kType, int kQueries>
+static void integer_scores(const KeyPage& page, int first) {
+  constexpr int64_t kBlockBytes = kType == KvElement::kQ8_0 ? 32 * kPage : 16 * kPage;
+  constexpr int kZeroShift = kType == KvElement::kQ4_0 ? 3 : kSignedQ8 ? -1 : 7;
+  const auto* scales = reinterpret_cast<const uint16_t*>(page.keys + page.n_blocks * kBlockBytes);
+  for (int v = 0; v < kPageVectors; ++v) {
+    VecF acc[kQueries];
+    for (int q = 0; q < kQueries; ++q) acc[q] = zero();
+    for (int64_t block = 0; block < page.n_blocks; ++block) {
+      const QuantBlock* x[kQueries];
+      VecI sums[kQueries];
 #pragma GCC unroll 8
-      for (int q = 0; q < kQueries; ++q) out[q] = fma(set1(weights[q * kPage + t]), v, out[q]);
+      for (int q = 0; q < kQueries; ++q) {
+        x[q] = page.rounded + (first + q) * page.n_blocks + block;
+        sums[q] = first_sum<kZeroShift, 32>(*x[q], 0);
+      }
+      key_dots<kType, 0, kQueries>(page.keys + block * kBlockBytes + v * 4 * kLanes, x, sums);
+      const VecF scale = load_half(scales + block * kPage + v * kLanes);
+#pragma GCC unroll 8
+      for (int q = 0; q < kQueries; ++q) acc[q] = add_sum<false, 32>(acc[q], sums[q], scale, zero(), *x[q], 0);
     }
-#pragma GCC unroll 8
-    for (int q = 0; q < kQueries; ++q) store(acc + q * value_stride + d, out[q]);
+    for (int q = 0; q < kQueries; ++q) store(page.scores + (first + q) * kPage + v * kLanes, acc[q]);
   }
 }
+
+struct ValuePage {
+  const uint8_t* values;
+  int64_t value_stride;
+  int n_tokens;          // of the page that count
+  const float* weights;  // [n_queries][kPage]
+  const float* keep;     // [n_queries]
+  float* acc;            // [n_queries][value_stride]
+};
+
+// kLanes values of token t from dimension d on; of a block without its scale.
+template <KvElement kType>
+static inline VecF load_value(const ValuePage& page, int t, int64_t d) {
+  if constexpr (kType == KvElement::kQ8_0) return load_i8(page.values + t * page.value_stride + d);
+  if constexpr (kType == KvElement::kQ4_0) {
+    const uint8_t* p = page.values + (t * page.value_stride + d / 32 * 32) / 2 + d % 16;
+    return sub(d % 32 < 16 ? load_nibbles<0>(p) : load_nibbles<4>(p), set1(8.0F));
+  }
+  return load_kv<kType>(page.values, t * page.value_stride + d);
+}
+
+// acc[q] = acc[q] * keep[q] + sum over tokens of weight[q][t] * value[t]
+template <KvElement kType, int kQueries>
+static void add_values(const ValuePage& page, int first) {
+  constexpr bool kBlocks = kType >= KvElement::kQ8_0;
+  const float* weights = page.weights + first * kPage;
+  float scaled[kBlocks ? kQueries * kPage : 1];
+  const int64_t n_blocks = page.value_stride / 32;
+  const auto* scales =
+      reinterpret_cast<const uint16_t*>(page.values + kPage * page.value_stride / (kType == KvElement::kQ4_0 ? 2 : 1));
+  for (int64_t d = 0; d < page.value_stride; d += kLanes) {
+    if (kBlocks && d % 32 == 0) {
+      for (int t = 0; t < page.n_tokens; ++t) {
+        const float scale = half_value(scales[t * n_blocks + d / 32]);
+        for (int q = 0; q < kQueries; ++q) scaled[q * kPage + t] = weights[q * kPage + t] * scale;
+      }
+    }
+    const float* factors = kBlocks ? scaled : weights;
+    VecF out[kQueries];
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) {
+      out[q] = mul(load(page.acc + (first + q) * page.value_stride + d), set1(page.keep[first + q]));
+    }
+    for (int t = 0; t < page.n_tokens; ++t) {
+      const VecF v = load_value<kType>(page, t, d);
+#pragma GCC unroll 8
+      for (int q = 0; q < kQueries; ++q) out[q] = fma(set1(factors[q * kPage + t]), v, out[q]);
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) store(page.acc + (first + q) * page.value_stride + d, out[q]);
+  }
+}
+
+template <KvElement kType, int kQueries>
+static void page_scores(const KeyPage& page, int first) {
+  if constexpr (kType >= KvElement::kQ8_0) {
+    integer_scores<kType, kQueries>(page, first);
+  } else {
+    float_scores<kType, kQueries>(page, first);
+  }
+}
+
+// All queries of a job, in tiles.
+template <KvElement kType>
+static void all_scores(const KeyPage& page, int n_queries) {
+  int q = 0;
+  for (; q + kTile <= n_queries; q += kTile) page_scores<kType, kTile>(page, q);
+  if constexpr (kTile > 4) {
+    for (; q + 4 <= n_queries; q += 4) page_scores<kType, 4>(page, q);
+    for (; q + 2 <= n_queries; q += 2) page_scores<kType, 2>(page, q);
+  }
+  for (; q < n_queries; ++q) page_scores<kType, 1>(page, q);
+}
+template <KvElement kType>
+static void all_values(const ValuePage& page, int n_queries) {
+  int q = 0;
+  for (; q + kTile <= n_queries; q += kTile) add_values<kType, kTile>(page, q);
+  if constexpr (kTile > 4) {
+    for (; q + 4 <= n_queries; q += 4) add_values<kType, 4>(page, q);
+    for (; q + 2 <= n_queries; q += 2) add_values<kType, 2>(page, q);
+  }
+  for (; q < n_queries; ++q) add_values<kType, 1>(page, q);
+}
+
+// By KvElement.
+static constexpr void (*kScores[])(const KeyPage&, int) = {all_scores<KvElement::kF32>, all_scores<KvElement::kF16>,
+                                                           all_scores<KvElement::kBF16>, all_scores<KvElement::kQ8_0>,
+                                                           all_scores<KvElement::kQ4_0>};
+static constexpr void (*kValues[])(const ValuePage&, int) = {all_values<KvElement::kF32>, all_values<KvElement::kF16>,
+                                                             all_values<KvElement::kBF16>, all_values<KvElement::kQ8_0>,
+                                                             all_values<KvElement::kQ4_0>};
 
 // Turns one query vector's scores into weights; updates its maximum and sum; returns what to multiply the output so far
 // by. Tokens outside [first_visible, last_visible] (page-relative) count nothing, whatever their memory holds.
@@ -94,19 +222,25 @@ static inline float page_softmax(float* scores, float softcap, int first_visible
   return keep;
 }
 
-template <bool kHalf>
-static void attention_over_pages(const AttentionJob& job) {
+static void attention(const AttentionJob& job) {
   const int n_queries = job.n_rows * job.heads_per_kv;
-  const int64_t key_dim = job.key_dim, value_stride = job.value_stride;
-  float* query = job.scratch;                       // [n_queries][key_dim], scaled
-  float* scores = query + n_queries * key_dim;      // [n_queries][kPage]
-  float* acc = scores + n_queries * kPage;          // [n_queries][value_stride]
-  float* maximum = acc + n_queries * value_stride;  // [n_queries], then total, keep
-  float* total = maximum + n_queries;
-  float* keep = total + n_queries;
+  const int64_t key_dim = job.key_dim, value_stride = job.value_stride, n_blocks = (key_dim + 31) / 32;
+  const bool rounded_query = job.key_type >= KvElement::kQ8_0;
+  auto* rounded = reinterpret_cast<QuantBlock*>(job.scratch);     // [n_queries][n_blocks]
+  float* query = job.scratch + kMaxQueryVectors * n_blocks * 16;  // [n_queries][key_dim], scaled
+  float* scores = query + kMaxQueryVectors * n_blocks * 32;       // [n_queries][kPage]
+  float* acc = scores + kMaxQueryVectors * kPage;                 // [n_queries][value_stride]
+  float* maximum = acc + kMaxQueryVectors * value_stride;         // [n_queries], then total, keep
+  float* total = maximum + kMaxQueryVectors;
+  float* keep = total + kMaxQueryVectors;
   for (int q = 0; q < n_queries; ++q) {
     const float* from = job.query + q / job.heads_per_kv * job.query_stride + q % job.heads_per_kv * key_dim;
-    for (int64_t d = 0; d < key_dim; ++d) query[q * key_dim + d] = from[d] * job.scale;
+    float* to = query + q * (rounded_query ? n_blocks * 32 : key_dim);
+    for (int64_t d = 0; d < key_dim; ++d) to[d] = from[d] * job.scale;
+    if (rounded_query) {
+      for (int64_t d = key_dim; d < n_blocks * 32; ++d) to[d] = 0;
+      quantize(to, n_blocks * 32, rounded + q * n_blocks);
+    }
     for (int64_t d = 0; d < value_stride; ++d) acc[q * value_stride + d] = 0;
     // A sink is a score whose value is 0.
     maximum[q] = job.sinks != nullptr ? job.sinks[q % job.heads_per_kv] : -__builtin_inff();
@@ -115,39 +249,23 @@ static void attention_over_pages(const AttentionJob& job) {
   const int last_position = job.causal ? job.first_position + job.n_rows - 1 : job.last_position;
   const int window_begin = job.window > 0 && job.first_position >= job.window ? job.first_position - job.window + 1 : 0;
   for (int page = window_begin / kPage; page <= last_position / kPage; ++page) {
-    const uint8_t* keys = job.keys + job.pages[page] * job.page_bytes;
-    const uint8_t* values = job.values + job.pages[page] * job.page_bytes;
-    int q = 0;
-    for (; q + kTile <= n_queries; q += kTile)
-      page_scores<kHalf, kTile>(query + q * key_dim, key_dim, keys, scores + q * kPage);
-    for (; q < n_queries; ++q) page_scores<kHalf, 1>(query + q * key_dim, key_dim, keys, scores + q * kPage);
+    const int64_t page_offset = job.pages[page] * job.page_bytes;
+    kScores[static_cast<int>(job.key_type)]({job.keys + page_offset, query, rounded, key_dim, n_blocks, scores},
+                                            n_queries);
     const int page_begin = page * kPage;
-    for (q = 0; q < n_queries; ++q) {
+    for (int q = 0; q < n_queries; ++q) {
       const int position = job.causal ? job.first_position + q / job.heads_per_kv : last_position;
       const int first = job.window > 0 && position >= job.window ? position - job.window + 1 - page_begin : 0;
       keep[q] = page_softmax(scores + q * kPage, job.softcap, first, position - page_begin, maximum + q, total + q);
     }
     // Memory after the last row's token may hold anything.
     const int n_tokens = last_position - page_begin + 1 < kPage ? last_position - page_begin + 1 : kPage;
-    q = 0;
-    for (; q + kTile <= n_queries; q += kTile) {
-      page_values<kHalf, kTile>(scores + q * kPage, keep + q, values, value_stride, n_tokens, acc + q * value_stride);
-    }
-    for (; q < n_queries; ++q) {
-      page_values<kHalf, 1>(scores + q * kPage, keep + q, values, value_stride, n_tokens, acc + q * value_stride);
-    }
+    kValues[static_cast<int>(job.value_type)]({job.values + page_offset, value_stride, n_tokens, scores, keep, acc},
+                                              n_queries);
   }
   for (int q = 0; q < n_queries; ++q) {
     float* to = job.out + q / job.heads_per_kv * job.out_stride + q % job.heads_per_kv * job.value_dim;
     for (int64_t d = 0; d < job.value_dim; ++d) to[d] = acc[q * value_stride + d] / total[q];
-  }
-}
-
-static void attention(const AttentionJob& job) {
-  if (job.half) {
-    attention_over_pages<true>(job);
-  } else {
-    attention_over_pages<false>(job);
   }
 }
 

@@ -36,6 +36,13 @@ static inline VecF load_i8(const uint8_t* p) {
 static inline VecF load_u8(const uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
+// Bits kShift .. kShift + 3 of each byte.
+template <int kShift>
+static inline VecF load_nibbles(const uint8_t* p) {
+  const __m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(bytes, kShift), _mm256_set1_epi32(15)));
+}
+static inline float half_value(uint16_t half) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half))); }
 static inline VecF fma(VecF a, VecF b, VecF c) { return _mm256_fmadd_ps(a, b, c); }
 static inline VecF add(VecF a, VecF b) { return _mm256_add_ps(a, b); }
 static inline VecF sub(VecF a, VecF b) { return _mm256_sub_ps(a, b); }

@@ -76,6 +76,12 @@ static inline VecF load_i8(const uint8_t* p) {
 static inline VecF load_u8(const uint8_t* p) {
   return each([=](int i) { return static_cast<float>(p[i]); });
 }
+// Bits kShift .. kShift + 3 of each byte.
+template <int kShift>
+static inline VecF load_nibbles(const uint8_t* p) {
+  return each([=](int i) { return static_cast<float>(p[i] >> kShift & 15); });
+}
+static inline float half_value(uint16_t half) { return half_to_float(half); }
 static inline VecF fma(VecF a, VecF b, VecF c) {
   return each([=](int i) { return a.v[i] * b.v[i] + c.v[i]; });
 }
