@@ -22,6 +22,14 @@ void set_unit_scales(IntegerBlock& out, bool has_min) {
   std::memset(out.mins, has_min ? 1 : 0, sizeof(out.mins));
 }
 
+// 256 codes in runs of 32 that lie alike: code_of(run, i) for each.
+template <class CodeOf>
+void for_runs(uint8_t* codes, const CodeOf& code_of) {
+  for (int run = 0; run < 8; ++run) {
+    for (int i = 0; i < 32; ++i) codes[32 * run + i] = static_cast<uint8_t>(code_of(run, i));
+  }
+}
+
 // 32 values as 16 bytes: value i in the low half of byte i, value i + 16 in the high half.
 void unpack_nibbles(const uint8_t* qs, uint8_t* codes) {
   for (int i = 0; i < 16; ++i) {
@@ -63,7 +71,7 @@ void unpack_q2_k(const uint8_t* b, IntegerBlock& out) {
     out.scales[j] = static_cast<int8_t>(b[j] & 15);
     out.mins[j] = b[j] >> 4;
   }
-  for (int i = 0; i < 256; ++i) out.codes[i] = b[16 + i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
+  for_runs(out.codes, [b](int run, int i) { return b[16 + run / 4 * 32 + i] >> (run % 4 * 2) & 3; });
   out.d = read_u16(b + 80);
   out.d_min = read_u16(b + 82);
 }
@@ -77,11 +85,10 @@ void unpack_q3_k(const uint8_t* b, IntegerBlock& out) {
     const int high = scales[8 + j % 4] >> (j / 4 * 2) & 3;
     out.scales[j] = static_cast<int8_t>((low | high << 4) - 32);
   }
-  for (int i = 0; i < 256; ++i) {
-    const int low = b[32 + i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
-    const int high = b[i % 32] >> (i / 32) & 1;
-    out.codes[i] = static_cast<uint8_t>(low | high << 2);
-  }
+  for_runs(out.codes, [b](int run, int i) {
+    const int low = b[32 + run / 4 * 32 + i] >> (run % 4 * 2) & 3;
+    return low | (b[i] >> run & 1) << 2;
+  });
   out.d = read_u16(b + 108);
 }
 
@@ -101,7 +108,7 @@ void unpack_q4_k(const uint8_t* b, IntegerBlock& out) {
   out.d = read_u16(b);
   out.d_min = read_u16(b + 2);
   unpack_k_scales(b + 4, out);
-  for (int i = 0; i < 256; ++i) out.codes[i] = b[16 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15;
+  for_runs(out.codes, [b](int run, int i) { return b[16 + run / 2 * 32 + i] >> (run % 2 * 4) & 15; });
 }
 
 // Q5_K: as Q4_K with 32 bytes of fifth bits (bit i / 32 of byte i % 32) before the codes.
@@ -109,21 +116,20 @@ void unpack_q5_k(const uint8_t* b, IntegerBlock& out) {
   out.d = read_u16(b);
   out.d_min = read_u16(b + 2);
   unpack_k_scales(b + 4, out);
-  for (int i = 0; i < 256; ++i) {
-    const int low = b[48 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15;
-    out.codes[i] = static_cast<uint8_t>(low | (b[16 + i % 32] >> (i / 32) & 1) << 4);
-  }
+  for_runs(out.codes, [b](int run, int i) {
+    const int low = b[48 + run / 2 * 32 + i] >> (run % 2 * 4) & 15;
+    return low | (b[16 + i] >> run & 1) << 4;
+  });
 }
 
 // Q6_K: 128 bytes of low halves, 64 bytes of high bits, 16 signed scales, d. Each 128 values use 64 low bytes (value i:
 // byte i % 64, upper half from 64 on) and 32 high bytes (bits 2 * (i / 32) of byte i % 32).
 void unpack_q6_k(const uint8_t* b, IntegerBlock& out) {
-  for (int i = 0; i < 256; ++i) {
-    const int part = i / 128, in_part = i % 128;
-    const int low = b[part * 64 + in_part % 64] >> (in_part / 64 * 4) & 15;
-    const int high = b[128 + part * 32 + in_part % 32] >> (in_part / 32 * 2) & 3;
-    out.codes[i] = static_cast<uint8_t>(low | high << 4);
-  }
+  for_runs(out.codes, [b](int run, int i) {
+    const int part = run / 4, quarter = run % 4;
+    const int low = b[part * 64 + quarter % 2 * 32 + i] >> (quarter / 2 * 4) & 15;
+    return low | (b[128 + part * 32 + i] >> (quarter * 2) & 3) << 4;
+  });
   std::memcpy(out.scales, b + 192, 16);
   out.d = read_u16(b + 208);
 }

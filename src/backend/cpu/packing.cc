@@ -69,38 +69,41 @@ int64_t scale_bytes_per_block(const quant::IntegerFormat& format, int lanes) {
   return bytes;
 }
 
-// The 32 codes of one row as 8 words (word v: columns 4v .. 4v+3), split into bit planes. `out` is this row's lane of
-// the block's first vector; vectors are `lanes` words apart.
-void store_codes(int bits, const uint32_t* words, int lanes, uint32_t* out) {
+// Bits [first, first + kBits) of each of the 32 codes, kBits * kWords = 8 of them to a byte: word v of each run of
+// kWords words at bit kBits * v. Words come in pairs; both of a pair are shifted at once.
+template <int kBits, int kWords>
+uint32_t plane(const uint64_t* pairs, int first) {
+  constexpr uint64_t kMask = (uint64_t{0x0101010101010101} << kBits) - uint64_t{0x0101010101010101};
+  uint64_t both = 0;
+  for (int i = 0; i < kWords / 2; ++i) both |= (pairs[i] >> first & kMask) << (2 * kBits * i);
+  return static_cast<uint32_t>(both) | static_cast<uint32_t>(both >> 32) << kBits;
+}
+
+// The 32 codes of one row, as 4 pairs of words (word v: columns 4v .. 4v+3), split into bit planes. `out` is this row's
+// lane of the block's first vector; vectors are `lanes` words apart.
+void store_codes(int bits, const uint64_t* pairs, int lanes, uint32_t* out) {
   switch (bits) {
     case 8:
-      for (int v = 0; v < 8; ++v) out[v * lanes] = words[v];
+      for (int i = 0; i < 4; ++i) {
+        out[2 * i * lanes] = static_cast<uint32_t>(pairs[i]);
+        out[(2 * i + 1) * lanes] = static_cast<uint32_t>(pairs[i] >> 32);
+      }
       return;
     case 4:
     case 5:
     case 6:
-      for (int i = 0; i < 4; ++i) out[i * lanes] = (words[2 * i] & 0x0F0F0F0F) | (words[2 * i + 1] & 0x0F0F0F0F) << 4;
+      for (int i = 0; i < 4; ++i) out[i * lanes] = plane<4, 2>(pairs + i, 0);
       out += 4 * lanes;
       break;
     default:  // 2, 3
-      for (int i = 0; i < 2; ++i) {
-        uint32_t plane = 0;
-        for (int j = 0; j < 4; ++j) plane |= (words[4 * i + j] & 0x03030303) << (2 * j);
-        out[i * lanes] = plane;
-      }
+      for (int i = 0; i < 2; ++i) out[i * lanes] = plane<2, 4>(pairs + 2 * i, 0);
       out += 2 * lanes;
       break;
   }
   if (bits == 3 || bits == 5) {
-    uint32_t plane = 0;
-    for (int v = 0; v < 8; ++v) plane |= (words[v] >> (bits - 1) & 0x01010101) << v;
-    *out = plane;
+    *out = plane<1, 8>(pairs, bits - 1);
   } else if (bits == 6) {
-    for (int i = 0; i < 2; ++i) {
-      uint32_t plane = 0;
-      for (int j = 0; j < 4; ++j) plane |= (words[4 * i + j] >> 4 & 0x03030303) << (2 * j);
-      out[i * lanes] = plane;
-    }
+    for (int i = 0; i < 2; ++i) out[i * lanes] = plane<2, 4>(pairs + 2 * i, 4);
   }
 }
 
@@ -109,16 +112,16 @@ void pack_integer_row(const quant::IntegerFormat& format, const std::byte* row, 
                       int lane, uint8_t* codes, uint8_t* scales) {
   const uint64_t block_bytes = gguf::tensor_type_info(format.type).bytes_per_block;
   const int64_t scale_bytes = scale_bytes_per_block(format, lanes);
-  const uint32_t flip = format.code_bits == 8 && signed_q8 ? 0x80808080 : 0;
+  const uint64_t flip = format.code_bits == 8 && signed_q8 ? 0x8080808080808080 : 0;
   quant::IntegerBlock block;
   for (int64_t column = 0; column < n_in;
        column += format.values_per_block, row += block_bytes, scales += scale_bytes) {
     quant::unpack_block(format.type, row, block);
     for (int begin = 0; begin < format.values_per_block; begin += 32, codes += format.code_bits * 4 * lanes) {
-      uint32_t words[8];
-      std::memcpy(words, block.codes + begin, sizeof(words));
-      for (uint32_t& word : words) word ^= flip;
-      store_codes(format.code_bits, words, lanes, reinterpret_cast<uint32_t*>(codes) + lane);
+      uint64_t pairs[4];
+      std::memcpy(pairs, block.codes + begin, sizeof(pairs));
+      for (uint64_t& pair : pairs) pair ^= flip;
+      store_codes(format.code_bits, pairs, lanes, reinterpret_cast<uint32_t*>(codes) + lane);
     }
     std::memcpy(scales + 2 * lane, &block.d, 2);
     if (format.has_min) std::memcpy(scales + 2 * lanes + 2 * lane, &block.d_min, 2);
