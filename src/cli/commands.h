@@ -91,6 +91,14 @@ struct EvalOptions {
 };
 int eval(const EvalOptions& options);
 
+struct BenchOptions {
+  std::string model, synthetic, folder, keep, isa;
+  std::vector<int> prompt = {512}, gen = {64}, depth = {0}, streams = {1};
+  int threads = 0, repeat = 3;
+  bool peaks = true, json = false;
+};
+int bench_model(const BenchOptions& options);
+
 struct RenderOptions {
   std::string file, engine = "jinja";
 };

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/version.h"
+#include "cli/bench/synthetic.h"
 #include "cli/commands.h"
 #include "quant/mix.h"
 #include "runner/client.h"
@@ -183,6 +184,28 @@ void add_developer_commands(CLI::App& app) {
   on_run(command, render_options, render);
 }
 
+void add_bench(CLI::App& app) {
+  auto options = std::make_shared<BenchOptions>();
+  auto* command = app.add_subcommand("bench", "Measure a model's speed and memory here, and what the machine could do at most");
+  auto* model = command->add_option("MODEL", options->model, "Model name or GGUF file");
+  command->add_option("--synthetic", options->synthetic, "SHAPE:TYPE instead: random weights in a published model's shape. Shapes: " + da::cli::bench::shape_names() + "; types: " + da::quant::mix_names())->excludes(model);
+  const auto add_list = [&](const char* name, std::vector<int>& values, int least, int most, const char* help) {
+    command->add_option(name, values, help)->delimiter(',')->check(CLI::Range(least, most))->capture_default_str();
+  };
+  add_list("--prompt", options->prompt, 0, 1 << 20, "Tokens of a prompt, several for a sweep: 128,512; 0: no prompts");
+  add_list("--gen", options->gen, 0, 1 << 20, "Tokens to generate; 0: none");
+  add_list("--depth", options->depth, 0, 1 << 20, "Tokens in the KV cache before");
+  add_list("--streams", options->streams, 1, 1024, "Requests that generate side by side");
+  command->add_option("--repeat", options->repeat, "Runs of each test; the median counts")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--threads", options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
+  command->add_option("--isa", options->isa, "Force an instruction set");
+  command->add_option("--folder", options->folder, "Where the synthetic model is written for the time being (default: TMPDIR or /tmp)");
+  command->add_option("--keep", options->keep, "Write the synthetic model to this file and leave it there");
+  command->add_flag("!--no-peaks", options->peaks, "Leave out what the machine could do at most (takes two seconds)");
+  command->add_flag("--json", options->json, "Print JSON");
+  on_run(command, options, bench_model);
+}
+
 int help_about(CLI::App& app, const std::string& topic) {
   const CLI::App* about = &app;
   if (!topic.empty()) {
@@ -212,6 +235,7 @@ int main(int argc, char** argv) {
   add_text_commands(app);
   add_model_commands(app);
   add_developer_commands(app);
+  add_bench(app);
   std::string topic;
   app.add_subcommand("help", "Help about a command")->add_option("COMMAND", topic, "Command");
   try {

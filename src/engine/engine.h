@@ -28,6 +28,7 @@ struct GenerateRequest {
   std::vector<tokenizer::TokenId> prompt;  // not empty
   SamplingParams sampling;
   int32_t max_tokens = -1;                          // -1: until the context is full
+  bool ignores_end = false;                         // goes on after tokens that end generation: for measurements
   std::vector<tokenizer::TokenId> written_tokens;   // control tokens that appear in the text, sorted; others do not
   std::vector<std::string> stop;                    // strings that end generation and are not part of the output
   std::shared_ptr<const grammar::Grammar> grammar;  // null: unconstrained

@@ -21,6 +21,7 @@ Sequence::Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback
                                                  : vocabulary.context_tokens),
       shift_(request.shift),
       keep_tokens_(std::max(request.keep_tokens, 0)),
+      ignores_end_(request.ignores_end),
       written_tokens_(std::move(request.written_tokens)),
       n_prompt_sent_(static_cast<int32_t>(request.prompt.size())),
       text_(std::move(request.stop)),
@@ -82,7 +83,7 @@ int32_t Sequence::choose(int32_t greedy_choice, std::span<float> logits) {
 }
 
 std::optional<Finish> Sequence::accept_one(int32_t token) {
-  if (vocabulary_.tokenizer->is_end_of_generation(token)) return Finish{FinishReason::kStop, {}};
+  if (!ignores_end_ && vocabulary_.tokenizer->is_end_of_generation(token)) return Finish{FinishReason::kStop, {}};
   tokens.push_back(token);
   unreported_.push_back(token);
   ++n_generated_;

@@ -64,6 +64,7 @@ class Sequence : public PagedSequence {
   int32_t max_tokens_, context_tokens_;
   bool shift_;
   int32_t keep_tokens_;
+  bool ignores_end_;
   std::vector<tokenizer::TokenId> written_tokens_;
   const int32_t n_prompt_sent_;
   int32_t n_generated_ = 0, n_shifted_ = 0;

@@ -1,0 +1,139 @@
+// bench: how fast a model runs here, and how near that is to what the machine can do.
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "backend/cpu/peaks.h"
+#include "base/cpu_limits.h"
+#include "cli/bench/measure.h"
+#include "cli/bench/report.h"
+#include "cli/bench/subject.h"
+#include "cli/bench/synthetic.h"
+#include "cli/commands.h"
+#include "cli/terminal.h"
+#include "store/store.h"
+
+namespace da::cli {
+namespace {
+
+using namespace bench;
+
+volatile std::sig_atomic_t stop_wanted = 0;
+
+// While a model is written to a path of the user's, Ctrl-C must take it away again. Later the default is right: a
+// temporary file has no name.
+void stop_on_signals(bool on) {
+  struct sigaction action {};
+  action.sa_handler = on ? [](int) { stop_wanted = 1; } : SIG_DFL;
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
+}
+
+Result<UniqueFd> open_model(const BenchOptions& options, ProgressLine& line) {
+  if (!options.synthetic.empty()) {
+    stop_on_signals(true);
+    auto file =
+        write_synthetic({.spec = options.synthetic,
+                         .folder = options.folder,
+                         .keep = options.keep,
+                         .n_threads = options.threads,
+                         .progress = [&](double share) {
+                           line.show("writing the model  " + std::to_string(static_cast<int>(share * 100)) + "%");
+                           return stop_wanted == 0;
+                         }});
+    stop_on_signals(false);
+    return file;
+  }
+  const store::Store store(store::Store::default_root(), {{"starter", bundled_model_path()}});
+  DA_ASSIGN_OR_RETURN(const store::ModelInfo model, store.resolve(options.model));
+  UniqueFd file(open(model.gguf_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return {ErrorCode::kIo, "open " + model.gguf_path + ": " + std::strerror(errno)};
+  return file;
+}
+
+std::vector<Case> list_cases(const BenchOptions& options) {
+  std::vector<Case> cases;
+  for (const int depth : options.depth) {
+    for (const int n : options.prompt) {
+      if (n > 0) cases.push_back({.kind = CaseKind::kPrompt, .n_tokens = n, .depth = depth});
+    }
+    for (const int streams : options.streams) {
+      for (const int n : options.gen) {
+        if (n > 0) cases.push_back({CaseKind::kGenerate, std::max(n, 2), depth, streams});
+      }
+    }
+  }
+  return cases;
+}
+
+engine::EngineOptions engine_options(const BenchOptions& options, const std::vector<Case>& cases) {
+  constexpr int32_t kRoomTokens = 128;  // warm-up, slack, whole pages
+  engine::EngineOptions engine;
+  int32_t deepest = 0;
+  engine.max_sequences = 1;
+  for (const Case& what : cases) {
+    deepest = std::max(deepest, what.depth + what.n_tokens);
+    engine.max_sequences = std::max(engine.max_sequences, what.streams);
+  }
+  engine.context_tokens = deepest + kRoomTokens;
+  engine.n_threads = options.threads;
+  engine.isa = options.isa;
+  engine.retained_tokens = int64_t{engine.max_sequences} * engine.context_tokens;  // what was computed stays
+  return engine;
+}
+
+// A peak is what the machine can do; what else ran on it during a measurement only took away.
+backend::CpuPeaks best_of(const backend::CpuPeaks& a, const backend::CpuPeaks& b) {
+  return {std::max(a.read_bytes_per_s, b.read_bytes_per_s), std::max(a.int8_ops_per_s, b.int8_ops_per_s),
+          std::max(a.bf16_ops_per_s, b.bf16_ops_per_s), std::max(a.f32_ops_per_s, b.f32_ops_per_s)};
+}
+
+Status run_bench(const BenchOptions& options) {
+  ProgressLine line(!options.json);
+  Report report{.model = options.synthetic.empty() ? options.model : "synthetic " + options.synthetic,
+                .n_threads = options.threads > 0 ? options.threads : available_cpus()};
+  DA_ASSIGN_OR_RETURN(const UniqueFd file, open_model(options, line));
+  const std::vector<Case> cases = list_cases(options);
+  if (cases.empty() && !options.keep.empty()) return Status::ok();  // it was only to be written
+  line.show("measuring the machine");
+  if (options.peaks) report.peaks = backend::measure_cpu_peaks(options.threads);
+  line.show("loading");
+  DA_ASSIGN_OR_RETURN(const Subject subject, load_subject(file.get(), report.model, engine_options(options, cases)));
+  report.subject = &subject;
+  report.description = subject.description;
+  Measurer measurer(*subject.engine, subject.n_vocab);
+  DA_RETURN_IF_ERROR(measurer.warm_up());
+  for (const Case& what : cases) {
+    line.show(name_of(what) + "  getting ready");
+    DA_RETURN_IF_ERROR(measurer.prepare(what));
+    Row row{.what = what};
+    for (int i = 0; i < options.repeat; ++i) {
+      line.show(name_of(what) + "  run " + std::to_string(i + 1) + " of " + std::to_string(options.repeat));
+      DA_ASSIGN_OR_RETURN(const Sample sample, measurer.run(what));
+      row.samples.push_back(sample);
+    }
+    report.rows.push_back(std::move(row));
+  }
+  report.memory = process_memory();
+  line.show("measuring the machine again");
+  if (options.peaks) report.peaks = best_of(report.peaks, backend::measure_cpu_peaks(options.threads));
+  line.clear();
+  options.json ? print_json(to_json(report)) : print(report);
+  return Status::ok();
+}
+
+}  // namespace
+
+int bench_model(const BenchOptions& options) {
+  if (options.model.empty() == options.synthetic.empty()) {
+    std::fprintf(stderr, "Error: bench: expected MODEL or --synthetic SHAPE:TYPE\n");
+    return 2;
+  }
+  const Status status = run_bench(options);
+  return status.is_ok() ? 0 : fail(status);
+}
+
+}  // namespace da::cli
