@@ -22,10 +22,18 @@ size_t OutputText::held_suffix() const {
 bool OutputText::push(std::string_view bytes) {
   if (stopped_) return true;
   held_ += assembler_.push(bytes);
-  size_t earliest = std::string::npos;
-  for (const std::string& stop : stops_) earliest = std::min(earliest, held_.find(stop));
-  if (earliest != std::string::npos) {
-    ready_.append(held_, 0, earliest);
+  // The stop that is complete first counts (of several the longest), so that the cut does not depend on the pieces.
+  size_t begin = 0, end = std::string::npos;
+  for (const std::string& stop : stops_) {
+    const size_t at = held_.find(stop);
+    if (at == std::string::npos) continue;
+    if (at + stop.size() < end || (at + stop.size() == end && at < begin)) {
+      begin = at;
+      end = at + stop.size();
+    }
+  }
+  if (end != std::string::npos) {
+    ready_.append(held_, 0, begin);
     held_.clear();
     return stopped_ = true;
   }

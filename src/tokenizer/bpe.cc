@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <unordered_map>
+#include <utility>
 
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
@@ -61,7 +63,10 @@ Result<std::unique_ptr<Tokenizer>> BpeTokenizer::make(const Vocabulary& vocabula
     utf8::append(text, alphabet().character[static_cast<size_t>(byte)]);
     tokenizer->byte_tokens_[byte] = written.find(text);
   }
-  DA_RETURN_IF_ERROR(tokenizer->load_merges(vocabulary, written));
+  std::vector<MergeTree::Split> splits;
+  DA_RETURN_IF_ERROR(tokenizer->load_merges(vocabulary, written, splits));
+  tokenizer->fill_byte_merges();
+  tokenizer->build_tree(vocabulary, std::move(splits));
   return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
 
@@ -79,7 +84,8 @@ BpeTokenizer::BpeTokenizer(const Vocabulary& vocabulary, PreTokenizer pre_tokeni
   }
 }
 
-Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& written) {
+Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& written,
+                                 std::vector<MergeTree::Split>& splits) {
   const auto corrupt = [](size_t rank, const std::string& what) {
     return Status(ErrorCode::kCorruptData, "key \"tokenizer.ggml.merges\": merge " + std::to_string(rank) + " " + what);
   };
@@ -97,10 +103,42 @@ Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& 
     joined.assign(text.substr(0, space)).append(text.substr(space + 1));
     const TokenId merged = written.find(joined);
     if (merged < 0) return corrupt(rank, "makes a token that the vocabulary lacks");
+    if (merges_.find(left, right).merged < 0) splits.push_back({left, right, merged, static_cast<uint32_t>(rank)});
     merges_.add(left, right, {static_cast<uint32_t>(rank), merged});
   }
-  fill_byte_merges();
   return Status::ok();
+}
+
+// Without a tree, which is for vocabularies whose merges join bytes to longer bytes and nothing else, words are merged.
+void BpeTokenizer::build_tree(const Vocabulary& vocabulary, std::vector<MergeTree::Split> splits) {
+  // To merging a token is what its spelling stands for, whatever its kind.
+  std::unordered_map<TokenId, std::string> others;
+  for (size_t i = 0; i < bytes_.size(); ++i) {
+    if (kinds_[i] != TokenKind::kNormal && kinds_[i] != TokenKind::kUnused)
+      others.emplace(static_cast<TokenId>(i), bytes_of_text(vocabulary.texts[i]));
+  }
+  const auto text = [&](TokenId id) -> std::string_view {
+    const TokenKind kind = kinds_[static_cast<size_t>(id)];
+    if (kind == TokenKind::kNormal || kind == TokenKind::kUnused) return bytes_[static_cast<size_t>(id)];
+    return others.find(id)->second;
+  };
+  std::vector<TokenId> atoms;
+  for (int byte = 0; byte < 256; ++byte) {
+    const TokenId token = byte_tokens_[byte];
+    if (token < 0) continue;
+    const char wanted = static_cast<char>(byte);
+    if (text(token) != std::string_view(&wanted, 1)) return;
+    atoms.push_back(token);
+  }
+  for (const MergeTree::Split& split : splits) {
+    const std::string_view left = text(split.left), both = text(split.merged);
+    if (both.size() != left.size() + text(split.right).size() || !both.starts_with(left) ||
+        !both.ends_with(text(split.right)))
+      return;
+  }
+  Merger<Rules> merger;
+  tree_.build(merges_, atoms, std::move(splits),
+              {bytes_.size(), text, [&](TokenId id) { return merger.is_one(Rules{*this}, text(id), id); }});
 }
 
 void BpeTokenizer::fill_byte_merges() {
@@ -125,36 +163,24 @@ std::vector<TokenId> BpeTokenizer::encode(std::string_view text, EncodeOptions o
   std::vector<TokenId> out;
   out.reserve(text.size() / 3 + 8);
   if (options.add_special && add_bos_ && bos_ >= 0) out.push_back(bos_);
-  WordCache cache(text.size());
-  Merger<Rules> merger;
+  WordEncoder<Rules> words(Rules{*this}, merges_, tree_, text.size());
   std::string storage;
   special_tokens_.split(text, options.parse_special, [&](const Fragment& fragment) {
     if (fragment.token >= 0) {
       out.push_back(fragment.token);
       return;
     }
-    pre_tokenizer_.for_each_word(made_well_formed(fragment.text, storage),
-                                 [&](std::string_view word) { encode_word(word, cache, merger, out); });
+    pre_tokenizer_.for_each_word(made_well_formed(fragment.text, storage), [&](std::string_view word) {
+      const TokenId whole = pre_tokenizer_.ignores_merges() ? words_.find(word) : -1;
+      if (whole >= 0) {
+        out.push_back(whole);
+      } else {
+        words.encode(word, out);
+      }
+    });
   });
   if (options.add_special && add_eos_ && eos_ >= 0) out.push_back(eos_);
   return out;
-}
-
-void BpeTokenizer::encode_word(std::string_view word, WordCache& cache, Merger<Rules>& merger,
-                               std::vector<TokenId>& out) const {
-  if (cache.append(word, out)) return;
-  const size_t n_before = out.size();
-  const TokenId whole = pre_tokenizer_.ignores_merges() ? words_.find(word) : -1;
-  if (whole >= 0) {
-    out.push_back(whole);
-  } else {
-    merger.run(Rules{*this}, word, [&](TokenId id, std::string_view) {
-      // A byte without a token: the reference drops it; an unknown token, where there is one, shows it.
-      if (id < 0) id = unknown_;
-      if (id >= 0) out.push_back(id);
-    });
-  }
-  cache.remember(word, std::span(out).subspan(n_before));
 }
 
 }  // namespace da::tokenizer

@@ -11,7 +11,7 @@
 #include "tokenizer/text_index.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/vocabulary.h"
-#include "tokenizer/word_cache.h"
+#include "tokenizer/word_encoder.h"
 
 namespace da::tokenizer {
 
@@ -24,7 +24,7 @@ class BpeTokenizer final : public Tokenizer {
 
  private:
   BpeTokenizer(const Vocabulary& vocabulary, PreTokenizer pre_tokenizer);
-  Status load_merges(const Vocabulary& vocabulary, const TextIndex& written);
+  Status load_merges(const Vocabulary& vocabulary, const TextIndex& written, std::vector<MergeTree::Split>& splits);
   void fill_byte_merges();
 
   struct Rules {
@@ -34,14 +34,19 @@ class BpeTokenizer final : public Tokenizer {
       return tokenizer.byte_tokens_[static_cast<unsigned char>(symbol[0])];
     }
     PairMerge pair(TokenId left, TokenId right, std::string_view both) const;
+    // A byte without a token: the reference drops it; an unknown token, where there is one, shows it.
+    void unknown(std::string_view, std::vector<TokenId>& out) const {
+      if (tokenizer.unknown_ >= 0) out.push_back(tokenizer.unknown_);
+    }
   };
-  void encode_word(std::string_view word, WordCache& cache, Merger<Rules>& merger, std::vector<TokenId>& out) const;
+  void build_tree(const Vocabulary& vocabulary, std::vector<MergeTree::Split> splits);
 
   PreTokenizer pre_tokenizer_;
   SpecialTokens special_tokens_;
   TokenId byte_tokens_[256];            // -1: none
   std::vector<PairMerge> byte_merges_;  // [256][256] the first merges of every word, without hashing
   MergeTable merges_;
+  MergeTree tree_;
   TextIndex words_;  // tokens by their bytes; filled if the pre-tokenizer ignores merges
   TokenId unknown_ = -1;
 };

@@ -156,6 +156,16 @@ class WindowMerger {
 template <class Rules>
 class Merger {
  public:
+  // Whether two tokens of one text, the first of `left_bytes`, merged alone are the same two.
+  bool stay_apart(const Rules& rules, std::string_view both, size_t left_bytes) {
+    const std::vector<Piece>& pieces = border_.run(rules, both, both.size());
+    return pieces.size() == 2 && pieces[0].end == left_bytes;
+  }
+  // Whether the text becomes one token.
+  bool is_one(const Rules& rules, std::string_view text, TokenId token) {
+    const std::vector<Piece>& pieces = border_.run(rules, text, text.size());
+    return pieces.size() == 1 && pieces[0].id == token;
+  }
   // emit(TokenId id, std::string_view text) gets the pieces in order.
   template <class Emit>
   void run(const Rules& rules, std::string_view word, const Emit& emit) {
@@ -169,7 +179,7 @@ class Merger {
     while (from < word.size()) {
       const std::vector<Piece>& pieces = window_.run(rules, word.substr(from), window_bytes);
       const bool may_grow = window_bytes < kMaxWindowBytes;
-      if (!final_.empty() && may_grow && !stay_apart(rules, word, final_.back(), from + pieces.front().end)) {
+      if (!final_.empty() && may_grow && !borders_on(rules, word, final_.back(), from + pieces.front().end)) {
         while (!final_.empty() && from - final_.back().begin < window_bytes / 4) final_.pop_back();
         from = final_.empty() ? 0 : final_.back().end;
         window_bytes *= 2;
@@ -197,10 +207,8 @@ class Merger {
   // Where even this much context cannot decide a border, the text is cut there.
   static constexpr size_t kMaxWindowBytes = size_t{1} << 16;
 
-  bool stay_apart(const Rules& rules, std::string_view word, const Piece& left, size_t right_end) {
-    const std::string_view both = word.substr(left.begin, right_end - left.begin);
-    const std::vector<Piece>& pieces = border_.run(rules, both, both.size());
-    return pieces.size() == 2 && pieces[0].end == left.end - left.begin;
+  bool borders_on(const Rules& rules, std::string_view word, const Piece& left, size_t right_end) {
+    return stay_apart(rules, word.substr(left.begin, right_end - left.begin), left.end - left.begin);
   }
   template <class Emit>
   void emit_front(std::string_view word, size_t n, const Emit& emit) {

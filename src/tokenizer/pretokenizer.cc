@@ -1,5 +1,6 @@
 #include "tokenizer/pretokenizer.h"
 
+#include <algorithm>
 #include <array>
 
 #include "tokenizer/scanners.h"
@@ -13,6 +14,10 @@ constexpr ScanStage kQwen35[] = {scan_qwen35};
 constexpr ScanStage kGpt2[] = {scan_gpt2};
 constexpr ScanStage kGpt4o[] = {scan_gpt4o};
 constexpr ScanStage kTekken[] = {scan_tekken};
+constexpr ScanStage kSeedCoder[] = {scan_seed_coder};
+constexpr ScanStage kKimi[] = {scan_kimi};
+constexpr ScanStage kBloom[] = {isolate_unstopped};
+constexpr ScanStage kViking[] = {isolate_unstopped, isolate_number};
 constexpr ScanStage kStarcoder[] = {isolate_number, scan_gpt2};
 constexpr ScanStage kDefault[] = {isolate_punctuation, scan_gpt2, isolate_numbers, isolate_ascii_triples};
 constexpr ScanStage kFalcon[] = {isolate_punctuation_or_grave, scan_gpt2, isolate_ascii_triples};
@@ -52,6 +57,9 @@ constexpr auto kEntries = std::to_array<Entry>({
     {"hunyuan", kQwen2, false, false, false},
     {"solar-open", kQwen2, false, false, false},
     {"grok-2", kQwen2, false, false, false},
+    {"bailingmoe", kQwen2, false, false, false},
+    {"bailingmoe2", kQwen2, false, false, false},
+    {"llada-moe", kQwen2, false, false, false},
     {"stablelm2", kQwen2},
     {"megrez", kQwen2},
     {"qwen35", kQwen35, false, false, false},
@@ -81,9 +89,17 @@ constexpr auto kEntries = std::to_array<Entry>({
     {"codeshell", kStarcoder},
     {"exaone", kStarcoder},
     {"command-r", kStarcoder, false, false, false},
+    {"seed-coder", kSeedCoder, false, false, false},
+    {"kimi-k2", kKimi, false, false, false},
+    {"bloom", kBloom},
+    {"gpt3-finnish", kBloom},
+    {"poro-chat", kBloom, false, false, false},
+    {"viking", kViking, false, false, false},
     {"falcon", kFalcon},
     {"gpt-4o", kGpt4o, false, false, false},
+    {"o200k_harmony", kGpt4o, false, false, false},
     {"llama4", kGpt4o, false, false, false},
+    {"talkie", kGpt4o, false, false, false},
     {"kanana2", kGpt4o, false, false, false},
     {"minimax-m2", kGpt4o, false, false, false},
     {"tekken", kTekken, true, true, false},
@@ -111,6 +127,17 @@ Result<PreTokenizer> PreTokenizer::from_name(std::string_view name) {
   }
   return Status(ErrorCode::kUnsupported, "unknown pre-tokenizer \"" + std::string(name.substr(0, 64)) +
                                              "\" (tokenizer.ggml.pre); known: " + known);
+}
+
+std::vector<std::string_view> PreTokenizer::rules() {
+  std::vector<std::string_view> names;
+  std::vector<const ScanStage*> seen;
+  for (const Entry& entry : kEntries) {
+    if (entry.name.empty() || std::find(seen.begin(), seen.end(), entry.stages.data()) != seen.end()) continue;
+    seen.push_back(entry.stages.data());
+    names.push_back(entry.name);
+  }
+  return names;
 }
 
 }  // namespace da::tokenizer

@@ -19,6 +19,8 @@ class PreTokenizer {
  public:
   // By the name in `tokenizer.ggml.pre`. Errors: kUnsupported, lists the known names.
   static Result<PreTokenizer> from_name(std::string_view name);
+  // The names of which no two stand for the same rule, for tests.
+  static std::vector<std::string_view> rules();
 
   // Calls word(std::string_view) for the pieces in order; together they are the text. `text` has passed
   // made_well_formed().

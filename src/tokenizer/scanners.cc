@@ -4,53 +4,10 @@
 #include <cstdint>
 #include <iterator>
 
-#include "tokenizer/unicode.h"
+#include "tokenizer/cursor.h"
 
 namespace da::tokenizer {
 namespace {
-
-// A character of the text with its classes; past the last one its length is 0 and it has no class.
-struct Seen {
-  char32_t code_point = 0xFFFFFFFF;
-  uint32_t length = 0;
-  uint16_t classes = 0;
-  bool is_end() const { return length == 0; }
-  bool is(uint16_t any_of) const { return (classes & any_of) != 0; }
-  bool is_newline() const { return code_point == '\r' || code_point == '\n'; }
-};
-
-class Cursor {
- public:
-  Cursor(const char* text, size_t at, size_t end) : text_(text), at_(at), end_(end) { load(); }
-  const Seen& seen() const { return seen_; }
-  size_t at() const { return at_; }
-  void advance() {
-    at_ += seen_.length;
-    load();
-  }
-  Seen peek() const {
-    Cursor next = *this;
-    next.advance();
-    return next.seen_;
-  }
-  template <class Predicate>
-  void skip_while(const Predicate& predicate) {
-    while (!seen_.is_end() && predicate(seen_)) advance();
-  }
-
- private:
-  void load() {
-    if (at_ >= end_) {
-      seen_ = Seen{};
-      return;
-    }
-    const Character character = decode_unchecked(text_ + at_);
-    seen_ = {character.code_point, character.length, char_class(character.code_point)};
-  }
-  const char* text_;
-  size_t at_, end_;
-  Seen seen_;
-};
 
 // Length of 's 't 'm 'd 're 've 'll at `at`, 0 if there is none.
 size_t contraction_length(const char* text, size_t at, size_t end, bool any_case) {
@@ -83,7 +40,8 @@ size_t scan_spaces(Cursor cursor, bool newlines) {
 
 struct Rules {
   uint16_t letters = kLetter;
-  bool any_digit_triple = false;  // \p{N}{1,3} instead of \p{N}
+  bool any_digit_triple = false;      // \p{N}{1,3} instead of \p{N}
+  bool newlines_follow_signs = true;  // [\r\n]* after other signs
 };
 
 // The rule family of tiktoken's cl100k_base.
@@ -107,23 +65,53 @@ size_t scan_cl100k(const char* text, size_t begin, size_t end) {
   if (is_other(first) || (first.code_point == ' ' && is_other(cursor.peek()))) {
     cursor.advance();
     cursor.skip_while(is_other);
-    cursor.skip_while([](const Seen& seen) { return seen.is_newline(); });
+    if (kRules.newlines_follow_signs) cursor.skip_while([](const Seen& seen) { return seen.is_newline(); });
     return cursor.at();
   }
   return scan_spaces(cursor, true);
+}
+
+// Script=Han, Unicode 15.1.
+bool is_han(char32_t c) {
+  struct Range {
+    char32_t first, last;
+  };
+  static constexpr Range kRanges[] = {
+      {0x2E80, 0x2E99},   {0x2E9B, 0x2EF3},   {0x2F00, 0x2FD5},   {0x3005, 0x3005},   {0x3007, 0x3007},
+      {0x3021, 0x3029},   {0x3038, 0x303B},   {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFA6D},
+      {0xFA70, 0xFAD9},   {0x16FE2, 0x16FE3}, {0x16FF0, 0x16FF1}, {0x20000, 0x2A6DF}, {0x2A700, 0x2B739},
+      {0x2B740, 0x2B81D}, {0x2B820, 0x2CEA1}, {0x2CEB0, 0x2EBE0}, {0x2EBF0, 0x2EE5D}, {0x2F800, 0x2FA1D},
+      {0x30000, 0x3134A}, {0x31350, 0x323AF},
+  };
+  if (c < kRanges[0].first) return false;
+  const auto* range = std::lower_bound(std::begin(kRanges), std::end(kRanges), c,
+                                       [](const Range& candidate, char32_t wanted) { return candidate.last < wanted; });
+  return range != std::end(kRanges) && c >= range->first;
 }
 
 // Letters without case, and marks, stand among capitals and small letters alike.
 bool is_caseless(const Seen& seen) { return seen.is(kMark) || (seen.is(kLetter) && !seen.is(kUpper | kLower)); }
 
 // The rule family of tiktoken's o200k_base: words end where capitals begin again.
-template <bool kContractions, bool kDigitTriples>
+struct WordRules {
+  bool contractions = true;
+  bool digit_triples = true;
+  bool slashes_follow_signs = true;
+  bool han_apart = false;  // [\p{Han}]+ first, and no such character in other words
+};
+
+template <WordRules kRules>
 size_t scan_o200k(const char* text, size_t begin, size_t end) {
   Cursor cursor(text, begin, end);
   const Seen first = cursor.seen();
-  const auto is_wordlike = [](const Seen& seen) { return seen.is(kLetter | kMark); };
+  if (kRules.han_apart && is_han(first.code_point)) {
+    cursor.skip_while([](const Seen& seen) { return is_han(seen.code_point); });
+    return cursor.at();
+  }
+  const auto is_here = [](const Seen& seen) { return !kRules.han_apart || !is_han(seen.code_point); };
+  const auto is_wordlike = [&](const Seen& seen) { return seen.is(kLetter | kMark) && is_here(seen); };
   const auto contraction_end = [&](size_t at) {
-    return kContractions ? at + contraction_length(text, at, end, true) : at;
+    return kRules.contractions ? at + contraction_length(text, at, end, true) : at;
   };
   const bool prefixed = !first.is_newline() && !first.is(kLetter | kNumber) && is_wordlike(cursor.peek());
   if (prefixed || is_wordlike(first)) {
@@ -133,115 +121,32 @@ size_t scan_o200k(const char* text, size_t begin, size_t end) {
     // characters until the second finds one: the word ends after the last caseless one, or, without any, where the
     // capitals end.
     size_t after_caseless = 0;
-    while (cursor.seen().is(kUpper) || is_caseless(cursor.seen())) {
+    while (cursor.seen().is(kUpper) || (is_caseless(cursor.seen()) && is_here(cursor.seen()))) {
       const bool caseless = is_caseless(cursor.seen());
       cursor.advance();
       if (caseless) after_caseless = cursor.at();
     }
     if (!cursor.seen().is(kLower) && after_caseless > 0) return contraction_end(after_caseless);
-    cursor.skip_while([](const Seen& seen) { return seen.is(kLower) || is_caseless(seen); });
+    cursor.skip_while([&](const Seen& seen) { return seen.is(kLower) || (is_caseless(seen) && is_here(seen)); });
     return contraction_end(cursor.at());
   }
   if (first.is(kNumber)) {
-    for (int n = 0; n < (kDigitTriples ? 3 : 1) && cursor.seen().is(kNumber); ++n) cursor.advance();
+    for (int n = 0; n < (kRules.digit_triples ? 3 : 1) && cursor.seen().is(kNumber); ++n) cursor.advance();
     return cursor.at();
   }
   const auto is_other = [](const Seen& seen) { return !seen.is_end() && !seen.is(kSpace | kNumber | kLetter); };
   if (is_other(first) || (first.code_point == ' ' && is_other(cursor.peek()))) {
     cursor.advance();
     cursor.skip_while(is_other);
-    cursor.skip_while([](const Seen& seen) { return seen.is_newline() || seen.code_point == '/'; });
+    cursor.skip_while(
+        [](const Seen& seen) { return seen.is_newline() || (kRules.slashes_follow_signs && seen.code_point == '/'); });
     return cursor.at();
   }
   return scan_spaces(cursor, true);
 }
 
-bool is_ascii_letter(char32_t c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 bool is_ascii_punctuation(char32_t c) {
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '~' && !is_ascii_letter(c));
-}
-
-// The class the published rule of deepseek-llm spells out: letters with case, as far as its authors knew them.
-bool is_cased_letter(char32_t c) {
-  struct Range {
-    char32_t first, last;
-  };
-  static constexpr Range kRanges[] = {
-      {0x41, 0x5A},       {0x61, 0x7A},       {0xB5, 0xB5},       {0xC0, 0xD6},       {0xD8, 0xF6},
-      {0xF8, 0x1BA},      {0x1BC, 0x1BF},     {0x1C4, 0x293},     {0x295, 0x2AF},     {0x370, 0x373},
-      {0x376, 0x377},     {0x37B, 0x37D},     {0x37F, 0x37F},     {0x386, 0x386},     {0x388, 0x38A},
-      {0x38C, 0x38C},     {0x38E, 0x3A1},     {0x3A3, 0x3F5},     {0x3F7, 0x481},     {0x48A, 0x52F},
-      {0x531, 0x556},     {0x10A0, 0x10C5},   {0x13A0, 0x13F5},   {0x13F8, 0x13FD},   {0x1C90, 0x1CBA},
-      {0x1CBD, 0x1CBF},   {0x1D00, 0x1D2B},   {0x1D6B, 0x1D77},   {0x1D79, 0x1D9A},   {0x1E00, 0x1F15},
-      {0x1F18, 0x1F1D},   {0x1F20, 0x1F45},   {0x1F48, 0x1F4D},   {0x1F50, 0x1F57},   {0x1F59, 0x1F59},
-      {0x1F5B, 0x1F5B},   {0x1F5D, 0x1F5D},   {0x1F5F, 0x1F7D},   {0x1F80, 0x1FB4},   {0x1FB6, 0x1FBC},
-      {0x1FBE, 0x1FBE},   {0x1FC2, 0x1FC4},   {0x1FC6, 0x1FCC},   {0x1FD0, 0x1FD3},   {0x1FD6, 0x1FDB},
-      {0x1FE0, 0x1FEC},   {0x1FF2, 0x1FF4},   {0x1FF6, 0x1FFC},   {0x2102, 0x2102},   {0x2107, 0x2107},
-      {0x210A, 0x2113},   {0x2115, 0x2115},   {0x2119, 0x211D},   {0x2124, 0x2124},   {0x2126, 0x2126},
-      {0x2128, 0x2128},   {0x212A, 0x212D},   {0x212F, 0x2134},   {0x2139, 0x2139},   {0x213C, 0x213F},
-      {0x2145, 0x2149},   {0x214E, 0x214E},   {0x2183, 0x2184},   {0x2C00, 0x2C7B},   {0x2C7E, 0x2CE4},
-      {0x2CEB, 0x2CEE},   {0x2CF2, 0x2CF3},   {0xA640, 0xA66D},   {0xA680, 0xA69B},   {0xA722, 0xA76F},
-      {0xA771, 0xA787},   {0xA78B, 0xA78E},   {0xAB70, 0xABBF},   {0xFB00, 0xFB06},   {0xFB13, 0xFB17},
-      {0xFF21, 0xFF3A},   {0xFF41, 0xFF5A},   {0x10400, 0x1044F}, {0x104B0, 0x104D3}, {0x104D8, 0x104FB},
-      {0x10C80, 0x10CB2}, {0x10CC0, 0x10CF2}, {0x118A0, 0x118DF}, {0x1E900, 0x1E943},
-  };
-  if (c < 0x80) return is_ascii_letter(c);
-  const auto* range = std::lower_bound(std::begin(kRanges), std::end(kRanges), c,
-                                       [](const Range& candidate, char32_t wanted) { return candidate.last < wanted; });
-  return range != std::end(kRanges) && c >= range->first;
-}
-
-bool is_falcon_punctuation(const Seen& seen) {
-  switch (seen.code_point) {
-    case '$':
-    case '+':
-    case '<':
-    case '=':
-    case '>':
-    case '^':
-    case '~':
-    case '|':
-      return true;
-    default:
-      return seen.is(kPunctuation);
-  }
-}
-
-// A run of matching characters, or the run between two of them.
-template <class Predicate>
-size_t isolate_runs(const char* text, size_t begin, size_t end, const Predicate& matches) {
-  Cursor cursor(text, begin, end);
-  const bool first = matches(cursor.seen());
-  cursor.skip_while([&](const Seen& seen) { return matches(seen) == first; });
-  return cursor.at();
-}
-
-// Pieces of at most `most` matching characters, or the run between two of them.
-template <class Predicate>
-size_t isolate_groups(const char* text, size_t begin, size_t end, int most, const Predicate& matches) {
-  Cursor cursor(text, begin, end);
-  if (matches(cursor.seen())) {
-    for (int n = 0; n < most && matches(cursor.seen()); ++n) cursor.advance();
-  } else {
-    cursor.skip_while([&](const Seen& seen) { return !matches(seen); });
-  }
-  return cursor.at();
-}
-
-// \s?[matching]+, or the run between two of them.
-template <class Predicate>
-size_t isolate_runs_after_space(const char* text, size_t begin, size_t end, const Predicate& matches) {
-  Cursor cursor(text, begin, end);
-  const auto starts = [&](const Cursor& at) {
-    return matches(at.seen()) || (at.seen().is(kSpace) && matches(at.peek()));
-  };
-  if (starts(cursor)) {
-    cursor.advance();
-    cursor.skip_while(matches);
-    return cursor.at();
-  }
-  while (!cursor.seen().is_end() && !starts(cursor)) cursor.advance();
-  return cursor.at();
 }
 
 }  // namespace
@@ -258,9 +163,19 @@ size_t scan_qwen35(const char* text, size_t begin, size_t end) {
   return scan_cl100k<Rules{.letters = kLetter | kMark, .any_digit_triple = false}>(text, begin, end);
 }
 
-size_t scan_gpt4o(const char* text, size_t begin, size_t end) { return scan_o200k<true, true>(text, begin, end); }
+size_t scan_seed_coder(const char* text, size_t begin, size_t end) {
+  return scan_cl100k<Rules{.newlines_follow_signs = false}>(text, begin, end);
+}
 
-size_t scan_tekken(const char* text, size_t begin, size_t end) { return scan_o200k<false, false>(text, begin, end); }
+size_t scan_gpt4o(const char* text, size_t begin, size_t end) { return scan_o200k<WordRules{}>(text, begin, end); }
+
+size_t scan_tekken(const char* text, size_t begin, size_t end) {
+  return scan_o200k<WordRules{.contractions = false, .digit_triples = false}>(text, begin, end);
+}
+
+size_t scan_kimi(const char* text, size_t begin, size_t end) {
+  return scan_o200k<WordRules{.slashes_follow_signs = false, .han_apart = true}>(text, begin, end);
+}
 
 size_t scan_gpt2(const char* text, size_t begin, size_t end) {
   if (const size_t length = contraction_length(text, begin, end, false)) return begin + length;
@@ -308,90 +223,6 @@ size_t scan_deepseek3(const char* text, size_t begin, size_t end) {
   };
   while (!cursor.seen().is_end() && !starts_match(cursor)) cursor.advance();
   return cursor.at();
-}
-
-size_t isolate_punctuation(const char* text, size_t begin, size_t end) {
-  return isolate_runs(text, begin, end, is_falcon_punctuation);
-}
-
-size_t isolate_punctuation_or_grave(const char* text, size_t begin, size_t end) {
-  return isolate_runs(text, begin, end,
-                      [](const Seen& seen) { return seen.code_point == '`' || is_falcon_punctuation(seen); });
-}
-
-size_t isolate_numbers(const char* text, size_t begin, size_t end) {
-  return isolate_runs(text, begin, end, [](const Seen& seen) { return seen.is(kNumber); });
-}
-
-size_t isolate_number(const char* text, size_t begin, size_t end) {
-  return isolate_groups(text, begin, end, 1, [](const Seen& seen) { return seen.is(kNumber); });
-}
-
-size_t isolate_number_triples(const char* text, size_t begin, size_t end) {
-  return isolate_groups(text, begin, end, 3, [](const Seen& seen) { return seen.is(kNumber); });
-}
-
-size_t isolate_ascii_triples(const char* text, size_t begin, size_t end) {
-  const auto triple_at = [&](size_t at) {
-    const auto digit = [&](size_t i) { return text[i] >= '0' && text[i] <= '9'; };
-    return at + 3 <= end && digit(at) && digit(at + 1) && digit(at + 2);
-  };
-  if (triple_at(begin)) return begin + 3;
-  size_t at = begin + 1;
-  while (at < end && !triple_at(at)) ++at;
-  return at;
-}
-
-size_t isolate_newline(const char* text, size_t begin, size_t end) {
-  return isolate_groups(text, begin, end, 1, [](const Seen& seen) { return seen.is_newline(); });
-}
-
-size_t isolate_cased_letters(const char* text, size_t begin, size_t end) {
-  return isolate_runs_after_space(text, begin, end, [](const Seen& seen) { return is_cased_letter(seen.code_point); });
-}
-
-size_t isolate_letters(const char* text, size_t begin, size_t end) {
-  return isolate_runs_after_space(text, begin, end, [](const Seen& seen) { return seen.is(kLetter); });
-}
-
-size_t isolate_punctuation_after_space(const char* text, size_t begin, size_t end) {
-  return isolate_runs_after_space(text, begin, end, [](const Seen& seen) { return seen.is(kPunctuation); });
-}
-
-size_t isolate_fullwidth_punctuation(const char* text, size_t begin, size_t end) {
-  return isolate_runs_after_space(text, begin, end, [](const Seen& seen) {
-    const char32_t c = seen.code_point;
-    // U+3000 is in the published class too, but the reference has made it plain white space before it looks.
-    return (c >= '!' && c <= '/') || (c >= ':' && c <= '~') || (c >= 0xFF01 && c <= 0xFF0F) ||
-           (c >= 0xFF1A && c <= 0xFF5E) || (c >= 0x2018 && c <= 0x201F) || c == 0x3001 || c == 0x3002;
-  });
-}
-
-size_t isolate_trailing_space(const char* text, size_t begin, size_t end) {
-  // Backwards from the end; a character's first byte is the one that continues none.
-  size_t run = end;
-  while (run > begin) {
-    size_t at = run - 1;
-    while (at > begin && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
-    if ((char_class(decode_unchecked(text + at).code_point) & kSpace) == 0) break;
-    run = at;
-  }
-  return run == begin ? end : run;
-}
-
-size_t isolate_cjk(const char* text, size_t begin, size_t end) {
-  return isolate_runs(text, begin, end, [](const Seen& seen) {
-    const char32_t c = seen.code_point;
-    return ((c >= 0x4E00 && c <= 0x9FA5) || (c >= 0x0800 && c <= 0x4E00) || (c >= 0xAC00 && c <= 0xD7FF)) &&
-           !seen.is(kSpace);
-  });
-}
-
-size_t isolate_cjk_kana(const char* text, size_t begin, size_t end) {
-  return isolate_runs(text, begin, end, [](const Seen& seen) {
-    const char32_t c = seen.code_point;
-    return (c >= 0x4E00 && c <= 0x9FA5) || (c >= 0x3040 && c <= 0x30FF);
-  });
 }
 
 }  // namespace da::tokenizer

@@ -19,6 +19,10 @@ size_t scan_gpt2(const char* text, size_t begin, size_t end);
 size_t scan_gpt4o(const char* text, size_t begin, size_t end);
 // The same without contractions, and \p{N} alone.
 size_t scan_tekken(const char* text, size_t begin, size_t end);
+// [\p{Han}]+, then as gpt4o with [\r\n]* for [\r\n/]* and no Han character in words
+size_t scan_kimi(const char* text, size_t begin, size_t end);
+// The same as qwen2 with  ?[^\s\p{L}\p{N}\r\n]+ for  ?[^\s\p{L}\p{N}]+[\r\n]*
+size_t scan_seed_coder(const char* text, size_t begin, size_t end);
 // [!-/:-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 size_t scan_deepseek3(const char* text, size_t begin, size_t end);
 
@@ -35,6 +39,7 @@ size_t isolate_letters(const char* text, size_t begin, size_t end);             
 size_t isolate_punctuation_after_space(const char* text, size_t begin, size_t end);  // \s?\p{P}+
 size_t isolate_fullwidth_punctuation(const char* text, size_t begin, size_t end);  // \s?[!-/:-~！-／：-～‘-‟　-。]+
 size_t isolate_trailing_space(const char* text, size_t begin, size_t end);         // \s+$
+size_t isolate_unstopped(const char* text, size_t begin, size_t end);              //  ?[^(\s|.,!?…。，、।۔،)]+
 size_t isolate_cjk(const char* text, size_t begin, size_t end);                    // [一-龥ࠀ-一가-퟿]+
 size_t isolate_cjk_kana(const char* text, size_t begin, size_t end);               // [一-龥぀-ゟ゠-ヿ]+
 

@@ -1,6 +1,7 @@
 #include "tokenizer/special_tokens.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace da::tokenizer {
 namespace {
@@ -22,22 +23,23 @@ SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) {
   }
   std::stable_sort(specials_.begin(), specials_.end(),
                    [](const Special& a, const Special& b) { return a.text.size() > b.text.size(); });
+  std::vector<std::pair<std::string_view, int32_t>> all, user_defined;
   for (size_t rank = 0; rank < specials_.size(); ++rank) {
-    const Special& special = specials_[rank];
-    all_.add(special.text, static_cast<int32_t>(rank));
-    if (vocabulary.kinds[static_cast<size_t>(special.id)] == TokenKind::kUserDefined) {
-      user_defined_.add(special.text, static_cast<int32_t>(rank));
-    }
+    all.emplace_back(specials_[rank].text, static_cast<int32_t>(rank));
+    if (vocabulary.kinds[static_cast<size_t>(specials_[rank].id)] == TokenKind::kUserDefined)
+      user_defined.push_back(all.back());
   }
+  all_ = PrefixTree(std::move(all));
+  user_defined_ = PrefixTree(std::move(user_defined));
 }
 
-size_t SpecialTokens::find_cluster(const Trie& trie, std::string_view text, size_t at, Cluster& cluster) const {
+size_t SpecialTokens::find_cluster(const PrefixTree& trie, std::string_view text, size_t at, Cluster& cluster) const {
   size_t end = at;
   for (size_t start = at; start == at || start < end; ++start) {
-    uint32_t node = Trie::kRoot;
+    uint32_t node = PrefixTree::kRoot;
     for (size_t i = start; i < text.size(); ++i) {
       node = trie.step(node, text[i]);
-      if (node == Trie::kNone) break;
+      if (node == PrefixTree::kNone) break;
       const int32_t rank = trie.value(node);
       if (rank < 0) continue;
       const auto index = static_cast<size_t>(rank);

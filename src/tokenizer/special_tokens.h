@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/prefix_tree.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/trie.h"
 #include "tokenizer/vocabulary.h"
 
 namespace da::tokenizer {
@@ -25,7 +25,7 @@ class SpecialTokens {
   // Calls handler(const Fragment&) in the order of the text; text fragments are never empty.
   template <class Handler>
   void split(std::string_view text, bool parse_special, const Handler& handler) const {
-    const Trie& trie = parse_special ? all_ : user_defined_;
+    const PrefixTree& trie = parse_special ? all_ : user_defined_;
     size_t from = 0;
     Cluster cluster;
     for (size_t at = 0; at < text.size();) {
@@ -61,11 +61,11 @@ class SpecialTokens {
   };
 
   // If a token begins at `at`: the cluster that begins there, resolved into fragments, and its end. Else returns `at`.
-  size_t find_cluster(const Trie& trie, std::string_view text, size_t at, Cluster& cluster) const;
+  size_t find_cluster(const PrefixTree& trie, std::string_view text, size_t at, Cluster& cluster) const;
   void resolve(std::string_view text, Cluster& cluster) const;
 
   std::vector<Special> specials_;  // longest first; tries hold indices
-  Trie user_defined_, all_;
+  PrefixTree user_defined_, all_;
 };
 
 }  // namespace da::tokenizer

@@ -4,6 +4,7 @@
 #include <bit>
 #include <numeric>
 
+#include "base/utf8.h"
 #include "tokenizer/unicode.h"
 
 namespace da::tokenizer {
@@ -106,21 +107,38 @@ SpmTokenizer::SpmTokenizer(const Vocabulary& vocabulary) : special_tokens_(vocab
 }
 
 void SpmTokenizer::fill_merges() {
-  struct Split {
-    TokenId left, right, merged;
-  };
-  std::vector<Split> splits;
+  std::vector<MergeTree::Split> splits;
   index_.for_each([&](std::string_view text, TokenId merged) {
     if (text.size() > kMaxTabledBytes) return;
     for (size_t at = char_length(text[0]); at < text.size(); at += char_length(text[at])) {
       const TokenId left = index_.find(text.substr(0, at));
       const TokenId right = left < 0 ? -1 : index_.find(text.substr(at));
-      if (right >= 0) splits.push_back({left, right, merged});
+      if (right >= 0) splits.push_back({left, right, merged, ranks_[static_cast<size_t>(merged)]});
     }
   });
   merges_.reserve(splits.size());
-  for (const Split& split : splits)
-    merges_.add(split.left, split.right, {ranks_[static_cast<size_t>(split.merged)], split.merged});
+  for (const MergeTree::Split& split : splits) merges_.add(split.left, split.right, {split.rank, split.merged});
+  build_tree(std::move(splits));
+}
+
+// Without a tree, which is for vocabularies in which every character of every token is a token too, chunks are merged.
+void SpmTokenizer::build_tree(std::vector<MergeTree::Split> splits) {
+  std::vector<std::string_view> texts(bytes_.size());
+  std::vector<TokenId> atoms;
+  bool is_regular = true;
+  index_.for_each([&](std::string_view text, TokenId id) {
+    texts[static_cast<size_t>(id)] = text;
+    if (text.size() > kMaxTabledBytes || !utf8::is_valid(text)) is_regular = false;
+    for (size_t at = 0; is_regular && at < text.size(); at += char_length(text[at])) {
+      if (index_.find(text.substr(at, char_length(text[at]))) < 0) is_regular = false;
+    }
+    if (text.size() == char_length(text[0])) atoms.push_back(id);
+  });
+  if (!is_regular) return;
+  Merger<Rules> merger;
+  const auto text = [&](TokenId id) { return texts[static_cast<size_t>(id)]; };
+  tree_.build(merges_, atoms, std::move(splits),
+              {bytes_.size(), text, [&](TokenId id) { return merger.is_one(Rules{*this}, text(id), id); }});
 }
 
 // Any two neighbours merge whose text is a token; the table knows those that are tokens themselves.
@@ -138,12 +156,16 @@ void SpmTokenizer::note_pairs(std::string_view text) {
     const std::string_view right = first_character(text);
     const uint64_t bit = hash_pair(packed(left), packed(right)) & (pairs_.size() * 64 - 1);
     pairs_[bit / 64] |= uint64_t{1} << bit % 64;
+    if (left.size() + right.size() == 2 && ((left[0] | right[0]) & 0x80) == 0)
+      ascii_pairs_[static_cast<size_t>(left[0] * 128 + right[0])] = true;
     left = right;
     text.remove_prefix(right.size());
   }
 }
 
 bool SpmTokenizer::may_join(std::string_view left, std::string_view right) const {
+  if (left.size() + right.size() == 2 && ((left[0] | right[0]) & 0x80) == 0)
+    return ascii_pairs_[static_cast<size_t>(left[0] * 128 + right[0])];
   const uint64_t bit = hash_pair(packed(left), packed(right)) & (pairs_.size() * 64 - 1);
   return (pairs_[bit / 64] >> bit % 64 & 1) != 0;
 }
@@ -152,14 +174,13 @@ std::vector<TokenId> SpmTokenizer::encode(std::string_view text, EncodeOptions o
   std::vector<TokenId> out;
   out.reserve(text.size() / 3 + 8);
   if (options.add_special && add_bos_ && bos_ >= 0) out.push_back(bos_);
-  WordCache cache(text.size());
-  Merger<Rules> merger;
+  WordEncoder<Rules> words(Rules{*this}, merges_, tree_, text.size());
   bool after_special = true;
   special_tokens_.split(text, options.parse_special, [&](const Fragment& fragment) {
     if (fragment.token >= 0) {
       out.push_back(fragment.token);
     } else {
-      encode_fragment(fragment.text, add_space_prefix_ && after_special, cache, merger, out);
+      encode_fragment(fragment.text, add_space_prefix_ && after_special, words, out);
     }
     after_special = fragment.token >= 0;
   });
@@ -167,7 +188,7 @@ std::vector<TokenId> SpmTokenizer::encode(std::string_view text, EncodeOptions o
   return out;
 }
 
-void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordCache& cache, Merger<Rules>& merger,
+void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordEncoder<Rules>& words,
                                    std::vector<TokenId>& out) const {
   std::string marked;
   marked.reserve(text.size() + text.size() / 2 + 8);
@@ -185,30 +206,20 @@ void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordCa
   for (size_t at = last.size(); at < all.size();) {
     const std::string_view next = first_character(all.substr(at));
     if (!may_join(last, next)) {
-      encode_chunk(all.substr(begin, at - begin), cache, merger, out);
+      words.encode(all.substr(begin, at - begin), out);
       begin = at;
     }
     last = next;
     at += next.size();
   }
-  encode_chunk(all.substr(begin), cache, merger, out);
+  words.encode(all.substr(begin), out);
 }
 
-void SpmTokenizer::encode_chunk(std::string_view chunk, WordCache& cache, Merger<Rules>& merger,
-                                std::vector<TokenId>& out) const {
-  if (cache.append(chunk, out)) return;
-  const size_t n_before = out.size();
-  merger.run(Rules{*this}, chunk, [&](TokenId id, std::string_view text) {
-    if (id >= 0) {
-      out.push_back(id);
-      return;
-    }
-    for (const char c : text) {
-      const TokenId byte_token = byte_tokens_[static_cast<unsigned char>(c)];
-      out.push_back(byte_token >= 0 ? byte_token : unknown_);
-    }
-  });
-  cache.remember(chunk, std::span(out).subspan(n_before));
+void SpmTokenizer::Rules::unknown(std::string_view symbol, std::vector<TokenId>& out) const {
+  for (const char c : symbol) {
+    const TokenId byte_token = tokenizer.byte_tokens_[static_cast<unsigned char>(c)];
+    out.push_back(byte_token >= 0 ? byte_token : tokenizer.unknown_);
+  }
 }
 
 }  // namespace da::tokenizer

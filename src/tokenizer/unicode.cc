@@ -102,7 +102,7 @@ size_t find_ill_formed(std::string_view text, size_t at) {
 
 }  // namespace
 
-uint16_t char_class(char32_t code_point) {
+uint16_t looked_up_class(char32_t code_point) {
   static const uint16_t* const basic_plane = basic_plane_classes();
   return code_point < kBasicPlaneEnd ? basic_plane[code_point] : compute_class(code_point);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -20,7 +21,36 @@ enum CharClass : uint16_t {
   kLower = 256,       // Ll (letters too)
 };
 
-uint16_t char_class(char32_t code_point);
+namespace detail {
+consteval std::array<uint16_t, 128> ascii_classes() {
+  std::array<uint16_t, 128> classes{};
+  for (char32_t c = 0; c < 128; ++c) {
+    uint16_t& found = classes[c];
+    if (c >= 'A' && c <= 'Z') {
+      found = kLetter | kUpper;
+    } else if (c >= 'a' && c <= 'z') {
+      found = kLetter | kLower;
+    } else if (c >= '0' && c <= '9') {
+      found = kNumber;
+    } else if (c == '$' || c == '+' || c == '<' || c == '=' || c == '>' || c == '^' || c == '`' || c == '|' ||
+               c == '~') {
+      found = kSymbol;
+    } else if (c > ' ' && c < 0x7F) {
+      found = kPunctuation;
+    } else {
+      found = (c < ' ' || c == 0x7F ? kControlLike : 0) | (c == ' ' || (c >= '\t' && c <= '\r') ? kSpace : 0);
+    }
+  }
+  return classes;
+}
+inline constexpr std::array<uint16_t, 128> kAsciiClasses = ascii_classes();
+}  // namespace detail
+
+// The same from the character database, for all code points.
+uint16_t looked_up_class(char32_t code_point);
+inline uint16_t char_class(char32_t code_point) {
+  return code_point < 128 ? detail::kAsciiClasses[code_point] : looked_up_class(code_point);
+}
 char32_t to_lower(char32_t code_point);
 // The first code point of the canonical decomposition: the letter without its accents.
 char32_t base_letter(char32_t code_point);

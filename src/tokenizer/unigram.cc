@@ -1,6 +1,7 @@
 #include "tokenizer/unigram.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "base/utf8.h"
@@ -12,24 +13,17 @@ namespace {
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";    // U+2581
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
-// The best way to cut the text up to a place: its last token, where that begins, and the sum of scores.
-struct Cut {
-  double score = -std::numeric_limits<double>::infinity();
-  size_t begin = 0;
-  TokenId token = -1;
-};
-
-// The cuts of the places from `base` on. Those before are settled: every way that is still open agrees on them, so that
-// a text of any length is cut in bounded memory.
+// The best ways to cut the text up to each place, by their last token. Those of the places before `base` are settled:
+// every way that is still open agrees on them, so that ordinary text of any length is cut in bounded memory. In runs of
+// one character the ways may never meet; then a place takes four bytes.
 class Lattice {
  public:
-  explicit Lattice(TokenId unknown) : unknown_(unknown), cuts_{{0.0, 0, -1}} {}
+  Lattice(TokenId unknown, const std::vector<uint32_t>& lengths, size_t longest)
+      : unknown_(unknown), lengths_(lengths), scores_(std::bit_ceil(longest + 2), 0.0), cuts_{kNoCut} {}
 
-  double score(size_t at) const { return cuts_[at - base_].score; }
-  void offer(size_t end, const Cut& cut) {
-    if (cuts_.size() <= end - base_) cuts_.resize(end - base_ + 1);
-    if (cut.score > cuts_[end - base_].score) cuts_[end - base_] = cut;
-  }
+  double score(size_t at) const { return scores_[at & (scores_.size() - 1)]; }
+  void offer(size_t end, double score, TokenId token) { put(end, score, token); }
+  void offer_unknown(size_t end, double score, size_t n_bytes) { put(end, score, -static_cast<int32_t>(n_bytes)); }
   // Called at each place in order; now and then hands out what is settled.
   void reach(size_t at, std::vector<TokenId>& out) {
     if (at - base_ < settle_at_) return;
@@ -40,19 +34,35 @@ class Lattice {
 
  private:
   static constexpr size_t kWindow = 1 << 15;
+  static constexpr int32_t kNoCut = std::numeric_limits<int32_t>::min();
+
+  void put(size_t end, double score, int32_t cut) {
+    for (size_t place = base_ + cuts_.size(); place <= end; ++place) {
+      cuts_.push_back(kNoCut);
+      scores_[place & (scores_.size() - 1)] = -std::numeric_limits<double>::infinity();
+    }
+    double& best = scores_[end & (scores_.size() - 1)];
+    if (score <= best) return;
+    best = score;
+    cuts_[end - base_] = cut;
+  }
+  size_t begin_of(size_t place) const {
+    const int32_t cut = cuts_[place - base_];
+    return place - static_cast<size_t>(cut < 0 ? -cut : static_cast<int32_t>(lengths_[static_cast<size_t>(cut)]));
+  }
 
   // All open ways go through the cuts of the places from `at` on; they are followed back until they meet.
   void settle(size_t at, std::vector<TokenId>& out) {
     std::vector<size_t> open;
     for (size_t place = at; place < base_ + cuts_.size(); ++place) {
-      if (cuts_[place - base_].token >= 0) open.push_back(place);
+      if (cuts_[place - base_] != kNoCut) open.push_back(place);
     }
     while (open.size() > 1) {
       // The furthest one steps back.
       std::sort(open.begin(), open.end());
       open.erase(std::unique(open.begin(), open.end()), open.end());
       if (open.size() == 1 || open.back() == base_) break;
-      open.back() = cuts_[open.back() - base_].begin;
+      open.back() = begin_of(open.back());
     }
     if (open.empty() || open.front() <= base_ || open.size() > 1) return;
     hand_out(open.front(), out);
@@ -62,22 +72,25 @@ class Lattice {
 
   void hand_out(size_t end, std::vector<TokenId>& out) {
     const size_t from = out.size();
-    for (size_t at = end; at > base_; at = cuts_[at - base_].begin) out.push_back(cuts_[at - base_].token);
+    for (size_t at = end; at > base_; at = begin_of(at)) out.push_back(std::max(cuts_[at - base_], -1));
     std::reverse(out.begin() + static_cast<ptrdiff_t>(from), out.end());
     // Unknown characters in a row are one token.
     auto kept = out.begin() + static_cast<ptrdiff_t>(from);
     for (auto it = kept; it != out.end(); ++it) {
-      const bool again = *it == unknown_ && was_unknown_;
-      was_unknown_ = *it == unknown_;
-      if (!again) *kept++ = *it;
+      const TokenId token = *it < 0 ? unknown_ : *it;
+      const bool again = token == unknown_ && was_unknown_;
+      was_unknown_ = token == unknown_;
+      if (!again) *kept++ = token;
     }
     out.erase(kept, out.end());
   }
 
   const TokenId unknown_;
+  const std::vector<uint32_t>& lengths_;
   size_t base_ = 0, settle_at_ = kWindow;
   bool was_unknown_ = false;
-  std::vector<Cut> cuts_;
+  std::vector<double> scores_;  // of the places that tokens from here may reach, round and round
+  std::vector<int32_t> cuts_;   // the last token; below 0: that many bytes of an unknown character
 };
 
 }  // namespace
@@ -108,16 +121,20 @@ UnigramTokenizer::UnigramTokenizer(const Vocabulary& vocabulary)
   add_space_prefix_ = strip_leading_space_ = vocabulary.add_space_prefix.value_or(true);
   merge_spaces_ = vocabulary.remove_extra_spaces;
   space_is_suffix_ = vocabulary.space_is_suffix;
+  lengths_.assign(bytes_.size(), 0);
   float least = 0;
+  std::vector<std::pair<std::string_view, int32_t>> texts, user_defined;
   for (size_t i = 0; i < bytes_.size(); ++i) {
     const TokenKind kind = kinds_[i];
     if (kind == TokenKind::kNormal && i < scores_.size()) least = std::min(least, scores_[i]);
     if (kind == TokenKind::kUserDefined) {
-      user_defined_.add(bytes_[i], static_cast<TokenId>(i));
+      user_defined.emplace_back(vocabulary.texts[i], static_cast<TokenId>(i));
       if (i < scores_.size()) scores_[i] = 0;
     }
     if (kind == TokenKind::kNormal || kind == TokenKind::kUserDefined || kind == TokenKind::kUnused) {
-      tokens_.add(bytes_[i], static_cast<TokenId>(i));
+      texts.emplace_back(vocabulary.texts[i], static_cast<TokenId>(i));
+      lengths_[i] = static_cast<uint32_t>(vocabulary.texts[i].size());
+      longest_ = std::max(longest_, vocabulary.texts[i].size());
     }
     if (kind == TokenKind::kByte) bytes_[i].assign(1, static_cast<char>(byte_of_token(bytes_[i])));
     if (kind != TokenKind::kNormal) continue;
@@ -125,6 +142,8 @@ UnigramTokenizer::UnigramTokenizer(const Vocabulary& vocabulary)
     for (size_t mark = text.find(kSpaceMark); mark != std::string::npos; mark = text.find(kSpaceMark, mark + 1))
       text.replace(mark, kSpaceMark.size(), " ");
   }
+  tokens_ = PrefixTree(std::move(texts));
+  user_defined_ = PrefixTree(std::move(user_defined));
   constexpr double kUnknownPenalty = 10;
   unknown_score_ = static_cast<double>(least) - kUnknownPenalty;
 }
@@ -151,12 +170,9 @@ std::string UnigramTokenizer::normalized(std::string_view text) const {
   };
   while (!text.empty()) {
     // User-defined tokens stay as they are.
-    size_t own = 0;
-    uint32_t node = Trie::kRoot;
-    for (size_t i = 0; i < text.size() && (node = user_defined_.step(node, text[i])) != Trie::kNone; ++i) {
-      if (user_defined_.value(node) >= 0) own = i + 1;
-    }
-    if (own > 0) {
+    const TokenId token = user_defined_.longest(text);
+    if (token >= 0) {
+      const size_t own = lengths_[static_cast<size_t>(token)];
       put(text.substr(0, own));
       text.remove_prefix(own);
       continue;
@@ -190,21 +206,21 @@ std::vector<TokenId> UnigramTokenizer::encode(std::string_view text, EncodeOptio
 
 void UnigramTokenizer::encode_fragment(std::string_view text, std::vector<TokenId>& out) const {
   const std::string all = normalized(text);
-  Lattice lattice(unknown_);
+  Lattice lattice(unknown_, lengths_, longest_);
   for (size_t at = 0; at < all.size();) {
     lattice.reach(at, out);
     const double score = lattice.score(at);
     const size_t character = std::min(char_length(all[at]), all.size() - at);
     bool covered = false;
-    uint32_t node = Trie::kRoot;
-    for (size_t end = at; end < all.size() && (node = tokens_.step(node, all[end])) != Trie::kNone;) {
+    uint32_t node = PrefixTree::kRoot;
+    for (size_t end = at; end < all.size() && (node = tokens_.step(node, all[end])) != PrefixTree::kNone;) {
       ++end;
       const TokenId token = tokens_.value(node);
       if (token < 0) continue;
       covered = covered || end - at == character;
-      lattice.offer(end, {score + static_cast<double>(scores_[static_cast<size_t>(token)]), at, token});
+      lattice.offer(end, score + static_cast<double>(scores_[static_cast<size_t>(token)]), token);
     }
-    if (!covered) lattice.offer(at + character, {score + unknown_score_, at, unknown_});
+    if (!covered) lattice.offer_unknown(at + character, score + unknown_score_, character);
     at += character;
   }
   lattice.finish(all.size(), out);

@@ -5,9 +5,9 @@
 
 #include "base/result.h"
 #include "tokenizer/char_map.h"
+#include "tokenizer/prefix_tree.h"
 #include "tokenizer/special_tokens.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/trie.h"
 #include "tokenizer/vocabulary.h"
 
 namespace da::tokenizer {
@@ -26,8 +26,10 @@ class UnigramTokenizer final : public Tokenizer {
 
   SpecialTokens special_tokens_;
   CharMap char_map_;
-  Trie tokens_, user_defined_;
-  std::vector<float> scores_;  // [n_tokens]
+  PrefixTree tokens_, user_defined_;
+  std::vector<float> scores_;      // [n_tokens]
+  std::vector<uint32_t> lengths_;  // [n_tokens] bytes as in the file, 0 for those that no text becomes
+  size_t longest_ = 4;             // of these, and a character
   double unknown_score_ = 0;
   TokenId unknown_ = -1;
   bool add_space_prefix_ = true, merge_spaces_ = false, space_is_suffix_ = false;

@@ -40,14 +40,16 @@ WordPieceTokenizer::WordPieceTokenizer(const Vocabulary& vocabulary)
   add_bos_ = vocabulary.add_bos.value_or(true);
   add_eos_ = vocabulary.add_eos.value_or(vocabulary.add_separator.value_or(true));
   clean_spaces_ = true;
+  std::vector<std::pair<std::string_view, int32_t>> texts;
   for (size_t i = 0; i < bytes_.size(); ++i) {
     if (kinds_[i] == TokenKind::kControl || kinds_[i] == TokenKind::kUnknown) continue;
-    tokens_.add(bytes_[i], static_cast<TokenId>(i));
+    texts.emplace_back(vocabulary.texts[i], static_cast<TokenId>(i));
     if (kinds_[i] == TokenKind::kNormal && bytes_[i].starts_with(kWordMark)) {
       bytes_[i].erase(0, kWordMark.size() - 1);
       bytes_[i][0] = ' ';
     }
   }
+  tokens_ = PrefixTree(std::move(texts));
 }
 
 std::vector<TokenId> WordPieceTokenizer::encode(std::string_view text, EncodeOptions options) const {
@@ -96,10 +98,10 @@ void WordPieceTokenizer::encode_word(std::string_view word, std::vector<TokenId>
   for (size_t at = 0; at < word.size();) {
     size_t longest = at;
     TokenId best = -1;
-    uint32_t node = Trie::kRoot;
+    uint32_t node = PrefixTree::kRoot;
     for (size_t i = at; i < word.size(); ++i) {
       node = tokens_.step(node, word[i]);
-      if (node == Trie::kNone) break;
+      if (node == PrefixTree::kNone) break;
       if (tokens_.value(node) >= 0) {
         best = tokens_.value(node);
         longest = i + 1;

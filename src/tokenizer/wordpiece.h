@@ -3,9 +3,9 @@
 #include <memory>
 
 #include "base/result.h"
+#include "tokenizer/prefix_tree.h"
 #include "tokenizer/special_tokens.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/trie.h"
 #include "tokenizer/vocabulary.h"
 
 namespace da::tokenizer {
@@ -23,7 +23,7 @@ class WordPieceTokenizer final : public Tokenizer {
   void encode_word(std::string_view word, std::vector<TokenId>& out) const;
 
   SpecialTokens special_tokens_;
-  Trie tokens_;  // as in the file: "▁" begins a word, nothing marks a continuation
+  PrefixTree tokens_;  // as in the file: "▁" begins a word, nothing marks a continuation
   TokenId unknown_ = -1;
 };
 

@@ -65,6 +65,18 @@ TEST(OutputText, TakesTheEarliestStopAndSurvivesOverlaps) {
   EXPECT_EQ(again.take(), "");
 }
 
+TEST(OutputText, TheStopThatIsCompleteFirstCounts) {
+  for (const size_t piece : {1, 2, 6}) {  // whatever the pieces
+    OutputText text({"abcd", "bc"});
+    const std::string answer = "xxabcd";
+    for (size_t at = 0; at < answer.size(); at += piece) {
+      if (text.push(std::string_view(answer).substr(at, piece))) break;
+    }
+    text.finish();
+    EXPECT_EQ(text.take(), "xxa") << piece;
+  }
+}
+
 TEST(OutputText, JoinsBytesToCharacters) {
   OutputText text({"。"});
   EXPECT_FALSE(text.push("\xE4\xBD"));

@@ -14,7 +14,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-Words words(const std::string& name, const std::string& text) {
+Words words(std::string_view name, const std::string& text) {
   const auto pre_tokenizer = PreTokenizer::from_name(name);
   EXPECT_TRUE(pre_tokenizer.is_ok()) << name;
   Words out;
@@ -23,9 +23,7 @@ Words words(const std::string& name, const std::string& text) {
   return out;
 }
 
-const std::vector<std::string> kNames = {"default", "llama-bpe",    "qwen2",          "qwen35",
-                                         "gpt-2",   "starcoder",    "falcon",         "gpt-4o",
-                                         "tekken",  "deepseek-llm", "deepseek-coder", "deepseek-v3"};
+const std::vector<std::string_view> kRules = PreTokenizer::rules();
 
 TEST(PreTokenizer, UnknownNamesListTheKnown) {
   const auto result = PreTokenizer::from_name("no-such");
@@ -39,6 +37,34 @@ TEST(PreTokenizer, Llama3) {
   EXPECT_EQ(words("llama-bpe", "I'LL pay 12345 dollars"), (Words{"I", "'LL", " pay", " ", "123", "45", " dollars"}));
   EXPECT_EQ(words("llama-bpe", "a  b\n\n  c \n"), (Words{"a", " ", " b", "\n\n", " ", " c", " \n"}));
   EXPECT_EQ(words("llama-bpe", "\t中文，好。\r\n"), (Words{"\t中文", "，好", "。\r\n"}));
+}
+
+TEST(PreTokenizer, EveryNameOfTheFamiliesIsKnown) {
+  for (const char* name :
+       {"llama-bpe", "qwen2",     "qwen35",       "deepseek-llm", "deepseek-coder", "deepseek-v3",  "gpt-2",
+        "starcoder", "refact",    "command-r",    "olmo",         "dbrx",           "smollm",       "gpt-4o",
+        "tekken",    "falcon3",   "mpt",          "chatglm-bpe",  "glm4",           "minerva-7b",   "viking",
+        "bloom",     "poro-chat", "jais",         "exaone",       "kimi-k2",        "seed-coder",   "hunyuan",
+        "falcon",    "stablelm2", "gpt3-finnish", "bailingmoe",   "llada-moe",      "o200k_harmony"}) {
+    EXPECT_TRUE(PreTokenizer::from_name(name).is_ok()) << name;
+  }
+}
+
+TEST(PreTokenizer, BloomKeepsToStops) {
+  EXPECT_EQ(words("bloom", "Hi  there, (you) a|b。好"),
+            (Words{"Hi", " ", " there", ", (", "you", ")", " a", "|", "b", "。", "好"}));
+  EXPECT_EQ(words("viking", "mp3 12"), (Words{"mp", "3", " ", "1", "2"}));
+}
+
+TEST(PreTokenizer, SeedCoderLeavesNewlinesToSpace) {
+  EXPECT_EQ(words("seed-coder", "a {\n\n  b"), (Words{"a", " {", "\n\n", " ", " b"}));
+  EXPECT_EQ(words("qwen2", "a {\n\n  b"), (Words{"a", " {\n\n", " ", " b"}));
+}
+
+TEST(PreTokenizer, KimiSetsHanApart) {
+  EXPECT_EQ(words("kimi-k2", "getUserName iPhone手机abc"),
+            (Words{"get", "User", "Name", " i", "Phone", "手机", "abc"}));
+  EXPECT_EQ(words("kimi-k2", "1234 ok/\n，好"), (Words{"123", "4", " ok", "/\n", "，", "好"}));
 }
 
 TEST(PreTokenizer, Qwen2) { EXPECT_EQ(words("qwen2", "2025年 ok"), (Words{"2", "0", "2", "5", "年", " ok"})); }
@@ -79,7 +105,7 @@ TEST(PreTokenizer, WordsAreTheText) {
     for (unsigned i = 0; i < n; ++i) text += parts[random() % parts.size()];
     std::string storage;
     const std::string well_formed(made_well_formed(text, storage));
-    for (const std::string& name : kNames) {
+    for (const std::string_view name : kRules) {
       std::string joined;
       for (const std::string& word : words(name, text)) {
         ASSERT_FALSE(word.empty()) << name;
@@ -88,6 +114,10 @@ TEST(PreTokenizer, WordsAreTheText) {
       ASSERT_EQ(joined, well_formed) << name;
     }
   }
+}
+
+TEST(Unicode, TheTableOfAsciiIsTheDatabases) {
+  for (char32_t c = 0; c < 128; ++c) EXPECT_EQ(char_class(c), looked_up_class(c)) << static_cast<uint32_t>(c);
 }
 
 TEST(Unicode, BrokenBytesBecomeReplacementCharacters) {
