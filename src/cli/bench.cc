@@ -6,6 +6,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
 
 #include "backend/cpu/peaks.h"
 #include "base/cpu_limits.h"
@@ -21,6 +24,7 @@ namespace da::cli {
 namespace {
 
 using namespace bench;
+using Json = nlohmann::ordered_json;
 
 volatile std::sig_atomic_t stop_wanted = 0;
 
@@ -52,6 +56,38 @@ Result<UniqueFd> open_model(const BenchOptions& options, ProgressLine& line) {
   UniqueFd file(open(model.gguf_path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return {ErrorCode::kIo, "open " + model.gguf_path + ": " + std::strerror(errno)};
   return file;
+}
+
+// {"test": "prompt" or "generate", "tokens": n, "depth": n, "streams": n}
+Result<Case> parse_case(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  const auto number = [&](const char* name, int least) {
+    const auto found = json.is_object() ? json.find(name) : json.end();
+    if (found == json.end()) return least;
+    return found->is_number_integer() && *found >= least && *found <= 1 << 20 ? found->get<int>() : -1;
+  };
+  const std::string test = json.is_object() ? json.value("test", "") : "";
+  Case what{test == "prompt" ? CaseKind::kPrompt : CaseKind::kGenerate, number("tokens", 2), number("depth", 0),
+            number("streams", 1)};
+  if ((test == "prompt" || test == "generate") && what.n_tokens > 0 && what.depth >= 0 && what.streams > 0) return what;
+  return {ErrorCode::kInvalidArgument, "bench: a line on standard input is no test"};
+}
+
+void print_line(const Json& json) {
+  std::puts(json.dump().c_str());
+  std::fflush(stdout);
+}
+
+// One run for each line on standard input, when it comes: so that another program can alternate engines.
+Status answer_lines(Measurer& measurer, const Report& report) {
+  print_line(to_json(report));
+  for (std::string text; std::getline(std::cin, text);) {
+    DA_ASSIGN_OR_RETURN(const Case what, parse_case(text));
+    DA_RETURN_IF_ERROR(measurer.prepare(what));
+    DA_ASSIGN_OR_RETURN(const Sample sample, measurer.run(what));
+    print_line({{"seconds", sample.seconds}, {"tokens", sample.n_tokens}});
+  }
+  return Status::ok();
 }
 
 std::vector<Case> list_cases(const BenchOptions& options) {
@@ -92,7 +128,7 @@ backend::CpuPeaks best_of(const backend::CpuPeaks& a, const backend::CpuPeaks& b
 }
 
 Status run_bench(const BenchOptions& options) {
-  ProgressLine line(!options.json);
+  ProgressLine line(!options.json && !options.from_stdin);
   Report report{.model = options.synthetic.empty() ? options.model : "synthetic " + options.synthetic,
                 .n_threads = options.threads > 0 ? options.threads : available_cpus()};
   DA_ASSIGN_OR_RETURN(const UniqueFd file, open_model(options, line));
@@ -106,6 +142,7 @@ Status run_bench(const BenchOptions& options) {
   report.description = subject.description;
   Measurer measurer(*subject.engine, subject.n_vocab);
   DA_RETURN_IF_ERROR(measurer.warm_up());
+  if (options.from_stdin) return answer_lines(measurer, report);
   for (const Case& what : cases) {
     line.show(name_of(what) + "  getting ready");
     DA_RETURN_IF_ERROR(measurer.prepare(what));

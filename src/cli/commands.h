@@ -95,7 +95,7 @@ struct BenchOptions {
   std::string model, synthetic, folder, keep, isa;
   std::vector<int> prompt = {512}, gen = {64}, depth = {0}, streams = {1};
   int threads = 0, repeat = 3;
-  bool peaks = true, json = false;
+  bool peaks = true, from_stdin = false, json = false;
 };
 int bench_model(const BenchOptions& options);
 

@@ -202,6 +202,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--folder", options->folder, "Where the synthetic model is written for the time being (default: TMPDIR or /tmp)");
   command->add_option("--keep", options->keep, "Write the synthetic model to this file and leave it there");
   command->add_flag("!--no-peaks", options->peaks, "Leave out what the machine could do at most (takes two seconds)");
+  command->add_flag("--stdin", options->from_stdin, "Run a test for each line of JSON on standard input; the lists above tell what to make room for");
   command->add_flag("--json", options->json, "Print JSON");
   on_run(command, options, bench_model);
 }

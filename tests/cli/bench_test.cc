@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iostream>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 
 #include "backend/cpu/peaks.h"
@@ -95,6 +97,26 @@ TEST_F(BenchCommand, MeasuresASweep) {
   EXPECT_EQ(report["work"]["kv_bytes_per_token"], 2 * 4 * 4 * 32 * 2);
   EXPECT_GT(report["load"]["seconds"], 0.0);
   EXPECT_GT(report["peaks"]["read_gb_per_s"], 0.0);
+}
+
+TEST_F(BenchCommand, AnswersLinesOfStandardInput) {
+  options_.from_stdin = true;
+  options_.depth = {64};
+  std::istringstream lines(
+      "{\"test\": \"prompt\", \"tokens\": 20}\n{\"test\": \"generate\", \"tokens\": 5, \"depth\": 64}\n{\"test\": "
+      "\"x\"}\n");
+  std::streambuf* const before = std::cin.rdbuf(lines.rdbuf());
+  const auto [status, error] = call();
+  std::cin.rdbuf(before);
+  EXPECT_EQ(status, 1);
+  EXPECT_EQ(error, "Error: bench: a line on standard input is no test\n");
+  std::istringstream answers(out_);
+  std::vector<Json> read;
+  for (std::string line; std::getline(answers, line);) read.push_back(Json::parse(line));
+  ASSERT_EQ(read.size(), 3U);
+  EXPECT_EQ(read[0]["vocabulary"], 2048);
+  EXPECT_EQ(read[1]["tokens"], 20);
+  EXPECT_GE(read[2]["tokens"], 4);
 }
 
 TEST_F(BenchCommand, SyntheticModelsHaveTheRealMix) {

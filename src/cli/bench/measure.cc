@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <future>
 #include <mutex>
-#include <random>
 #include <utility>
 
 namespace da::cli::bench {
@@ -108,17 +107,23 @@ class Race {
 // Tokens a stream may run ahead while others are still in their prompts.
 constexpr int32_t kSlackTokens = 64;
 
+// Seeds of prompts that were not computed before; those below are the streams'.
+constexpr uint32_t kFreshSeeds = 100'000;
+
 }  // namespace
 
-std::vector<int32_t> Measurer::random_tokens(uint64_t seed, int32_t n) const {
-  std::mt19937_64 random(seed);
+// A generator that other programs can repeat in a line: bench/peers gives other engines the same tokens.
+std::vector<int32_t> Measurer::random_tokens(uint32_t seed, int32_t n) const {
   std::vector<int32_t> tokens(static_cast<size_t>(n));
-  for (int32_t& token : tokens) token = static_cast<int32_t>(random() % static_cast<uint64_t>(n_vocab_));
+  for (int32_t& token : tokens) {
+    seed = seed * 1664525 + 1013904223;
+    token = static_cast<int32_t>((seed >> 8) % static_cast<uint32_t>(n_vocab_));
+  }
   return tokens;
 }
 
 std::vector<int32_t> Measurer::prefix(int32_t stream_idx, int32_t n) const {
-  return random_tokens(static_cast<uint64_t>(stream_idx) + 1, n);
+  return random_tokens(static_cast<uint32_t>(stream_idx) + 1, n);
 }
 
 Status Measurer::warm_up() { return run_alone(engine_, greedy(random_tokens(0, 33), 8)).status(); }
@@ -136,7 +141,7 @@ Result<Sample> Measurer::run(const Case& what) {
 
 Result<Sample> Measurer::run_prompt(const Case& what) {
   std::vector<int32_t> prompt = prefix(0, what.depth);
-  const std::vector<int32_t> fresh = random_tokens(uint64_t{1} << 32 | ++n_prompts_, what.n_tokens);
+  const std::vector<int32_t> fresh = random_tokens(kFreshSeeds + ++n_prompts_, what.n_tokens);
   prompt.insert(prompt.end(), fresh.begin(), fresh.end());
   DA_ASSIGN_OR_RETURN(const Update last, run_alone(engine_, greedy(std::move(prompt), 1)));
   return Sample{static_cast<double>(last.prefill_ns) * 1e-9, last.prompt_tokens_total - last.cached_tokens};

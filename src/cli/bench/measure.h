@@ -39,12 +39,12 @@ class Measurer {
  private:
   Result<Sample> run_prompt(const Case& what);
   Result<Sample> run_generate(const Case& what);
-  std::vector<int32_t> random_tokens(uint64_t seed, int32_t n) const;
+  std::vector<int32_t> random_tokens(uint32_t seed, int32_t n) const;
   std::vector<int32_t> prefix(int32_t stream_idx, int32_t n) const;
 
   engine::Engine& engine_;
   int32_t n_vocab_;
-  uint64_t n_prompts_ = 0;
+  uint32_t n_prompts_ = 0;
 };
 
 }  // namespace da::cli::bench

@@ -101,6 +101,7 @@ Json to_json(const Report& report) {
           {"version", kVersion},
           {"backend", report.description},
           {"threads", report.n_threads},
+          {"vocabulary", subject.n_vocab},
           {"peaks",
            {{"read_gb_per_s", report.peaks.read_bytes_per_s * 1e-9},
             {"int8_tops", report.peaks.int8_ops_per_s * 1e-12},

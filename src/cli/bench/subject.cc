@@ -122,11 +122,12 @@ Result<Subject> load_subject(int fd, const std::string& name, const engine::Engi
   subject.description = backend->description();
   DA_ASSIGN_OR_RETURN(auto model, model::Model::load(file, model::on_one(std::move(backend)),
                                                      {.context_tokens = options.context_tokens}));
-  subject.weight_bytes = model->weight_bytes();
   subject.n_vocab = model->hyper().n_vocab;
   DA_ASSIGN_OR_RETURN(subject.engine, engine::Engine::create(std::move(model), std::move(tokenizer), options));
   subject.times.load_seconds = seconds_since(begin);
-  subject.buffer_bytes = subject.engine->memory_bytes() - subject.weight_bytes;
+  const engine::EngineStats stats = subject.engine->stats();
+  subject.weight_bytes = stats.weight_bytes;
+  subject.buffer_bytes = stats.buffer_bytes;
   subject.work = work_of(*file);
   return subject;
 }

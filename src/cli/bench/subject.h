@@ -35,7 +35,7 @@ struct Subject {
   Work work;
   LoadTimes times;
 
-  uint64_t kv_bytes() const { return engine->memory_bytes() - weight_bytes - buffer_bytes; }
+  uint64_t kv_bytes() const { return engine->stats().kv_bytes; }
   double kv_bytes_per_token() const;  // 0 before the first request
 };
 
