@@ -69,6 +69,9 @@ int main(int argc, char** argv) {
   if (!chosen.is_ok()) return std::fprintf(stderr, "%s\n", chosen.status().message().c_str()), 1;
   const da::backend::cpu::KernelTable& kernels = **chosen;
   da::ThreadPool pool(1);
+  const auto scratch =
+      da::backend::cpu::Memory::allocate(da::backend::cpu::kLinearScratchFloats * sizeof(float), "scratch");
+  if (!scratch.is_ok()) return std::fprintf(stderr, "%s\n", scratch.status().message().c_str()), 1;
   std::printf("%s, [%ld][%ld], GOPS at rows:\n%-8s", kernels.name, n_out, n_in, "type");
   for (const int32_t n_rows : row_counts) std::printf(" %8d", n_rows);
   std::printf("   GB/s at 1     packing GB/s\n");
@@ -122,7 +125,8 @@ int main(int argc, char** argv) {
                                             .accumulate = false,
                                             .scale = 1.0F,
                                             .unpack = da::backend::cpu::unpack_coded_tile,
-                                            .type = static_cast<uint32_t>(*type)};
+                                            .type = static_cast<uint32_t>(*type),
+                                            .scratch = scratch->floats()};
       double best = 1e9;
       const auto start = std::chrono::steady_clock::now();
       for (int run = 0; run < 3 || (seconds_since(start) < 0.2 && run < 1000); ++run) {

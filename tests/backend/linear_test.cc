@@ -43,6 +43,7 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
     }
   }
   std::vector<float> out(before.begin() + first_row * out_stride, before.begin() + (first_row + n_rows) * out_stride);
+  const auto scratch = std::move(Memory::allocate(kLinearScratchFloats * sizeof(float), "scratch")).value();
   const LinearJob job{.codes = weight.memory.data(),
                       .scales = weight.memory.data() + weight.scales_offset_bytes,
                       .codes_stride_bytes = weight.codes_stride_bytes,
@@ -60,7 +61,8 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
                       .accumulate = c.accumulate,
                       .scale = c.scale,
                       .unpack = unpack_coded_tile,
-                      .type = static_cast<uint32_t>(c.type)};
+                      .type = static_cast<uint32_t>(c.type),
+                      .scratch = scratch.floats()};
   const auto product = table.linear[static_cast<size_t>(weight.format)];
   product(job, 0, 1);
   product(job, 1, weight.n_groups());

@@ -21,6 +21,10 @@ std::string CpuBackend::description() const {
 }
 
 Result<std::unique_ptr<Weight>> CpuBackend::load_weight(const gguf::Tensor& tensor, WeightUse use) {
+  if (linear_scratch_.size_bytes() == 0) {
+    const auto floats = static_cast<uint64_t>(kLinearScratchFloats * pool_.n_threads());
+    DA_ASSIGN_OR_RETURN(linear_scratch_, Memory::allocate(floats * sizeof(float), "product scratch"));
+  }
   DA_ASSIGN_OR_RETURN(std::unique_ptr<PackedWeight> weight, pack_weight(tensor, use, kernels_, pool_));
   if (weight->n_parts > 1) DA_RETURN_IF_ERROR(reserve_head_scratch(*weight));
   return std::unique_ptr<Weight>(std::move(weight));

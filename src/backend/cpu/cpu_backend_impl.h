@@ -118,7 +118,10 @@ class CpuBackend : public Backend {
   std::vector<LinearTask> tasks_;
   uint64_t task_bytes_ = 0;  // weights the tasks read
   std::vector<AttentionJob> attention_jobs_;
-  Memory head_scratch_;  // [n_threads][head_scratch_bytes_], for head_linear
+  float* linear_scratch(int thread_idx) const { return linear_scratch_.floats() + thread_idx * kLinearScratchFloats; }
+
+  Memory linear_scratch_;  // [n_threads][kLinearScratchFloats]
+  Memory head_scratch_;    // [n_threads][head_scratch_bytes_], for head_linear
   int64_t head_scratch_bytes_ = 0;
   Memory attention_scratch_;  // [n_threads][attention_scratch_stride_]
   int64_t attention_scratch_stride_ = 0;

@@ -65,6 +65,9 @@ struct CodedTile {
   int64_t scales_step;
 };
 
+// What a thread needs to run a LinearJob, 64-byte aligned.
+inline constexpr int64_t kLinearScratchFloats = 64 * 1024;
+
 struct LinearJob {
   const uint8_t* codes;  // packed weight
   const uint8_t* scales;
@@ -83,6 +86,7 @@ struct LinearJob {
   float scale;                            // on product and bias
   void (*unpack)(const CodedTile& tile);  // kCoded only
   uint32_t type;                          // of the tensor, for unpack
+  float* scratch;                         // [kLinearScratchFloats] of the thread that runs the job
 };
 
 // What keys and values are kept as, in the order of backend::KvType.

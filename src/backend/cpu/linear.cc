@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "backend/cpu/cpu_backend_impl.h"
@@ -37,7 +38,8 @@ LinearJob make_job(const CpuActivation& in, const LinearSpec& spec, int64_t part
           .accumulate = spec.accumulate,
           .scale = spec.scale,
           .unpack = unpack_coded_tile,
-          .type = static_cast<uint32_t>(weight.type)};
+          .type = static_cast<uint32_t>(weight.type),
+          .scratch = nullptr};
 }
 
 }  // namespace
@@ -53,26 +55,32 @@ void CpuBackend::add_task(const LinearJob& job, const PackedWeight& weight) {
 void CpuBackend::run_tasks() {
   if (tasks_.empty()) return;
   const int64_t n_groups = tasks_.back().first_group + (tasks_.back().job.n_out + kernels_.lanes - 1) / kernels_.lanes;
-  const auto run = [&](int64_t begin, int64_t end) {
+  const auto run = [&](int thread_idx, int64_t begin, int64_t end) {
     // The last task that begins at or before `begin`.
     auto task = std::upper_bound(tasks_.begin(), tasks_.end(), begin,
                                  [](int64_t group, const LinearTask& other) { return group < other.first_group; }) -
                 1;
     for (; task != tasks_.end() && task->first_group < end; ++task) {
       const int64_t task_end = task + 1 == tasks_.end() ? n_groups : (task + 1)->first_group;
-      kernels_.linear[static_cast<size_t>(task->format)](task->job,
-                                                         std::max(begin, task->first_group) - task->first_group,
+      LinearJob job = task->job;
+      job.scratch = linear_scratch(thread_idx);
+      kernels_.linear[static_cast<size_t>(task->format)](job, std::max(begin, task->first_group) - task->first_group,
                                                          std::min(end, task_end) - task->first_group);
     }
   };
   // Waking the team takes a microsecond or two; this much is read in about ten.
   constexpr uint64_t kWorthThreads = 256 * 1024;
   if (task_bytes_ < kWorthThreads) {
-    run(0, n_groups);
+    run(0, 0, n_groups);
   } else {
-    // A few chunks for each thread, a multiple of the four groups a float kernel takes at once.
-    const int64_t chunk = std::max<int64_t>(4, n_groups / (pool_.n_threads() * 4) / 4 * 4);
-    pool_.parallel_for(n_groups, chunk, run);
+    // A few chunks for each thread, a multiple of the eight groups that share a pass over the activations.
+    const int64_t per_thread = n_groups / (pool_.n_threads() * 4);
+    const int64_t chunk = per_thread >= 8 ? per_thread / 8 * 8 : 4;
+    std::atomic<int64_t> next{0};
+    pool_.run_available([&](int thread_idx) {
+      for (int64_t begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < n_groups;)
+        run(thread_idx, begin, std::min(begin + chunk, n_groups));
+    });
   }
   tasks_.clear();
   task_bytes_ = 0;
@@ -169,7 +177,8 @@ void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activat
                             .accumulate = false,
                             .scale = 1.0F,
                             .unpack = unpack_coded_tile,
-                            .type = static_cast<uint32_t>(packed.type)};
+                            .type = static_cast<uint32_t>(packed.type),
+                            .scratch = linear_scratch(thread_idx)};
         kernels_.linear[static_cast<size_t>(packed.format)](job, 0, packed.n_groups());
         for (int32_t i = 0; i < n_rows; ++i) {
           std::memcpy(mine(out).row(row + i) + head * out_step, results + i * out_stride,

@@ -10,13 +10,11 @@ namespace da::backend::cpu::DA_CPU_TARGET {
 constexpr int kTileGroups = kRegisters == 32 ? 2 : 1;
 constexpr int kTileRows = kRegisters == 32 ? 6 : 4;
 constexpr int kTileColumns = 512;  // a multiple of 256
-constexpr int kRowBlock = 192;     // rows whose sums are kept, a multiple of kTileRows
 
 struct Tile {
   alignas(64) uint8_t codes[kTileColumns / 4][kTileGroups][4 * kLanes];
   alignas(64) float scales[kTileColumns / 16][kTileGroups][kLanes];
   alignas(64) float mins[kTileColumns / 16][kTileGroups][kLanes];
-  alignas(64) float sums[kRowBlock][kTileGroups][kLanes];
 };
 
 template <class F, int kVector>
@@ -98,43 +96,58 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantBlock* 
   }
 }
 
+// All rows [begin, begin + n_rows) against the tile; `sums` [n_rows][kTileGroups][kLanes].
+template <class T>
+static void multiply_rows(const LinearJob& job, const Tile& tile, int64_t first_block, int64_t n_blocks, int64_t begin,
+                          int64_t n_rows, float* sums) {
+  for (int64_t row = 0; row < n_rows; row += kTileRows) {
+    const QuantBlock* x[kTileRows];
+    float* to[kTileRows];
+    alignas(64) float nowhere[kTileGroups * kLanes] = {};
+    for (int r = 0; r < kTileRows; ++r) {
+      const bool real = row + r < n_rows;
+      x[r] = job.quantized + (begin + (real ? row + r : row)) * job.quantized_stride + first_block;
+      to[r] = real ? sums + (row + r) * (kTileGroups * kLanes) : nowhere;
+    }
+    if (n_rows - row > kTileRows / 2) {
+      multiply_tile<T, kTileRows>(tile, n_blocks, x, to);
+    } else {
+      multiply_tile<T, kTileRows / 2>(tile, n_blocks, x, to);
+    }
+  }
+}
+
 // `unpack(group, first_block, n_blocks, tile, g)` fills the tile's part g.
 template <class T, class Unpack>
 static void linear_tiles(const LinearJob& job, int64_t group_begin, int64_t group_end, const Unpack& unpack) {
+  // A piece of the columns of a block of rows stays in the second-level cache while some tiles pass over it.
+  constexpr int64_t kRowBlock = 512, kTiles = 4;
+  static_assert(kRowBlock * kTiles * kTileGroups * kLanes <= kLinearScratchFloats);
+  constexpr int64_t kBlocks = kTileColumns / 32, kSums = kTileGroups * kLanes;
   Tile tile;
-  // Rows whose quantized form stays in the second-level cache while all groups pass over it.
-  const int64_t row_bytes = job.quantized_stride * static_cast<int64_t>(sizeof(QuantBlock));
-  int64_t row_block = (int64_t{768} << 10) / row_bytes / kTileRows * kTileRows;
-  if (row_block < 8 * kTileRows) row_block = 8 * kTileRows;
-  if (row_block > kRowBlock) row_block = kRowBlock;
   const int64_t n_blocks = job.n_in / 32;
-  for (int64_t row_begin = 0; row_begin < job.n_rows; row_begin += row_block) {
-    const int64_t n_rows = row_begin + row_block < job.n_rows ? row_block : job.n_rows - row_begin;
-    for (int64_t group = group_begin; group < group_end; group += kTileGroups) {
-      const int64_t n_groups = group + kTileGroups < group_end ? kTileGroups : group_end - group;
-      __builtin_memset(tile.sums, 0, static_cast<unsigned long>(n_rows) * sizeof(tile.sums[0]));
-      for (int64_t first = 0; first < n_blocks; first += kTileColumns / 32) {
-        const int64_t n = first + kTileColumns / 32 < n_blocks ? kTileColumns / 32 : n_blocks - first;
-        // A missing last group is the first again; nobody reads what it makes.
-        for (int g = 0; g < kTileGroups; ++g) unpack(group + (g < n_groups ? g : 0), first, n, tile, g);
-        for (int64_t row = 0; row < n_rows; row += kTileRows) {
-          const QuantBlock* x[kTileRows];
-          float* sums[kTileRows];
-          alignas(64) float nowhere[kTileGroups * kLanes] = {};
-          for (int r = 0; r < kTileRows; ++r) {
-            const bool real = row + r < n_rows;
-            x[r] = job.quantized + (row_begin + (real ? row + r : row)) * job.quantized_stride + first;
-            sums[r] = real ? tile.sums[row + r][0] : nowhere;
+  for (int64_t row = 0; row < job.n_rows; row += kRowBlock) {
+    const int64_t n_rows = job.n_rows - row < kRowBlock ? job.n_rows - row : kRowBlock;
+    for (int64_t group = group_begin; group < group_end; group += kTiles * kTileGroups) {
+      const int64_t left = group_end - group, n_groups = left < kTiles * kTileGroups ? left : kTiles * kTileGroups;
+      const int64_t n_tiles = (n_groups + kTileGroups - 1) / kTileGroups;
+      __builtin_memset(job.scratch, 0, static_cast<unsigned long>(n_tiles * n_rows * kSums) * sizeof(float));
+      for (int64_t first = 0; first < n_blocks; first += kBlocks) {
+        const int64_t n = n_blocks - first < kBlocks ? n_blocks - first : kBlocks;
+        for (int64_t t = 0; t < n_tiles; ++t) {
+          // A missing last group is the one before it again; nobody reads what it makes.
+          for (int64_t g = 0; g < kTileGroups; ++g) {
+            const int64_t index = t * kTileGroups + g;
+            unpack(group + (index < n_groups ? index : n_groups - 1), first, n, tile, static_cast<int>(g));
           }
-          if (n_rows - row > kTileRows / 2) {
-            multiply_tile<T, kTileRows>(tile, n, x, sums);
-          } else {
-            multiply_tile<T, kTileRows / 2>(tile, n, x, sums);
-          }
+          multiply_rows<T>(job, tile, first, n, row, n_rows, job.scratch + t * n_rows * kSums);
         }
       }
-      for (int64_t row = 0; row < n_rows; ++row) {
-        for (int g = 0; g < n_groups; ++g) finish(job, group + g, row_begin + row, load(tile.sums[row][g]));
+      for (int64_t r = 0; r < n_rows; ++r) {
+        for (int64_t g = 0; g < n_groups; ++g) {
+          const float* sums = job.scratch + (g / kTileGroups * n_rows + r) * kSums + g % kTileGroups * kLanes;
+          finish(job, group + g, row + r, load(sums));
+        }
       }
     }
   }
