@@ -52,6 +52,7 @@ static void few_rows(const LinearJob& job, int64_t group, int64_t row) {
   for (int64_t block = 0; block < n_blocks;) {
     scales.next_block();
     for (int b = 0; b < ScaleReader<F>::kBlocks; ++b, ++block, codes += kCodeBytes) {
+      for (int line = 0; line < kCodeBytes; line += 64) prefetch(codes + kPrefetchBytes + line);
       scales.next_sub_block();
       sub_block<F, 0, kRows>(codes, scales.scale, scales.min, x, block, acc);
       if constexpr (F::kSub == 16) {

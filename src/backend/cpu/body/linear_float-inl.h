@@ -32,6 +32,10 @@ static void float_tile(const LinearJob& job, int64_t group, int64_t row) {
 #pragma GCC unroll 8
     for (int g = 0; g < kGroups; ++g)
       w[g] = Codes::get(codes + g * job.codes_stride_bytes + k * (kLanes * Codes::kBytes));
+    if constexpr (kRows <= 2) {  // with more rows the weights come from the cache
+      for (int g = 0; g < kGroups; ++g)
+        prefetch(codes + g * job.codes_stride_bytes + k * (kLanes * Codes::kBytes) + kPrefetchBytes);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const VecF x = set1(input[r * job.input_stride + k]);

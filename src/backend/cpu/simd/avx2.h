@@ -85,6 +85,8 @@ static inline VecI set1_i(int32_t x) { return _mm256_set1_epi32(x); }
 static inline VecF scale_sum(VecI sum, float scale, float bias) {
   return _mm256_fmadd_ps(_mm256_castsi256_ps(sum), _mm256_set1_ps(scale), _mm256_set1_ps(bias));
 }
+// Memory that is read soon; the address may be anywhere.
+static inline void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
 static inline VecB load_bytes(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 static inline void store_bytes(uint8_t* p, VecB x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x); }
 static inline VecB add_bytes(VecB a, int b) { return _mm256_add_epi8(a, _mm256_set1_epi8(static_cast<char>(b))); }

@@ -72,6 +72,8 @@ static inline VecI set1_i(int32_t x) { return _mm512_set1_epi32(x); }
 static inline VecF scale_sum(VecI sum, float scale, float bias) {
   return _mm512_fmadd_ps(_mm512_castsi512_ps(sum), _mm512_set1_ps(scale), _mm512_set1_ps(bias));
 }
+// Memory that is read soon; the address may be anywhere.
+static inline void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
 static inline VecB load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
 static inline void store_bytes(uint8_t* p, VecB x) { _mm512_storeu_si512(p, x); }
 static inline VecB add_bytes(VecB a, int b) { return _mm512_add_epi8(a, _mm512_set1_epi8(static_cast<char>(b))); }

@@ -151,6 +151,8 @@ static inline VecI set1_i(int32_t x) {
 static inline VecF scale_sum(VecI sum, float scale, float /*bias*/) {
   return each([=](int i) { return static_cast<float>(sum.v[i] - kSumBias) * scale; });
 }
+// Memory that is read soon; the address may be anywhere.
+static inline void prefetch(const uint8_t* p) { __builtin_prefetch(p); }
 static inline VecB load_bytes(const uint8_t* p) {
   VecB out;
   __builtin_memcpy(&out, p, sizeof(out));
