@@ -36,12 +36,12 @@ static void float_scores(const KeyPage& page, int first) {
   }
   for (int64_t d = 0; d < page.key_dim; ++d) {
     VecF k[kPageVectors];
-#pragma GCC unroll 4
+#pragma GCC unroll kUnroll
     for (int v = 0; v < kPageVectors; ++v) k[v] = load_kv<kType>(page.keys, d * kPage + v * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
     for (int q = 0; q < kQueries; ++q) {
       const VecF x = set1(query[q * page.key_dim + d]);
-#pragma GCC unroll 4
+#pragma GCC unroll kUnroll
       for (int v = 0; v < kPageVectors; ++v) acc[q][v] = fma(x, k[v], acc[q][v]);
     }
   }
@@ -61,7 +61,7 @@ template <KvElement kType, int kVector, int kQueries>
 static inline void key_dots(const uint8_t* codes, const QuantBlock* const* x, VecI* sums) {
   constexpr bool kSignedCodes = kType == KvElement::kQ8_0 && kSignedQ8;
   const VecB w = key_codes<kType, kVector>(codes);
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
   for (int q = 0; q < kQueries; ++q) {
     const VecB a = broadcast4(x[q]->codes + 4 * kVector);
     sums[q] = kSignedCodes ? dot4_signed(sums[q], w, a) : dot4(sums[q], w, a);
@@ -80,14 +80,14 @@ static void integer_scores(const KeyPage& page, int first) {
     for (int64_t block = 0; block < page.n_blocks; ++block) {
       const QuantBlock* x[kQueries];
       VecI sums[kQueries];
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
       for (int q = 0; q < kQueries; ++q) {
         x[q] = page.rounded + (first + q) * page.n_blocks + block;
         sums[q] = first_sum<kZeroShift, 32>(*x[q], 0);
       }
       key_dots<kType, 0, kQueries>(page.keys + block * kBlockBytes + v * 4 * kLanes, x, sums);
       const VecF scale = load_half(scales + block * kPage + v * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
       for (int q = 0; q < kQueries; ++q) acc[q] = add_sum<false, 32>(acc[q], sums[q], scale, zero(), *x[q], 0);
     }
     for (int q = 0; q < kQueries; ++q) store(page.scores + (first + q) * kPage + v * kLanes, acc[q]);
@@ -132,16 +132,16 @@ static void add_values(const ValuePage& page, int first) {
     }
     const float* factors = kBlocks ? scaled : weights;
     VecF out[kQueries];
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
     for (int q = 0; q < kQueries; ++q) {
       out[q] = mul(load(page.acc + (first + q) * page.value_stride + d), set1(page.keep[first + q]));
     }
     for (int t = 0; t < page.n_tokens; ++t) {
       const VecF v = load_value<kType>(page, t, d);
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
       for (int q = 0; q < kQueries; ++q) out[q] = fma(set1(factors[q * kPage + t]), v, out[q]);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
     for (int q = 0; q < kQueries; ++q) store(page.acc + (first + q) * page.value_stride + d, out[q]);
   }
 }

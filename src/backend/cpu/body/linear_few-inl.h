@@ -6,7 +6,7 @@ namespace da::backend::cpu::DA_CPU_TARGET {
 template <class F, int kVector, int kRows>
 static inline void dot_step(const uint8_t* codes, const QuantBlock* const* x, int64_t block, VecI* sums) {
   const VecB w = code_vector<F, kVector>(codes);
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
   for (int r = 0; r < kRows; ++r) {
     const VecB a = broadcast4(x[r][block].codes + 4 * kVector);
     sums[r] = F::kSigned ? dot4_signed(sums[r], w, a) : dot4(sums[r], w, a);
@@ -19,7 +19,7 @@ static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const Q
                              VecF* acc) {
   constexpr int kZero = F::kSigned ? -1 : F::kZeroShift;
   VecI sums[kRows];
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
   for (int r = 0; r < kRows; ++r) sums[r] = first_sum<kZero, F::kSub>(x[r][block], kHalf);
   constexpr int kFirst = kHalf * 4;
   dot_step<F, kFirst + 0, kRows>(codes, x, block, sums);
@@ -32,7 +32,7 @@ static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const Q
     dot_step<F, 6, kRows>(codes, x, block, sums);
     dot_step<F, 7, kRows>(codes, x, block, sums);
   }
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
   for (int r = 0; r < kRows; ++r) acc[r] = add_sum<F::kMin, F::kSub>(acc[r], sums[r], scale, min, x[r][block], kHalf);
 }
 

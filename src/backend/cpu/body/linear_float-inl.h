@@ -29,17 +29,17 @@ static void float_tile(const LinearJob& job, int64_t group, int64_t row) {
   }
   for (int64_t k = 0; k < job.n_in; ++k) {
     VecF w[kGroups];
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
     for (int g = 0; g < kGroups; ++g)
       w[g] = Codes::get(codes + g * job.codes_stride_bytes + k * (kLanes * Codes::kBytes));
     if constexpr (kRows <= 2) {  // with more rows the weights come from the cache
       for (int g = 0; g < kGroups; ++g)
         prefetch(codes + g * job.codes_stride_bytes + k * (kLanes * Codes::kBytes) + kPrefetchBytes);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
     for (int r = 0; r < kRows; ++r) {
       const VecF x = set1(input[r * job.input_stride + k]);
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
       for (int g = 0; g < kGroups; ++g) acc[g][r] = fma(w[g], x, acc[g][r]);
     }
   }

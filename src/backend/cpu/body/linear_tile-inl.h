@@ -49,49 +49,49 @@ static void unpack_group(const LinearJob& job, int64_t group, int64_t first_bloc
 template <class T, int kRows>
 static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantBlock* const* x, float* const* sums) {
   VecF acc[kTileGroups][kRows];
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
     for (int g = 0; g < kTileGroups; ++g) acc[g][r] = load(sums[r] + g * kLanes);
   }
   constexpr int kHalves = 32 / T::kSub;
   for (int64_t block = 0; block < n_blocks; ++block) {
-#pragma GCC unroll 2
+#pragma GCC unroll kUnroll
     for (int half = 0; half < kHalves; ++half) {
       VecI dots[kTileGroups][kRows];
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
       for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
         for (int g = 0; g < kTileGroups; ++g) dots[g][r] = first_sum<T::kZeroShift, T::kSub>(x[r][block], half);
       }
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
       for (int v = half * 4; v < half * 4 + T::kSub / 4; ++v) {
         VecB w[kTileGroups];
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
         for (int g = 0; g < kTileGroups; ++g) w[g] = load_bytes(tile.codes[block * 8 + v][g]);
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
         for (int r = 0; r < kRows; ++r) {
           const VecB a = broadcast4(x[r][block].codes + 4 * v);
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
           for (int g = 0; g < kTileGroups; ++g) {
             dots[g][r] = T::kSigned ? dot4_signed(dots[g][r], w[g], a) : dot4(dots[g][r], w[g], a);
           }
         }
       }
       const int64_t sub = block * kHalves + half;
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
       for (int g = 0; g < kTileGroups; ++g) {
         const VecF scale = load(tile.scales[sub][g]), min = T::kMin ? load(tile.mins[sub][g]) : zero();
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
         for (int r = 0; r < kRows; ++r) {
           acc[g][r] = add_sum<T::kMin, T::kSub>(acc[g][r], dots[g][r], scale, min, x[r][block], half);
         }
       }
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll kUnroll
     for (int g = 0; g < kTileGroups; ++g) store(sums[r] + g * kLanes, acc[g][r]);
   }
 }

@@ -9,6 +9,7 @@ namespace da::backend::cpu::avx2 {
 
 constexpr int kLanes = 8;
 constexpr int kRegisters = 16;
+constexpr int kUnroll = 8;  // of loops over registers
 constexpr bool kSignedQ8 = true;
 constexpr bool kAnyUnsigned = false;  // dot4 takes codes up to 255
 

@@ -9,6 +9,7 @@ namespace da::backend::cpu::avx512vnni {
 
 constexpr int kLanes = 16;
 constexpr int kRegisters = 32;
+constexpr int kUnroll = 8;  // of loops over registers
 constexpr bool kSignedQ8 = false;
 constexpr bool kAnyUnsigned = true;  // dot4 takes codes up to 255
 

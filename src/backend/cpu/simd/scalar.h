@@ -7,6 +7,7 @@ namespace da::backend::cpu::scalar {
 
 constexpr int kLanes = 8;
 constexpr int kRegisters = 16;
+constexpr int kUnroll = 1;  // there are no registers to fill
 constexpr bool kSignedQ8 = false;
 constexpr bool kAnyUnsigned = true;  // dot4 takes codes up to 255
 
