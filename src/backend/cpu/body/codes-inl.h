@@ -83,8 +83,10 @@ template <class F>
 class ScaleReader {
  public:
   static constexpr int kBlocks = F::kScales ? 8 : 1;  // of 32 columns, between calls of next_block
-  explicit ScaleReader(const uint8_t* scales, int64_t first_block = 0)
-      : at_(scales + first_block / kBlocks * (kOuterBytes + kSubBytes * kBlocks * (32 / F::kSub))) {}
+  explicit ScaleReader(const uint8_t* scales, int64_t first_block = 0) : at_(scales + offset(first_block)) {}
+  static constexpr int64_t offset(int64_t block) {
+    return block / kBlocks * (kOuterBytes + kSubBytes * kBlocks * (32 / F::kSub));
+  }
 
   inline void next_block() {
     const auto* outer = reinterpret_cast<const uint16_t*>(at_);

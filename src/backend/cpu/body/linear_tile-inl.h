@@ -96,11 +96,32 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantBlock* 
   }
 }
 
+// Memory that the next tile is unpacked from.
+struct Ahead {
+  const uint8_t* codes;
+  const uint8_t* scales;
+  int64_t code_bytes, scale_bytes;  // of each group, codes_stride_bytes and scales_stride_bytes apart
+};
+
+// The share of row `row` of n_rows.
+static inline void fetch_ahead(const LinearJob& job, const Ahead& next, int64_t row, int64_t n_rows) {
+  const int64_t end_row = row + kTileRows < n_rows ? row + kTileRows : n_rows;
+  for (int g = 0; g < kTileGroups; ++g) {
+    const uint8_t* codes = next.codes + g * job.codes_stride_bytes;
+    const uint8_t* scales = next.scales + g * job.scales_stride_bytes;
+    for (int64_t at = next.code_bytes * row / n_rows / 64 * 64; at < next.code_bytes * end_row / n_rows; at += 64)
+      prefetch(codes + at);
+    for (int64_t at = next.scale_bytes * row / n_rows / 64 * 64; at < next.scale_bytes * end_row / n_rows; at += 64)
+      prefetch(scales + at);
+  }
+}
+
 // All rows [begin, begin + n_rows) against the tile; `sums` [n_rows][kTileGroups][kLanes].
 template <class T>
 static void multiply_rows(const LinearJob& job, const Tile& tile, int64_t first_block, int64_t n_blocks, int64_t begin,
-                          int64_t n_rows, float* sums) {
+                          int64_t n_rows, const Ahead& next, float* sums) {
   for (int64_t row = 0; row < n_rows; row += kTileRows) {
+    fetch_ahead(job, next, row, n_rows);
     const QuantBlock* x[kTileRows];
     float* to[kTileRows];
     alignas(64) float nowhere[kTileGroups * kLanes] = {};
@@ -117,9 +138,11 @@ static void multiply_rows(const LinearJob& job, const Tile& tile, int64_t first_
   }
 }
 
-// `unpack(group, first_block, n_blocks, tile, g)` fills the tile's part g.
-template <class T, class Unpack>
-static void linear_tiles(const LinearJob& job, int64_t group_begin, int64_t group_end, const Unpack& unpack) {
+// `unpack(group, first_block, n_blocks, tile, g)` fills the tile's part g; `where(group, first_block, n_blocks)` says
+// what it will read (of the group and those after it).
+template <class T, class Unpack, class Where>
+static void linear_tiles(const LinearJob& job, int64_t group_begin, int64_t group_end, const Unpack& unpack,
+                         const Where& where) {
   // A piece of the columns of a block of rows stays in the second-level cache while some tiles pass over it.
   constexpr int64_t kRowBlock = 512, kTiles = 4;
   static_assert(kRowBlock * kTiles * kTileGroups * kLanes <= kLinearScratchFloats);
@@ -140,7 +163,17 @@ static void linear_tiles(const LinearJob& job, int64_t group_begin, int64_t grou
             const int64_t index = t * kTileGroups + g;
             unpack(group + (index < n_groups ? index : n_groups - 1), first, n, tile, static_cast<int>(g));
           }
-          multiply_rows<T>(job, tile, first, n, row, n_rows, job.scratch + t * n_rows * kSums);
+          int64_t next_group = group + (t + 1) * kTileGroups, next_first = first;
+          if (t + 1 == n_tiles) {
+            next_group = group;
+            next_first = first + kBlocks;
+            if (next_first >= n_blocks) {
+              next_group = group + n_groups;
+              next_first = 0;
+            }
+          }
+          multiply_rows<T>(job, tile, first, n, row, n_rows, where(next_group, next_first, n),
+                           job.scratch + t * n_rows * kSums);
         }
       }
       for (int64_t r = 0; r < n_rows; ++r) {
@@ -158,10 +191,15 @@ static void linear_integer(const LinearJob& job, int64_t group_begin, int64_t gr
   // From here on unpacking pays.
   constexpr int64_t kManyRows = 2 * kTileRows;
   if (job.n_rows < kManyRows) return linear_few<F>(job, group_begin, group_end);
-  linear_tiles<TileCodes<F>>(job, group_begin, group_end,
-                             [&](int64_t group, int64_t first_block, int64_t n_blocks, Tile& tile, int g) {
-                               unpack_group<F>(job, group, first_block, n_blocks, tile, g);
-                             });
+  const auto unpack = [&](int64_t group, int64_t first_block, int64_t n_blocks, Tile& tile, int g) {
+    unpack_group<F>(job, group, first_block, n_blocks, tile, g);
+  };
+  const auto where = [&](int64_t group, int64_t first_block, int64_t n_blocks) {
+    return Ahead{job.codes + group * job.codes_stride_bytes + first_block * (F::kBits * 4 * kLanes),
+                 job.scales + group * job.scales_stride_bytes + ScaleReader<F>::offset(first_block),
+                 n_blocks * (F::kBits * 4 * kLanes), ScaleReader<F>::offset(n_blocks)};
+  };
+  linear_tiles<TileCodes<F>>(job, group_begin, group_end, unpack, where);
 }
 
 }  // namespace da::backend::cpu::DA_CPU_TARGET
