@@ -116,7 +116,7 @@ Json to_json(const Report& report) {
           {"load",
            {{"seconds", times.load_seconds},
             {"read_seconds", times.read_seconds},
-            {"read_parallel_seconds", times.read_parallel_seconds},
+            {"read_buffer_seconds", times.read_buffer_seconds},
             {"over_read", times.load_seconds / times.read_seconds}}},
           {"memory",
            {{"file_bytes", subject.file_bytes},
@@ -138,8 +138,9 @@ void print(const Report& report) {
   if (peaks.bf16_ops_per_s > 0) std::printf(", bf16 %.2f TFLOPS", peaks.bf16_ops_per_s * 1e-12);
   if (peaks.f32_ops_per_s > 0) std::printf(", f32 %.2f TFLOPS", peaks.f32_ops_per_s * 1e-12);
   if (peaks.read_bytes_per_s > 0) std::printf("\n");
-  std::printf("load    %.2f s; reading the file takes %.2f s (%.2f s on all threads): %.1f times\n", times.load_seconds,
-              times.read_seconds, times.read_parallel_seconds, times.load_seconds / times.read_seconds);
+  std::printf("load    %.2f s; reading the file into new memory takes %.2f s (%.2f s into a buffer): %.1f times\n",
+              times.load_seconds, times.read_seconds, times.read_buffer_seconds,
+              times.load_seconds / times.read_seconds);
   std::printf("memory  file %s, weights %s, buffers %s, KV %s, resident at most %s\n\n",
               human_bytes(subject.file_bytes).c_str(), human_bytes(subject.weight_bytes).c_str(),
               human_bytes(subject.buffer_bytes).c_str(), human_bytes(subject.kv_bytes()).c_str(),

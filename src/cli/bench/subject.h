@@ -22,8 +22,8 @@ Work work_of(const gguf::File& file);
 
 struct LoadTimes {
   double load_seconds = 0;           // from the file to an engine that takes requests
-  double read_seconds = 0;           // the same file, one thread, read() into one buffer, from the page cache
-  double read_parallel_seconds = 0;  // as many threads as the engine's
+  // The same file from the page cache by as many threads: into new memory, as much as the file; into small buffers.
+  double read_seconds = 0, read_buffer_seconds = 0;
 };
 
 // A model in an engine of its own, and what its loading told.
