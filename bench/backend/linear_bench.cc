@@ -86,12 +86,14 @@ int main(int argc, char** argv) {
     tensor.dims = {static_cast<uint64_t>(n_in), static_cast<uint64_t>(n_out), 1, 1};
     tensor.size_bytes = bytes.size();
     tensor.data = bytes;
+    da::backend::cpu::Arena arena;
     double pack_seconds = 1e9;
     da::Result<std::unique_ptr<da::backend::cpu::PackedWeight>> packed =
         std::unique_ptr<da::backend::cpu::PackedWeight>();
     for (int run = 0; run < 3; ++run) {
       const auto begin = std::chrono::steady_clock::now();
-      packed = da::backend::cpu::pack_weight(tensor, {}, kernels, pool);
+      arena = {};
+      packed = da::backend::cpu::pack_weight(tensor, {}, kernels, pool, arena);
       pack_seconds = std::min(pack_seconds, seconds_since(begin));
     }
     if (!packed.is_ok()) return std::fprintf(stderr, "%s\n", packed.status().message().c_str()), 1;

@@ -90,7 +90,8 @@ void check(const KernelTable& table, const Case& c) {
                       .dims = {static_cast<uint64_t>(c.n_in), static_cast<uint64_t>(c.n_out), 1, 1}};
   tensor.size_bytes = rows.size() - 1;
   tensor.data = std::span(rows).subspan(1);
-  auto packed = pack_weight(tensor, {}, table, pool);
+  Arena arena;
+  auto packed = pack_weight(tensor, {}, table, pool, arena);
   ASSERT_TRUE(packed.is_ok()) << packed.status().message();
   const PackedWeight& weight = **packed;
 
@@ -187,7 +188,8 @@ TEST(Linear, ExtremeCodesDoNotOverflow) {
     gguf::Tensor tensor{.name = "w", .type = TensorType::kQ8_0, .n_dims = 2, .dims = {32, 32, 1, 1}};
     tensor.size_bytes = rows.size();
     tensor.data = rows;
-    const auto weight = pack_weight(tensor, {}, *table, pool);
+    Arena arena;
+    const auto weight = pack_weight(tensor, {}, *table, pool, arena);
     ASSERT_TRUE(weight.is_ok());
     const Case c{.type = TensorType::kQ8_0, .n_out = 32, .n_in = 32, .n_rows = 1, .bias = false, .accumulate = false};
     for (const float sign : {1.0F, -1.0F}) {

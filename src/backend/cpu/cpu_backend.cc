@@ -25,7 +25,7 @@ Result<std::unique_ptr<Weight>> CpuBackend::load_weight(const gguf::Tensor& tens
     const auto floats = static_cast<uint64_t>(kLinearScratchFloats * pool_.n_threads());
     DA_ASSIGN_OR_RETURN(linear_scratch_, Memory::allocate(floats * sizeof(float), "product scratch"));
   }
-  DA_ASSIGN_OR_RETURN(std::unique_ptr<PackedWeight> weight, pack_weight(tensor, use, kernels_, pool_));
+  DA_ASSIGN_OR_RETURN(std::unique_ptr<PackedWeight> weight, pack_weight(tensor, use, kernels_, pool_, weights_));
   if (weight->n_parts > 1) DA_RETURN_IF_ERROR(reserve_head_scratch(*weight));
   return std::unique_ptr<Weight>(std::move(weight));
 }

@@ -120,6 +120,7 @@ class CpuBackend : public Backend {
   std::vector<AttentionJob> attention_jobs_;
   float* linear_scratch(int thread_idx) const { return linear_scratch_.floats() + thread_idx * kLinearScratchFloats; }
 
+  Arena weights_;
   Memory linear_scratch_;  // [n_threads][kLinearScratchFloats]
   Memory head_scratch_;    // [n_threads][head_scratch_bytes_], for head_linear
   int64_t head_scratch_bytes_ = 0;

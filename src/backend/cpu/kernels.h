@@ -65,6 +65,14 @@ struct CodedTile {
   int64_t scales_step;
 };
 
+// A whole group of rows of a block format, to be packed. Every row is read to its end and no further.
+struct PackJob {
+  const uint8_t* rows;  // `lanes` of them, row_bytes apart
+  int64_t row_bytes, n_in;
+  uint8_t* codes;
+  uint8_t* scales;
+};
+
 // What a thread needs to run a LinearJob, 64-byte aligned.
 inline constexpr int64_t kLinearScratchFloats = 64 * 1024;
 
@@ -139,6 +147,8 @@ struct KernelTable {
   bool signed_q8;  // 8-bit codes are packed as signed bytes (no unsigned-by-signed product fits them)
   // Rows of groups [group_begin, group_end) for all n_rows inputs.
   void (*linear[kPackedFormats])(const LinearJob& job, int64_t group_begin, int64_t group_end);
+  // Packs a group as packing.cc would row by row; false, and nothing done, if there is no quicker way.
+  bool (*pack_group)(PackedFormat format, const PackJob& job);
   void (*attention)(const AttentionJob& job);
   // `n` is a multiple of 32.
   void (*quantize)(const float* values, int64_t n, QuantBlock* out);

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 
@@ -20,7 +22,8 @@ class Memory {
   }
   ~Memory();
 
-  // Usable at once. Error: kResourceExhausted names `what` and the bytes.
+  // Usable at once; from 2 MiB on at an address that is a multiple of 2 MiB. Error: kResourceExhausted names `what` and
+  // the bytes.
   static Result<Memory> allocate(uint64_t size_bytes, const char* what);
   // Address space only; commit() makes a part of it usable.
   static Result<Memory> reserve(uint64_t size_bytes, const char* what);
@@ -33,6 +36,18 @@ class Memory {
  private:
   void* address_ = nullptr;
   uint64_t size_bytes_ = 0;
+};
+
+// Memory for many objects that live as long as it does, one behind the other, so that all of it lies on huge pages. Not
+// for threads.
+class Arena {
+ public:
+  // Zeroed, 64-byte aligned.
+  Result<std::span<uint8_t>> allocate(uint64_t size_bytes, const char* what);
+
+ private:
+  std::vector<Memory> chunks_;
+  uint64_t used_bytes_ = 0;  // of the last
 };
 
 }  // namespace da::backend::cpu

@@ -81,59 +81,82 @@ uint32_t plane(const uint64_t* pairs, int first) {
 
 // The 32 codes of one row, as 4 pairs of words (word v: columns 4v .. 4v+3), split into bit planes. `out` is this row's
 // lane of the block's first vector; vectors are `lanes` words apart.
-void store_codes(int bits, const uint64_t* pairs, int lanes, uint32_t* out) {
-  switch (bits) {
-    case 8:
-      for (int i = 0; i < 4; ++i) {
-        out[2 * i * lanes] = static_cast<uint32_t>(pairs[i]);
-        out[(2 * i + 1) * lanes] = static_cast<uint32_t>(pairs[i] >> 32);
-      }
-      return;
-    case 4:
-    case 5:
-    case 6:
-      for (int i = 0; i < 4; ++i) out[i * lanes] = plane<4, 2>(pairs + i, 0);
-      out += 4 * lanes;
-      break;
-    default:  // 2, 3
-      for (int i = 0; i < 2; ++i) out[i * lanes] = plane<2, 4>(pairs + 2 * i, 0);
-      out += 2 * lanes;
-      break;
+template <int kBits>
+void store_codes(const uint64_t* pairs, int lanes, uint32_t* out) {
+  if constexpr (kBits == 8) {
+    for (int i = 0; i < 4; ++i) {
+      out[2 * i * lanes] = static_cast<uint32_t>(pairs[i]);
+      out[(2 * i + 1) * lanes] = static_cast<uint32_t>(pairs[i] >> 32);
+    }
+  } else if constexpr (kBits >= 4) {
+    for (int i = 0; i < 4; ++i) out[i * lanes] = plane<4, 2>(pairs + i, 0);
+    out += 4 * lanes;
+  } else {
+    for (int i = 0; i < 2; ++i) out[i * lanes] = plane<2, 4>(pairs + 2 * i, 0);
+    out += 2 * lanes;
   }
-  if (bits == 3 || bits == 5) {
-    *out = plane<1, 8>(pairs, bits - 1);
-  } else if (bits == 6) {
+  if constexpr (kBits == 3 || kBits == 5) *out = plane<1, 8>(pairs, kBits - 1);
+  if constexpr (kBits == 6) {
     for (int i = 0; i < 2; ++i) out[i * lanes] = plane<2, 4>(pairs + 2 * i, 4);
   }
 }
 
-// One row of an integer format into lane `lane` of its group.
-void pack_integer_row(const quant::IntegerFormat& format, const std::byte* row, int64_t n_in, bool signed_q8, int lanes,
+// True for a float16, or bfloat16, that is a number.
+bool is_number(uint16_t bits, bool brain) {
+  const int exponent = brain ? 0x7F80 : 0x7C00;
+  return (bits & exponent) != exponent;
+}
+
+// One row of an integer format into lane `lane` of its group. False if a scale of it is not a finite number.
+template <int kBits>
+bool pack_integer_row(const quant::IntegerFormat& format, const std::byte* row, int64_t n_in, bool signed_q8, int lanes,
                       int lane, uint8_t* codes, uint8_t* scales) {
   const uint64_t block_bytes = gguf::tensor_type_info(format.type).bytes_per_block;
   const int64_t scale_bytes = scale_bytes_per_block(format, lanes);
-  const uint64_t flip = format.code_bits == 8 && signed_q8 ? 0x8080808080808080 : 0;
+  const uint64_t flip = kBits == 8 && signed_q8 ? 0x8080808080808080 : 0;
+  const int n_sub_blocks = format.has_scales ? format.values_per_block / format.sub_block : 0;
+  bool finite = true;
   quant::IntegerBlock block;
   for (int64_t column = 0; column < n_in;
        column += format.values_per_block, row += block_bytes, scales += scale_bytes) {
     quant::unpack_block(format.type, row, block);
-    for (int begin = 0; begin < format.values_per_block; begin += 32, codes += format.code_bits * 4 * lanes) {
+    for (int begin = 0; begin < format.values_per_block; begin += 32, codes += kBits * 4 * lanes) {
       uint64_t pairs[4];
       std::memcpy(pairs, block.codes + begin, sizeof(pairs));
       for (uint64_t& pair : pairs) pair ^= flip;
-      store_codes(format.code_bits, pairs, lanes, reinterpret_cast<uint32_t*>(codes) + lane);
+      store_codes<kBits>(pairs, lanes, reinterpret_cast<uint32_t*>(codes) + lane);
     }
+    finite = finite && is_number(block.d, format.brain_scale) && is_number(block.d_min, false);
     std::memcpy(scales + 2 * lane, &block.d, 2);
     if (format.has_min) std::memcpy(scales + 2 * lanes + 2 * lane, &block.d_min, 2);
-    if (!format.has_scales) continue;
     uint8_t* sub = scales + (format.has_min ? 4 : 2) * lanes + lane;
-    for (int j = 0; j < format.values_per_block / format.sub_block; ++j) {
+    for (int j = 0; j < n_sub_blocks; ++j) {
       *sub = static_cast<uint8_t>(block.scales[j]);
       sub += lanes;
       if (!format.has_min) continue;
       *sub = block.mins[j];
       sub += lanes;
     }
+  }
+  return finite;
+}
+
+using PackRow = bool (*)(const quant::IntegerFormat& format, const std::byte* row, int64_t n_in, bool signed_q8,
+                         int lanes, int lane, uint8_t* codes, uint8_t* scales);
+PackRow integer_packer(int code_bits) {
+  switch (code_bits) {
+    case 2:
+      return pack_integer_row<2>;
+    case 3:
+      return pack_integer_row<3>;
+    case 4:
+      return pack_integer_row<4>;
+    case 5:
+      return pack_integer_row<5>;
+    case 6:
+      return pack_integer_row<6>;
+    default:
+      return pack_integer_row<8>;
   }
 }
 
@@ -209,7 +232,7 @@ Result<PackedSize> packed_size(TensorType type, int64_t n_out, int64_t n_in, int
 }
 
 Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
-                                                  ThreadPool& pool) {
+                                                  ThreadPool& pool, Arena& arena) {
   const auto& info = gguf::tensor_type_info(tensor.type);
   const auto n_in = static_cast<int64_t>(tensor.dims[0]), n_out = static_cast<int64_t>(tensor.dims[1]);
   const auto n_parts = static_cast<int64_t>(tensor.dims[2]);
@@ -232,10 +255,10 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
 
   auto size = packed_size(tensor.type, n_out, n_in, kernels.lanes);
   if (!size.is_ok()) return size.status().with_context("tensor " + tensor.name);
-  DA_ASSIGN_OR_RETURN(weight->memory, Memory::allocate(size->total_bytes * tensor.dims[2], "packed weights"));
+  DA_ASSIGN_OR_RETURN(weight->memory, arena.allocate(size->total_bytes * tensor.dims[2], "packed weights"));
   weight->packed = true;
   weight->format = size->format;
-  weight->size_bytes = weight->memory.size_bytes();
+  weight->size_bytes = weight->memory.size();
   weight->part_stride_bytes = static_cast<int64_t>(size->total_bytes);
   weight->codes_stride_bytes = size->codes_stride_bytes;
   weight->scales_stride_bytes = size->scales_stride_bytes;
@@ -243,6 +266,10 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
 
   const int64_t row_bytes = row_bytes_of(tensor.type, n_in);
   const int lanes = kernels.lanes;
+  const bool coded = weight->format == PackedFormat::kCoded;
+  const quant::IntegerFormat* integer =
+      weight->wants_quantized() && !coded ? quant::integer_format(tensor.type) : nullptr;
+  const PackRow pack_integer = integer == nullptr ? nullptr : integer_packer(integer->code_bits);
   std::atomic<int64_t> bad_row{-1};
   pool.parallel_for(n_parts * weight->n_groups(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
@@ -250,18 +277,33 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
       uint8_t* base = weight->memory.data() + part * weight->part_stride_bytes;
       uint8_t* codes = base + group * size->codes_stride_bytes;
       uint8_t* scales = base + weight->scales_offset_bytes + group * size->scales_stride_bytes;
+      if ((group + 1) * lanes <= n_out && row_bytes * lanes < INT32_MAX) {
+        const std::byte* rows = tensor.data.data() + (part * n_out + group * lanes) * row_bytes;
+        if (kernels.pack_group(size->format, {.rows = reinterpret_cast<const uint8_t*>(rows),
+                                              .row_bytes = row_bytes,
+                                              .n_in = n_in,
+                                              .codes = codes,
+                                              .scales = scales})) {
+          if (!quant::is_finite(tensor.type, rows, static_cast<size_t>(n_in * lanes)))
+            bad_row = part * n_out + group * lanes;
+          continue;
+        }
+      }
       for (int64_t row = group * lanes; row < std::min((group + 1) * lanes, n_out); ++row) {
         const std::byte* source = tensor.data.data() + (part * n_out + row) * row_bytes;
         const int lane = static_cast<int>(row % lanes);
-        if (!quant::is_finite(tensor.type, source, static_cast<size_t>(n_in))) bad_row = part * n_out + row;
-        if (weight->format == PackedFormat::kCoded) {
-          std::memcpy(codes + lane * row_bytes, source, static_cast<size_t>(row_bytes));
-        } else if (weight->wants_quantized()) {
-          pack_integer_row(*quant::integer_format(tensor.type), source, n_in, kernels.signed_q8, lanes, lane, codes,
-                           scales);
+        bool finite = true;
+        if (integer != nullptr) {
+          finite = pack_integer(*integer, source, n_in, kernels.signed_q8, lanes, lane, codes, scales);
         } else {
-          pack_float_row(tensor, source, size->format, lanes, lane, codes);
+          finite = quant::is_finite(tensor.type, source, static_cast<size_t>(n_in));
+          if (coded) {
+            std::memcpy(codes + lane * row_bytes, source, static_cast<size_t>(row_bytes));
+          } else {
+            pack_float_row(tensor, source, size->format, lanes, lane, codes);
+          }
         }
+        if (!finite) bad_row = part * n_out + row;
       }
     }
   });

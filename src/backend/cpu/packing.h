@@ -23,7 +23,7 @@ class PackedWeight : public Weight {
 
   PackedFormat format = PackedFormat::kF32;
   int lanes = 0;
-  Memory memory;
+  std::span<uint8_t> memory;  // the arena's
   int64_t codes_stride_bytes = 0, scales_stride_bytes = 0, scales_offset_bytes = 0, part_stride_bytes = 0;
   bool packed = false;              // false: only rows are looked up
   std::span<const std::byte> rows;  // the GGUF tensor, for look-ups; empty if not wanted
@@ -38,9 +38,10 @@ struct PackedSize {
 // are.
 Result<PackedSize> packed_size(gguf::TensorType type, int64_t n_out, int64_t n_in, int lanes);
 
-// Reads `tensor` [n_parts][n_out][n_in] and packs it, in parallel.
+// Reads `tensor` [n_parts][n_out][n_in] and packs it, in parallel, into memory of `arena`, which the weight must not
+// outlive.
 Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
-                                                  ThreadPool& pool);
+                                                  ThreadPool& pool, Arena& arena);
 
 // Columns of a group of coded rows for a product: what LinearJob::unpack is.
 void unpack_coded_tile(const CodedTile& tile);

@@ -11,6 +11,8 @@
 
 #include "backend/cpu/body/attention-inl.h"
 
+#include "backend/cpu/body/pack-inl.h"
+
 namespace da::backend::cpu {
 
 const KernelTable kAvx512VnniKernels = {
@@ -22,6 +24,7 @@ const KernelTable kAvx512VnniKernels = {
      avx512vnni::linear_q2_k, avx512vnni::linear_q3_k, avx512vnni::linear_q4_k, avx512vnni::linear_q5_k,
      avx512vnni::linear_q6_k, avx512vnni::linear_iq4_nl, avx512vnni::linear_iq4_xs, avx512vnni::linear_mxfp4,
      avx512vnni::linear_coded},
+    avx512vnni::pack_group,
     avx512vnni::attention,
     avx512vnni::quantize,
     avx512vnni::rms_norm,

@@ -11,6 +11,8 @@
 
 #include "backend/cpu/body/attention-inl.h"
 
+#include "backend/cpu/body/pack-inl.h"
+
 namespace da::backend::cpu {
 
 const KernelTable kScalarKernels = {
@@ -21,6 +23,7 @@ const KernelTable kScalarKernels = {
      scalar::linear_q5_0, scalar::linear_q5_1, scalar::linear_q8_0, scalar::linear_q2_k, scalar::linear_q3_k,
      scalar::linear_q4_k, scalar::linear_q5_k, scalar::linear_q6_k, scalar::linear_iq4_nl, scalar::linear_iq4_xs,
      scalar::linear_mxfp4, scalar::linear_coded},
+    scalar::pack_group,
     scalar::attention,
     scalar::quantize,
     scalar::rms_norm,

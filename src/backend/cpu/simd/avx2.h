@@ -92,6 +92,29 @@ static inline VecB load_bytes(const uint8_t* p) { return _mm256_loadu_si256(rein
 static inline void store_bytes(uint8_t* p, VecB x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x); }
 static inline VecB add_bytes(VecB a, int b) { return _mm256_add_epi8(a, _mm256_set1_epi8(static_cast<char>(b))); }
 static inline VecB or_bytes(VecB a, VecB b) { return _mm256_or_si256(a, b); }
+// The word at p + lane * stride of each lane; stride times lanes below 2^31.
+static inline VecB gather_words(const uint8_t* p, int64_t stride) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_i32gather_epi32(reinterpret_cast<const int*>(p),
+                                _mm256_mullo_epi32(lane, _mm256_set1_epi32(static_cast<int>(stride))), 1);
+}
+// The low bytes, and the low 16 bits, of all lanes.
+static inline void store_low16(uint8_t* p, VecB x) {
+  const __m256i low = _mm256_and_si256(x, _mm256_set1_epi32(0xFFFF));
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+}
+static inline void store_low8(uint8_t* p, VecB x) {
+  alignas(16) uint8_t words[16];
+  store_low16(words, _mm256_and_si256(x, _mm256_set1_epi32(0xFF)));
+  const __m128i both = _mm_load_si128(reinterpret_cast<const __m128i*>(words));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(both, both));
+}
+// Lanes shifted right.
+template <int kShift>
+static inline VecB shift_words(VecB x) {
+  return _mm256_srli_epi32(x, kShift);
+}
 // table[code] of each byte, codes below 16.
 static inline VecB look_up16(const uint8_t* table, VecB codes) {
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table))),
@@ -102,7 +125,7 @@ template <int kShift, int kMask>
 static inline VecB shift_mask(VecB a) {
   if constexpr (kShift > 0) a = _mm256_srli_epi16(a, kShift);
   if constexpr (kShift < 0) a = _mm256_slli_epi16(a, -kShift);
-  return _mm256_and_si256(a, _mm256_set1_epi8(kMask));
+  return _mm256_and_si256(a, _mm256_set1_epi8(static_cast<char>(kMask)));
 }
 static inline VecB broadcast4(const int8_t* a) {
   int a4;

@@ -79,6 +79,23 @@ static inline VecB load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); 
 static inline void store_bytes(uint8_t* p, VecB x) { _mm512_storeu_si512(p, x); }
 static inline VecB add_bytes(VecB a, int b) { return _mm512_add_epi8(a, _mm512_set1_epi8(static_cast<char>(b))); }
 static inline VecB or_bytes(VecB a, VecB b) { return _mm512_or_si512(a, b); }
+// The word at p + lane * stride of each lane; stride times lanes below 2^31.
+static inline VecB gather_words(const uint8_t* p, int64_t stride) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_i32gather_epi32(_mm512_mullo_epi32(lane, _mm512_set1_epi32(static_cast<int>(stride))), p, 1);
+}
+// The low bytes, and the low 16 bits, of all lanes.
+static inline void store_low8(uint8_t* p, VecB x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
+}
+static inline void store_low16(uint8_t* p, VecB x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(x));
+}
+// Lanes shifted right.
+template <int kShift>
+static inline VecB shift_words(VecB x) {
+  return _mm512_srli_epi32(x, kShift);
+}
 // table[code] of each byte, codes below 16.
 static inline VecB look_up16(const uint8_t* table, VecB codes) {
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(table))), codes);
@@ -88,7 +105,7 @@ template <int kShift, int kMask>
 static inline VecB shift_mask(VecB a) {
   if constexpr (kShift > 0) a = _mm512_srli_epi16(a, kShift);
   if constexpr (kShift < 0) a = _mm512_slli_epi16(a, -kShift);
-  return _mm512_and_si512(a, _mm512_set1_epi8(kMask));
+  return _mm512_and_si512(a, _mm512_set1_epi8(static_cast<char>(kMask)));
 }
 static inline VecB broadcast4(const int8_t* a) {
   int a4;

@@ -168,6 +168,27 @@ static inline VecB or_bytes(VecB a, VecB b) {
   for (int i = 0; i < 4 * kLanes; ++i) a.v[i] |= b.v[i];
   return a;
 }
+// The word at p + lane * stride of each lane.
+static inline VecB gather_words(const uint8_t* p, int64_t stride) {
+  VecB out;
+  for (int i = 0; i < kLanes; ++i) __builtin_memcpy(out.v + 4 * i, p + i * stride, 4);
+  return out;
+}
+// The low bytes, and the low 16 bits, of all lanes.
+static inline void store_low8(uint8_t* p, VecB x) {
+  for (int i = 0; i < kLanes; ++i) p[i] = x.v[4 * i];
+}
+static inline void store_low16(uint8_t* p, VecB x) {
+  for (int i = 0; i < kLanes; ++i) __builtin_memcpy(p + 2 * i, x.v + 4 * i, 2);
+}
+// Lanes shifted right by whole bytes.
+template <int kShift>
+static inline VecB shift_words(VecB x) {
+  for (int i = 0; i < kLanes; ++i) {
+    for (int j = 0; j < 4; ++j) x.v[4 * i + j] = j + kShift / 8 < 4 ? x.v[4 * i + j + kShift / 8] : 0;
+  }
+  return x;
+}
 // table[code] of each byte, codes below 16.
 static inline VecB look_up16(const uint8_t* table, VecB codes) {
   for (int i = 0; i < 4 * kLanes; ++i) codes.v[i] = table[codes.v[i]];
