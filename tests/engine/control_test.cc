@@ -109,9 +109,10 @@ TEST(Priority, TheHigherGoesFirst) {
     });
   }
   const int32_t priorities[] = {0, -1, 0, 1};
-  std::atomic<bool> let_go = false;  // the first keeps the engine busy until the others wait
+  std::atomic<bool> started = false, let_go = false;  // the first keeps the engine busy until the others wait
   const auto first = callbacks[0];
   callbacks[0] = [&](const Update& update) {
+    started = true;
     while (!let_go) std::this_thread::sleep_for(1ms);
     first(update);
   };
@@ -121,6 +122,7 @@ TEST(Priority, TheHigherGoesFirst) {
             ->submit({.prompt = story_tokens(10), .sampling = greedy(), .max_tokens = 5, .priority = priorities[i]},
                      callbacks[i])
             .is_ok());
+    ASSERT_TRUE(wait_until([&] { return started.load(); }));
   }
   let_go = true;
   for (Pending& one : pending) one.wait();
@@ -147,7 +149,12 @@ TEST(Hold, OneThatIsHeldWaitsWithoutItsPlaceAndGoesOnAlike) {
   const int at_hold = n_tokens;
   // The only place is free for others, and whoever is held costs no time.
   EXPECT_EQ(generate(*loaded.engine, request).tokens, alone.tokens);
-  const int64_t steps = loaded.engine->stats().steps;
+  int64_t steps = -1;  // the last one is counted after its answer was given
+  ASSERT_TRUE(wait_until([&] {
+    const int64_t before = std::exchange(steps, loaded.engine->stats().steps);
+    std::this_thread::sleep_for(5ms);
+    return before == steps;
+  }));
   std::this_thread::sleep_for(20ms);
   EXPECT_EQ(loaded.engine->stats().steps, steps);
   EXPECT_EQ(n_tokens, at_hold);
