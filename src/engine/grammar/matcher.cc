@@ -208,18 +208,44 @@ struct Matcher::State {
     });
 
     const uint32_t below = config.parent < 0 ? 0 : held[static_cast<size_t>(config.parent)].bytes_left;
+    // Nearly all bytes are plain ASCII between two characters: a table says where they lead. Frames are kept for the
+    // others.
+    const Pattern& pattern = machine.program().patterns[machine.program().nodes[config.top.node].rule];
+    constexpr uint32_t kInFrame = Pattern::kNone;
+    std::vector<uint32_t> states(trie.trie.max_depth() + 1, config.top.a);
     std::vector<Frame> frames(trie.trie.max_depth() + 1, config.top);
     const std::span<const PreorderTrie::Node> nodes = trie.trie.nodes();
     for (uint32_t i = 0; i < nodes.size();) {
       const PreorderTrie::Node& node = nodes[i];
+      const uint32_t state = states[node.depth - 1u];
+      const uint32_t* row = state == kInFrame ? nullptr : pattern.ascii_row(state);
+      if (row != nullptr && node.byte >= ' ' && node.byte < 0x80 && node.byte != '"' && node.byte != '\\') {
+        const uint32_t next = row[node.byte];
+        states[node.depth] = next;
+        if (next == Pattern::kNone) {
+          i = node.subtree_end;
+          continue;
+        }
+        if (node.first_item != node.end_item && space.suffices(node.depth, 1 + pattern.bytes_left(next) + below)) {
+          for (const uint32_t token : trie.trie.items(node)) set_bit(mask, token);
+        }
+        ++i;
+        continue;
+      }
       Frame& frame = frames[node.depth];
       frame = frames[node.depth - 1u];
+      if (state != kInFrame) {
+        frame = config.top;
+        frame.a = state;
+      }
+      states[node.depth] = kInFrame;
       const StringStep result = step_pattern(machine.program(), frame, node.byte);
       if (result == StringStep::kStays) {
         const auto tokens = trie.trie.items(node);
         if (!tokens.empty() && space.suffices(node.depth, pattern_bytes_left(machine.program(), frame) + below)) {
           for (const uint32_t token : tokens) set_bit(mask, token);
         }
+        if (pattern_body_is_free(frame)) states[node.depth] = frame.a;
         ++i;
         continue;
       }

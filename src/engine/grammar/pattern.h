@@ -28,6 +28,8 @@ class Pattern {
   static std::string_view of_format(std::string_view format);
 
   uint32_t next(uint32_t state, char32_t c) const;
+  // Where `state` goes by each character below U+0080, kNone for nowhere; null if the pattern has too many states for a table.
+  const uint32_t* ascii_row(uint32_t state) const { return ascii_.empty() ? nullptr : &ascii_[size_t{state} * kAscii]; }
   // The first code point in [from, last] that may follow, or UINT32_MAX.
   char32_t first_in(uint32_t state, char32_t from, char32_t last) const;
   bool may_end(uint32_t state) const { return states_[state].bytes_left == 0; }
