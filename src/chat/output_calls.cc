@@ -11,24 +11,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The end of the JSON object or array at the front of `text`, which must begin with { or [; npos: not complete yet.
-size_t json_end(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (in_string) {
-      i += c == '\\' ? 1 : 0;
-      in_string = c != '"';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      ++depth;
-    } else if ((c == '}' || c == ']') && --depth == 0) {
-      return i + 1;
-    }
-  }
-  return std::string_view::npos;
+// Where the JSON of a call begins in what follows the marker; npos: it is in another form, or cannot be told yet.
+size_t json_begin(std::string_view text) {
+  const size_t first = text.find_first_not_of(kSpaces);
+  return first != std::string_view::npos && (text[first] == '{' || text[first] == '[') ? first : std::string_view::npos;
 }
 
 }  // namespace
@@ -37,6 +23,7 @@ bool OutputParser::step_call(OutputDelta& out, bool at_end) {
   if (pending_.size() > kMaxCallBytes) {
     return give_up(out);
   }
+  if (in_pieces_) stream_call(out);
   switch (format_.tools) {
     case ToolFormat::kNone:
     case ToolFormat::kHarmony:
@@ -51,14 +38,46 @@ bool OutputParser::step_call(OutputDelta& out, bool at_end) {
   return false;
 }
 
+void OutputParser::stream_call(OutputDelta& out) {
+  if (!stream_) {
+    const std::string_view text(pending_);
+    const bool has_mark = format_.tools != ToolFormat::kLlama || starts_with(trim_left(text), kPythonTag);
+    const size_t mark = !has_mark                               ? 0
+                        : format_.tools == ToolFormat::kTagged  ? format_.call_open.size()
+                        : format_.tools == ToolFormat::kMistral ? kMistralOpen.size()
+                                                                : text.find(kPythonTag) + kPythonTag.size();
+    const size_t begin = json_begin(text.substr(mark));
+    if (begin == std::string_view::npos) return;
+    stream_.emplace(next_index_, [this](const std::string& name) { return is_offered(name); });
+    streamed_ = mark + begin;
+  }
+  stream_->feed(std::string_view(pending_).substr(streamed_), out.call_pieces);
+  streamed_ = pending_.size();
+}
+
+void OutputParser::leave_call() {
+  searched_ = streamed_ = 0;
+  json_end_.reset();
+  stream_.reset();
+  state_ = State::kContent;
+}
+
 bool OutputParser::give_up(OutputDelta& out) {
+  if (stream_ && stream_->has_begun_any()) {
+    // A client has the call's beginning already; its text is no answer.
+    while (stream_->has_begun(next_index_)) ++next_index_;
+    pending_.clear();
+    any_content_ = true;
+    leave_call();
+    return false;
+  }
   // At least one byte goes, so that the same marker is not found again.
   const Marker marker = find_marker();
   const size_t size = marker.at == 0 && marker.opens_call ? marker.length : 1;
   out.content += std::string_view(pending_).substr(0, size);
   pending_.erase(0, size);
   any_content_ = true;
-  state_ = State::kContent;
+  leave_call();
   return true;
 }
 
@@ -66,10 +85,11 @@ bool OutputParser::take_tagged(OutputDelta& out, bool at_end) {
   const std::string_view text = std::string_view(pending_).substr(format_.call_open.size());
   size_t end = std::string_view::npos, after = 0;  // of the calls, and of the closing tag
   if (!format_.call_close.empty()) {
-    end = text.find(format_.call_close);
+    end = text.find(format_.call_close, searched_);
     after = format_.call_close.size();
+    if (end == std::string_view::npos) searched_ = text.size() < after ? 0 : text.size() - after + 1;
   } else if (const std::string_view json = trim_left(text); !json.empty() && (json[0] == '[' || json[0] == '{')) {
-    end = json_end(json);
+    end = json_end_.find(json);
     if (end != std::string_view::npos) end += text.size() - json.size();
   } else if (!json.empty()) {
     return give_up(out);
@@ -82,7 +102,7 @@ bool OutputParser::take_tagged(OutputDelta& out, bool at_end) {
     return give_up(out);
   }
   pending_.erase(0, end == std::string_view::npos ? pending_.size() : format_.call_open.size() + end + after);
-  state_ = State::kContent;
+  leave_call();
   trim_ = true;
   return true;
 }
@@ -98,7 +118,7 @@ bool OutputParser::take_llama(OutputDelta& out, bool at_end) {
   if (text.empty() || text[0] != '{') {
     return give_up(out);
   }
-  size_t end = json_end(text);
+  size_t end = json_end_.find(text);
   if (end == std::string_view::npos && !at_end) {
     return false;
   }
@@ -106,7 +126,7 @@ bool OutputParser::take_llama(OutputDelta& out, bool at_end) {
     return give_up(out);
   }
   pending_ = std::string(text.substr(end));
-  state_ = State::kContent;
+  leave_call();
   trim_ = true;
   return true;
 }
@@ -119,7 +139,7 @@ bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
   }
   bool called = false;
   if (!text.empty() && (text[0] == '[' || text[0] == '{')) {
-    end = json_end(text);
+    end = json_end_.find(text);
     if (end == std::string_view::npos && !at_end) {
       return false;
     }
@@ -127,7 +147,7 @@ bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
   } else {
     // name[ARGS]{…}, or name{…} in some releases.
     size_t brace = text.find('{');
-    end = brace == std::string_view::npos ? brace : json_end(text.substr(brace));
+    end = brace == std::string_view::npos ? brace : json_end_.find(text.substr(brace));
     if (end == std::string_view::npos && !at_end) {
       return false;
     }
@@ -145,7 +165,7 @@ bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
     return give_up(out);
   }
   pending_ = std::string(text.substr(end));
-  state_ = State::kContent;
+  leave_call();
   trim_ = true;
   return true;
 }
@@ -165,6 +185,7 @@ bool OutputParser::add_calls(std::string_view text, OutputDelta& out) {
     }
   }
   std::move(calls.tool_calls.begin(), calls.tool_calls.end(), std::back_inserter(out.tool_calls));
+  std::move(calls.call_pieces.begin(), calls.call_pieces.end(), std::back_inserter(out.call_pieces));
   return !list.empty();
 }
 
@@ -197,6 +218,10 @@ bool OutputParser::add_call(const Json& json, OutputDelta& out) {
       call.id = id->get_ref<const std::string&>();
   }
   call.index = next_index_++;
+  // One that did not come in pieces is a piece itself.
+  if (in_pieces_ && !message_begun_ && (!stream_ || !stream_->has_begun(call.index)))
+    out.call_pieces.push_back(
+        {call.index, call.name, call.arguments.dump(-1, ' ', false, Json::error_handler_t::replace)});
   out.tool_calls.push_back(std::move(call));
   return true;
 }

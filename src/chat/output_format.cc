@@ -13,6 +13,7 @@ using Pair = std::pair<std::string_view, std::string_view>;
 constexpr auto kThinking = std::to_array<Pair>({
     {"<think>", "</think>"},
     {"[THINK]", "[/THINK]"},
+    {"<|channel>thought", "<channel|>"},  // Gemma 4
     {"<|START_THINKING|>", "<|END_THINKING|>"},
     {"<seed:think>", "</seed:think>"},
     {"<thinking>", "</thinking>"},
@@ -27,6 +28,9 @@ constexpr auto kCalls = std::to_array<Pair>({
     {"<tool_call>", "</tool_call>"},
     {"<|tool_call|>", "<|/tool_call|>"},
     {"<TOOLCALL>", "</TOOLCALL>"},
+    {"<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"},  // Kimi K2
+    {"<|tool_call>", "<tool_call|>"},                                // Gemma 4
+    {"<start_function_call>", "<end_function_call>"},                // FunctionGemma
 });
 
 constexpr auto kAnswerTags =
@@ -52,6 +56,11 @@ std::vector<std::string> OutputFormat::markers() const {
   if (tools == ToolFormat::kMistral) add({"[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"});
   if (tools == ToolFormat::kLlama) add({"<|python_tag|>"});
   if (call_open.starts_with("<｜tool▁calls")) add({"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"});
+  if (think_open.starts_with("<|channel>")) add({"<|channel>"});
+  if (call_open == "<|tool_call>") add({"<|\"|>"});
+  if (call_open == "<start_function_call>") add({"<escape>"});
+  if (call_open.starts_with("<|tool_calls_section"))
+    add({"<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"});
   return all;
 }
 

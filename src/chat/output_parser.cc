@@ -39,8 +39,8 @@ std::pair<size_t, std::string_view> message_end(std::string_view text) {
 
 }  // namespace
 
-OutputParser::OutputParser(OutputFormat format, std::vector<std::string> tool_names)
-    : format_(std::move(format)), tool_names_(std::move(tool_names)) {
+OutputParser::OutputParser(OutputFormat format, std::vector<std::string> tool_names, bool in_pieces)
+    : format_(std::move(format)), tool_names_(std::move(tool_names)), in_pieces_(in_pieces) {
   state_ = format_.harmony                                             ? State::kHeader
            : format_.think_open.empty() || format_.think_close.empty() ? State::kContent
            : format_.starts_thinking                                   ? State::kThinking
@@ -244,6 +244,10 @@ bool OutputParser::step_message(OutputDelta& out, bool at_end) {
   const std::string_view text = std::string_view(pending_).substr(0, emit);
   if (!called_.empty()) {
     arguments_ += text;
+    if (in_pieces_ && format_.tools == ToolFormat::kHarmony && is_offered(called_) && !text.empty()) {
+      out.call_pieces.push_back({next_index_, message_begun_ ? std::string() : called_, std::string(text)});
+      message_begun_ = true;
+    }
     if (arguments_.size() > kMaxCallBytes) end_message(out);
   } else {
     (message_thinks_ ? out.thinking : out.content) += text;
@@ -267,7 +271,9 @@ void OutputParser::end_message(OutputDelta& out) {
   Json arguments = text.empty() ? Json::object() : Json::parse(text, nullptr, false);
   const bool called = format_.tools == ToolFormat::kHarmony && arguments.is_object() &&
                       add_call({{"name", called_}, {"arguments", std::move(arguments)}}, out);
-  if (!called) out.content += arguments_;
+  if (!called && message_begun_) ++next_index_;  // broken off; its pieces are out
+  if (!called && !message_begun_) out.content += arguments_;
+  message_begun_ = false;
   called_.clear();
   arguments_.clear();
 }

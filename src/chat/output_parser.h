@@ -1,10 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "chat/call_stream.h"
 #include "chat/message.h"
 #include "chat/output_format.h"
 
@@ -13,9 +15,10 @@ namespace da::chat {
 struct OutputDelta {
   std::string content;
   std::string thinking;
-  std::vector<ToolCall> tool_calls;  // complete ones
+  std::vector<ToolCall> tool_calls;        // complete ones
+  std::vector<ToolCallDelta> call_pieces;  // only if asked for: the same calls, in pieces as they come
 
-  bool empty() const { return content.empty() && thinking.empty() && tool_calls.empty(); }
+  bool empty() const { return content.empty() && thinking.empty() && tool_calls.empty() && call_pieces.empty(); }
 };
 
 // Splits a stream of answer text into thinking, content and tool calls. Text that might be the start of a marker is
@@ -23,8 +26,10 @@ struct OutputDelta {
 // comes out as content. Not thread-safe.
 class OutputParser {
  public:
-  // `tool_names`: the tools offered; empty accepts any name.
-  OutputParser(OutputFormat format, std::vector<std::string> tool_names);
+  // `tool_names`: the tools offered; empty accepts any name. `in_pieces`: arguments come out while they are written,
+  // where the family writes them as JSON, else when the call is complete. A call of which pieces are out stays a call
+  // even if the model breaks off in it; it is then missing among the complete ones.
+  OutputParser(OutputFormat format, std::vector<std::string> tool_names, bool in_pieces = false);
 
   OutputDelta push(std::string_view text);
   // What is left at the end of the answer.
@@ -49,6 +54,8 @@ class OutputParser {
   bool take_tagged(OutputDelta& out, bool at_end);
   bool take_llama(OutputDelta& out, bool at_end);
   bool take_mistral(OutputDelta& out, bool at_end);
+  void stream_call(OutputDelta& out);
+  void leave_call();
   bool add_calls(std::string_view text, OutputDelta& out);
   bool add_call(const nlohmann::ordered_json& json, OutputDelta& out);
   bool is_offered(const std::string& name) const;
@@ -67,6 +74,13 @@ class OutputParser {
   // Of the harmony message under way: where its text goes, the function it calls, and its arguments.
   bool message_thinks_ = false;
   std::string called_, arguments_;
+  // Of the call under way: how far it was searched for its end, and its pieces.
+  size_t searched_ = 0;
+  JsonEnd json_end_;
+  const bool in_pieces_;
+  std::optional<CallStream> stream_;
+  size_t streamed_ = 0;         // bytes of pending_
+  bool message_begun_ = false;  // pieces of the harmony call are out
 };
 
 }  // namespace da::chat

@@ -11,6 +11,8 @@ namespace da::chat {
 //   <｜tool▁call▁begin｜>name<｜tool▁sep｜>{…}<｜tool▁call▁end｜>;
 // - Qwen3-Coder: <function=name><parameter=key>value</parameter></function>;
 // - GLM: name, then <arg_key>key</arg_key><arg_value>value</arg_value>.
+// - Kimi K2: <|tool_call_begin|>functions.name:0<|tool_call_argument_begin|>{…}<|tool_call_end|>;
+// - Gemma 4 and FunctionGemma: call:name{key:value,…}, texts between two <|"|> or two <escape>.
 // Discarded if it is none of them.
 nlohmann::ordered_json read_tool_calls(std::string_view text);
 

@@ -134,7 +134,7 @@ Status Host::start(uint64_t id, const Json& request) {
     std::vector<std::string> tools = tool_names(member(request, "tools"));
     if (tools.empty()) format.forget_tools();
     generate.written_tokens = control_tokens(*model_.tokenizer, format.markers());
-    if (format.is_marked()) running->parser.emplace(std::move(format), std::move(tools));
+    if (format.is_marked()) running->parser.emplace(std::move(format), std::move(tools), flag(request, "tool_call_pieces", false));
   }
   running->grammar = generate.grammar;
   generate.prompt = std::move(prompt.tokens);
@@ -165,6 +165,11 @@ void Host::send_text(uint64_t id, const engine::Update& update, chat::OutputDelt
   Json message = {{"id", id}, {"type", "text"}, {"text", std::move(delta.content)}, {"tokens", update.tokens}, {"generated", update.generated_tokens}};
   if (!delta.thinking.empty()) message["thinking"] = std::move(delta.thinking);
   if (!delta.tool_calls.empty()) message["tool_calls"] = chat::message_to_json({.role = "assistant", .tool_calls = std::move(delta.tool_calls)})["tool_calls"];
+  for (chat::ToolCallDelta& piece : delta.call_pieces) {
+    Json json = {{"index", piece.index}, {"arguments", std::move(piece.arguments)}};
+    if (!piece.name.empty()) json["name"] = std::move(piece.name);
+    message["tool_call_pieces"].push_back(std::move(json));
+  }
   send_(message);
 }
 

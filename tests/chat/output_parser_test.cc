@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
+
 namespace da::chat {
 namespace {
 
@@ -141,6 +143,100 @@ TEST(OutputParser, CallsInTags) {
                "arg_key><arg_value>[1]</arg_value>\n</tool_call>",
                R"(T()C()#0f{"city":"Bonn","l":[1]})");
   expect_parse(format, "<tool_call><function=f</tool_call>", "T()C(<tool_call><function=f</tool_call>)");
+}
+
+TEST(OutputParser, Gemma) {
+  OutputFormat format = tagged("<|tool_call>", "<tool_call|>");
+  format.think_open = "<|channel>thought";
+  format.think_close = "<channel|>";
+  expect_parse(format,
+               "<|channel>thought\nA city.<channel|><|tool_call>call:f{city:<|\"|>San, "
+               "{José}<|\"|>,days:3,deep:{a:[true,<|\"|>x<|\"|>],b:"
+               "null}}<tool_call|><|tool_call>call:g{}<tool_call|>",
+               R"(T(A city.)C()#0f{"city":"San, {José}","days":3,"deep":{"a":[true,"x"],"b":null}}#1g{})");
+  expect_parse(format, "<|tool_call>call:f{a:<|\"|>never closed}<tool_call|>",
+               "T()C(<|tool_call>call:f{a:<|\"|>never closed}<tool_call|>)");
+  expect_parse(format, "<|tool_call>call:f{a:[1,2}<tool_call|>", "T()C(<|tool_call>call:f{a:[1,2}<tool_call|>)");
+  expect_parse(tagged("<start_function_call>", "<end_function_call>"),
+               "<start_function_call>call:f{city:<escape>Bonn<escape>}<end_function_call>",
+               R"(T()C()#0f{"city":"Bonn"})");
+}
+
+TEST(OutputParser, Kimi) {
+  expect_parse(tagged("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"),
+               "Wait.<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\": "
+               "1}<|tool_call_end|><|tool_call_begin|>functions.g:1<|tool_call_argument_begin|>{}<|tool_call_end|><|"
+               "tool_calls_section_end|>",
+               R"(T()C(Wait.)#0f{"a":1}#1g{})");
+}
+
+// The pieces of each call, joined; "!" where the first piece came before the call was complete.
+std::string pieces(OutputFormat format, std::string_view text, size_t size, std::vector<std::string> tools = {}) {
+  OutputParser parser(std::move(format), std::move(tools), true);
+  std::vector<std::string> calls;
+  size_t n_complete = 0;
+  std::string content, early;
+  const auto add = [&](OutputDelta delta) {
+    content += delta.content;
+    for (const ToolCallDelta& piece : delta.call_pieces) {
+      if (static_cast<size_t>(piece.index) >= calls.size()) {
+        EXPECT_FALSE(piece.name.empty());
+        calls.resize(static_cast<size_t>(piece.index) + 1);
+        if (delta.tool_calls.empty()) early += "!";
+      } else {
+        EXPECT_TRUE(piece.name.empty());
+      }
+      calls[static_cast<size_t>(piece.index)] += piece.name + piece.arguments;
+    }
+    n_complete += delta.tool_calls.size();
+  };
+  for (size_t i = 0; i < text.size(); i += size) add(parser.push(text.substr(i, size)));
+  add(parser.finish());
+  std::string out = "C(" + content + ")" + std::to_string(n_complete);
+  for (const std::string& call : calls) out += "#" + call;
+  return size == 1 ? early + out : out;
+}
+
+TEST(OutputParser, ArgumentsInPieces) {
+  const OutputFormat hermes = tagged("<tool_call>", "</tool_call>");
+  const std::string_view two =
+      "Hi<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"}\\\"{\", \"b\": [1, "
+      "{}]}}\n</tool_call><tool_call>[{\"arguments\": "
+      "{\"x\": 1}, \"name\": \"g\"}]</tool_call> bye";
+  EXPECT_EQ(pieces(hermes, two, 1), R"(!!C(Hibye)2#f{"a": "}\"{", "b": [1, {}]}#g{"x": 1})");
+  for (size_t size : {2, 3, 5, 1000}) {
+    EXPECT_EQ(pieces(hermes, two, size), R"(C(Hibye)2#f{"a": "}\"{", "b": [1, {}]}#g{"x": 1})") << size;
+  }
+  // A tool that is not offered is content, and nothing of it came out before.
+  EXPECT_EQ(pieces(hermes, R"(<tool_call>{"name": "h", "arguments": {"a": 1}}</tool_call>)", 1, {"f"}),
+            R"(C(<tool_call>{"name": "h", "arguments": {"a": 1}}</tool_call>)0)");
+  // Cut off: what is out stays a call.
+  EXPECT_EQ(pieces(hermes, R"(<tool_call>{"name": "f", "arguments": {"a": "xy)", 1), R"(!C()0#f{"a": "xy)");
+  // Other forms.
+  EXPECT_EQ(pieces({.tools = ToolFormat::kLlama},
+                   R"({"name": "f", "parameters": {"a": 1}}; {"name": "g", "parameters": {}})", 1),
+            R"(!!C()2#f{"a": 1}#g{})");
+  EXPECT_EQ(pieces({.tools = ToolFormat::kMistral},
+                   R"([TOOL_CALLS][{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {"b": 2}}])", 1),
+            R"(!!C()2#f{"a": 1}#g{"b": 2})");
+  EXPECT_EQ(pieces({.tools = ToolFormat::kMistral}, R"([TOOL_CALLS]f[ARGS]{"a": 1})", 1), R"(C()1#f{"a":1})");
+  EXPECT_EQ(pieces({.tools = ToolFormat::kHarmony, .harmony = true},
+                   "<|channel|>commentary to=functions.f<|message|>{\"a\": 1}<|call|>", 1),
+            R"(!C()1#f{"a": 1})");
+  EXPECT_EQ(pieces(tagged("<|tool_call>", "<tool_call|>"), "<|tool_call>call:f{a:1}<tool_call|>", 1),
+            R"(C()1#f{"a":1})");
+}
+
+// A long call costs its length, not its square.
+TEST(OutputParser, LongCallsAreLinear) {
+  OutputParser parser(tagged("<tool_call>", "</tool_call>"), {});
+  (void)parser.push(R"(<tool_call>{"name": "f", "arguments": {"a": ")");
+  const auto begin = std::clock();
+  for (int i = 0; i < 200'000; ++i) (void)parser.push("wxyz");
+  const OutputDelta end = parser.push(R"("}}</tool_call>)");
+  ASSERT_EQ(end.tool_calls.size(), 1u);
+  EXPECT_EQ(end.tool_calls[0].arguments["a"].get_ref<const std::string&>().size(), 800'000u);
+  EXPECT_LT(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC, 5.0);  // searching anew each time: minutes
 }
 
 TEST(OutputParser, Harmony) {
