@@ -65,6 +65,11 @@ function(deepanalyze_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  set(golden_log "")
+  if(golden IN_LIST ARG_LABELS)  # tests/golden sums up what these note
+    set(golden_log ${CMAKE_BINARY_DIR}/golden/${name}.log)
+    set_property(GLOBAL APPEND PROPERTY DEEPANALYZE_GOLDEN_SUITES ${name})
+  endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
-    ENVIRONMENT "DEEPANALYZE_BINARY=${CMAKE_BINARY_DIR}/bin/deepanalyze")
+    ENVIRONMENT "DEEPANALYZE_BINARY=${CMAKE_BINARY_DIR}/bin/deepanalyze;DEEPANALYZE_GOLDEN_LOG=${golden_log}")
 endfunction()

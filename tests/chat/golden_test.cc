@@ -2,7 +2,6 @@
 // template or a case that is missing fails the test; nothing is skipped.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 
 #include "chat/go_template.h"
 #include "chat/jinja.h"
+#include "support/golden.h"
 
 namespace da::chat {
 namespace {
@@ -23,13 +23,10 @@ constexpr size_t kJinjaSnippets = 105;
 constexpr size_t kGoCases = 483;
 constexpr size_t kGoSnippets = 92;
 
-fs::path golden_folder() {
-  const char* set = std::getenv("DEEPANALYZE_GOLDEN");
-  fs::path root = set != nullptr ? fs::path(set) : fs::path(DEEPANALYZE_SOURCE_DIR) / ".." / "shared" / "golden";
-  return root / "templates";
-}
+fs::path golden_folder() { return test::golden_path("templates"); }
 
 std::string read_file(const fs::path& path) {
+  test::note_golden("file " + fs::relative(path, golden_folder().parent_path()).string());
   std::ifstream file(path, std::ios::binary);
   EXPECT_TRUE(file.is_open()) << path;
   std::ostringstream text;
@@ -102,6 +99,7 @@ TEST(Golden, JinjaTemplates) {
   }
   EXPECT_EQ(files, templates.size());
   EXPECT_GE(count, kJinjaCases);
+  test::count_golden("Jinja templates", count);
 }
 
 TEST(Golden, JinjaSnippets) {
@@ -111,6 +109,7 @@ TEST(Golden, JinjaSnippets) {
     check_jinja(snippet["id"], snippet, snippet["template"].get<std::string>(), snippet["context"]);
   }
   EXPECT_GE(snippets["cases"].size(), kJinjaSnippets);
+  test::count_golden("Jinja snippets", snippets["cases"].size());
 }
 
 void check_go(const std::string& where, const Json& expectation, std::string_view source, bool chat,
@@ -149,6 +148,7 @@ TEST(Golden, GoTemplates) {
   }
   EXPECT_EQ(files, read_json(folder / "templates.json").size());
   EXPECT_GE(count, kGoCases);
+  test::count_golden("Go templates", count);
 }
 
 TEST(Golden, GoSnippets) {
@@ -160,6 +160,7 @@ TEST(Golden, GoSnippets) {
              chat ? snippet["values"] : snippet["data"]);
   }
   EXPECT_GE(snippets["cases"].size(), kGoSnippets);
+  test::count_golden("Go snippets", snippets["cases"].size());
 }
 
 }  // namespace

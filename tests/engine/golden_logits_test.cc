@@ -82,6 +82,7 @@ TEST_P(GoldenModel, GivesTheReferenceLogitsHoweverTheTokensAreCut) {
         RecordProperty(isa + "-" + std::to_string(chunk), std::to_string(difference.nmse * 1e12) + "e-12");
       }
     }
+    test::count_golden("models", 1);
     return;
   }
   FAIL() << "no such golden model";
@@ -127,6 +128,7 @@ TEST_P(GoldenEmbedding, GivesTheReferenceStatesAndTheirPooledVector) {
     }
     EXPECT_EQ(eval_logits(open(entry["file"]), tokens, {}, [](std::span<const float>) { return Status::ok(); }).code(),
               ErrorCode::kUnsupported);
+    test::count_golden("models", 1);
     return;
   }
   FAIL() << "no such golden model";
@@ -219,6 +221,7 @@ TEST_P(GoldenQuant, StaysWithinTheReferenceEnginesOwnError) {
                        std::to_string(difference.nmse) + " of " + std::to_string(allowed));
       }
     }
+    test::count_golden("quantized files", 1);
     return;
   }
   FAIL() << "no such golden file";
@@ -245,11 +248,19 @@ INSTANTIATE_TEST_SUITE_P(Quants, GoldenQuant, testing::ValuesIn(golden_quants())
 TEST(Stories, LogitsAndPerplexityOfATrainedModel) {
   const json stories = json::parse(test::golden_bytes("stories/stories260K.json"));
   const std::vector<int32_t> tokens = stories["perplexity"]["token_ids"];
+  const std::vector<float> first_logits = test::golden_floats("stories/story.logits.f32");
+  ASSERT_EQ(first_logits.size(), 48U * 512);
   for (const std::string& isa : supported_isas()) {
-    double nll = 0;
+    double nll = 0, error = 0, power = 0;
     size_t position = 0;
     ASSERT_TRUE(eval_logits(open("stories/stories260K.gguf"), tokens, {.isa = isa, .n_threads = 2},
                             [&](std::span<const float> logits) {
+                              for (size_t i = 0; i < logits.size() && position < 48; ++i) {
+                                const double expected = first_logits[position * 512 + i];
+                                error += (static_cast<double>(logits[i]) - expected) *
+                                         (static_cast<double>(logits[i]) - expected);
+                                power += expected * expected;
+                              }
                               if (++position == tokens.size()) return Status::ok();
                               const double largest = *std::max_element(logits.begin(), logits.end());
                               double sum = 0;
@@ -261,7 +272,9 @@ TEST(Stories, LogitsAndPerplexityOfATrainedModel) {
                     .is_ok());
     EXPECT_NEAR(nll / static_cast<double>(tokens.size() - 1), stories["perplexity"]["mean_nll"].get<double>(), 1e-5)
         << isa;
+    EXPECT_LE(error / power, 1e-8) << isa;
   }
+  test::count_golden("stories", 1);
 }
 
 TEST(Eval, RefusesWhatItCannotRun) {

@@ -45,6 +45,7 @@ TEST(GoldenBlocks, DequantizeAsTheReference) {
     EXPECT_EQ(values, again) << entry["type"];
   }
   EXPECT_EQ(n_known, 27);
+  test::count_golden("block types", static_cast<size_t>(n_known));
 }
 
 // FNV-1a of a book as its published table lies in memory.

@@ -5,12 +5,28 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace da::test {
+
+// Notes for tests/golden/summary.cmake which files were used and how many cases held; $DEEPANALYZE_GOLDEN_LOG names the
+// file, without it nothing is noted.
+inline void note_golden(const std::string& line) {
+  static std::ofstream log = [] {
+    const char* path = std::getenv("DEEPANALYZE_GOLDEN_LOG");
+    return path != nullptr && *path != '\0' ? std::ofstream(path) : std::ofstream();
+  }();
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  if (log.is_open()) log << line << std::endl;
+}
+inline void count_golden(std::string_view kind, size_t n_cases) {
+  note_golden("cases " + std::to_string(n_cases) + " " + std::string(kind));
+}
 
 // Path of a file or folder of the golden data, which lives outside the repository: $DEEPANALYZE_GOLDEN, else
 // ../shared/golden beside the source tree. Throws if it is missing, so that the test fails instead of skipping:
@@ -24,6 +40,7 @@ inline std::string golden_path(std::string_view relative) {
   if (!std::filesystem::exists(path)) {
     throw std::runtime_error("golden data is missing: " + path.string() + " (set DEEPANALYZE_GOLDEN to its folder)");
   }
+  note_golden("file " + std::string(relative));
   return path.string();
 }
 

@@ -57,6 +57,7 @@ TEST_P(Golden, EveryCaseMatches) {
     EXPECT_EQ(*given_back, expected_text) << GetParam() << " case " << i << " (" << test_case["category"] << ")";
     n_passed += ids == expected && *given_back == expected_text ? 1 : 0;
   }
+  test::count_golden("tokenizer texts", static_cast<size_t>(n_passed));
   std::printf("%s: %d of %zu cases\n", GetParam(), n_passed, cases.size());
 }
 
