@@ -28,6 +28,7 @@ bool has(const std::vector<std::string>& flags, std::initializer_list<const char
 TEST(Isa, EachSetRunsWhereTheCpuHasIt) {
   const auto flags = cpu_flags();
   EXPECT_EQ(cpu_isa_supported("avx2"), has(flags, {"avx2", "fma", "f16c"}));
+  EXPECT_EQ(cpu_isa_supported("avxvnni"), has(flags, {"avx2", "fma", "f16c", "avx_vnni"}));
   EXPECT_EQ(cpu_isa_supported("avx512vnni"),
             has(flags, {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"}));
   EXPECT_TRUE(cpu_isa_supported("scalar"));

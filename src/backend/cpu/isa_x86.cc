@@ -8,7 +8,8 @@ std::span<const IsaEntry> vector_isas() {
   static const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                              __builtin_cpu_supports("avx512vnni");
-  static const IsaEntry entries[] = {{&kAvx512VnniKernels, avx512}, {&kAvx2Kernels, avx2}};
+  static const bool avxvnni = avx2 && __builtin_cpu_supports("avxvnni");
+  static const IsaEntry entries[] = {{&kAvx512VnniKernels, avx512}, {&kAvxVnniKernels, avxvnni}, {&kAvx2Kernels, avx2}};
   return entries;
 }
 

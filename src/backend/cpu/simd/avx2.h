@@ -1,17 +1,30 @@
 #pragma once
 
-// AVX2 with FMA and F16C. Only for sources compiled for it.
+// AVX2 with FMA and F16C, and the same with AVX-VNNI (DA_CPU_AVX_VNNI). Only for sources compiled for it.
 #include <immintrin.h>
 
+#ifdef DA_CPU_AVX_VNNI
+#define DA_CPU_TARGET avxvnni
+#define DA_CPU_TABLE kAvxVnniKernels
+#define DA_CPU_NAME "avxvnni"
+#else
 #define DA_CPU_TARGET avx2
+#define DA_CPU_TABLE kAvx2Kernels
+#define DA_CPU_NAME "avx2"
+#endif
 
-namespace da::backend::cpu::avx2 {
+namespace da::backend::cpu::DA_CPU_TARGET {
 
 constexpr int kLanes = 8;
 constexpr int kRegisters = 16;
 constexpr int kUnroll = 8;  // of loops over registers
+#ifdef DA_CPU_AVX_VNNI
+constexpr bool kSignedQ8 = false;
+constexpr bool kAnyUnsigned = true;  // dot4 takes codes up to 255
+#else
 constexpr bool kSignedQ8 = true;
-constexpr bool kAnyUnsigned = false;  // dot4 takes codes up to 255
+constexpr bool kAnyUnsigned = false;
+#endif
 
 using VecF = __m256;   // 8 float32
 using VecI = __m256i;  // 8 int32
@@ -132,6 +145,12 @@ static inline VecB broadcast4(const int8_t* a) {
   __builtin_memcpy(&a4, a, 4);
   return _mm256_set1_epi32(a4);
 }
+#ifdef DA_CPU_AVX_VNNI
+// acc[lane] += sum of 4 of codes[4 * lane + j] * a[4 * lane + j], codes unsigned.
+static inline VecI dot4(VecI acc, VecB codes, VecB a) { return _mm256_dpbusd_avx_epi32(acc, codes, a); }
+// Not used: kSignedQ8 is false.
+static inline VecI dot4_signed(VecI acc, VecB codes, VecB a) { return dot4(acc, codes, a); }
+#else
 static inline VecI dot4_bytes(VecI acc, __m256i unsigned_bytes, __m256i signed_bytes) {
   const __m256i pairs = _mm256_maddubs_epi16(unsigned_bytes, signed_bytes);
   return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
@@ -142,5 +161,6 @@ static inline VecI dot4(VecI acc, VecB codes, VecB a) { return dot4_bytes(acc, c
 static inline VecI dot4_signed(VecI acc, VecB codes, VecB a) {
   return dot4_bytes(acc, _mm256_abs_epi8(codes), _mm256_sign_epi8(a, codes));
 }
+#endif
 
-}  // namespace da::backend::cpu::avx2
+}  // namespace da::backend::cpu::DA_CPU_TARGET

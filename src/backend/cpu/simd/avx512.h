@@ -4,6 +4,8 @@
 #include <immintrin.h>
 
 #define DA_CPU_TARGET avx512vnni
+#define DA_CPU_TABLE kAvx512VnniKernels
+#define DA_CPU_NAME "avx512vnni"
 
 namespace da::backend::cpu::avx512vnni {
 

@@ -2,6 +2,8 @@
 
 // The reference: plain C++, one loop over the lanes for each operation. Also what runs where no vector target fits.
 #define DA_CPU_TARGET scalar
+#define DA_CPU_TABLE kScalarKernels
+#define DA_CPU_NAME "scalar"
 
 namespace da::backend::cpu::scalar {
 

@@ -1,7 +1,8 @@
-// The order matters: types of the table, types of the target, bodies written with them.
+// Compiled once for each instruction set, with its flags and DA_CPU_SIMD naming its header. The order matters: types of
+// the table, types of the target, bodies written with them.
 #include "backend/cpu/kernels.h"
 
-#include "backend/cpu/simd/avx512.h"
+#include DA_CPU_SIMD
 
 #include "backend/cpu/body/functions.h"
 
@@ -13,11 +14,11 @@
 
 #include "backend/cpu/body/coded-inl.h"
 
-namespace da::backend::cpu::avx512vnni {
+namespace da::backend::cpu::DA_CPU_TARGET {
 
 void linear_iq4_nl(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<IQ4_NL>(job, begin, end); }
 void linear_iq4_xs(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<IQ4_XS>(job, begin, end); }
 void linear_mxfp4(const LinearJob& job, int64_t begin, int64_t end) { linear_integer<MXFP4>(job, begin, end); }
 void linear_coded(const LinearJob& job, int64_t begin, int64_t end) { linear_coded_rows(job, begin, end); }
 
-}  // namespace da::backend::cpu::avx512vnni
+}  // namespace da::backend::cpu::DA_CPU_TARGET
