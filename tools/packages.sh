@@ -6,7 +6,7 @@ set -euo pipefail
 run=(build-essential cmake ninja-build ccache pkg-config git ca-certificates
   libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libfmt-dev libcli11-dev libutf8proc-dev libssl-dev
   libcurl4-openssl-dev libseccomp-dev libedit-dev prometheus-cpp-dev)
-test=(libgtest-dev zlib1g-dev chromium python3)
+test=(libgtest-dev zlib1g-dev chromium python3 g++-aarch64-linux-gnu qemu-user-static)
 
 # The page needs Node.js with npm; another installation than Debian's is as good (tools/node.sh sees to the version).
 node_is_there() { command -v npm >/dev/null && command -v node >/dev/null; }

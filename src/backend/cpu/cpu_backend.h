@@ -14,7 +14,7 @@ struct CpuOptions {
   std::string isa;        // "": the best this CPU has; otherwise one of cpu_isa_names()
 };
 
-// Instruction sets with kernels, best first: "avx512vnni", "avxvnni", "avx2", "scalar".
+// Instruction sets with kernels, best first: "avx512vnni", "avxvnni", "avx2", "neon", "scalar".
 std::vector<std::string_view> cpu_isa_names();
 bool cpu_isa_supported(std::string_view name);
 

@@ -161,6 +161,6 @@ struct KernelTable {
 };
 
 // Defined where the build has them.
-extern const KernelTable kScalarKernels, kAvx2Kernels, kAvxVnniKernels, kAvx512VnniKernels;
+extern const KernelTable kScalarKernels, kAvx2Kernels, kAvxVnniKernels, kAvx512VnniKernels, kNeonKernels;
 
 }  // namespace da::backend::cpu

@@ -9,7 +9,7 @@ namespace da::backend::cpu::DA_CPU_TARGET {
 
 constexpr int kPage = 32;  // backend::kPageTokens
 constexpr int kPageVectors = kPage / kLanes;
-constexpr int kTile = kRegisters == 32 ? 8 : 2;  // query vectors taken together
+constexpr int kTile = kRegisters / 2 / kPageVectors;  // query vectors taken together
 
 template <KvElement kType>
 static inline VecF load_kv(const uint8_t* base, int64_t index) {

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Cross-compiles the kernels for ARM and runs the backend's tests of them under qemu. Arguments go to the test program.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+compiler=aarch64-linux-gnu-g++
+if ! command -v $compiler >/dev/null || ! command -v qemu-aarch64-static >/dev/null; then
+  echo "No $compiler or qemu-aarch64-static: the kernels for ARM are not tested here."
+  exit 0
+fi
+launcher=()
+if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+cmake -S tests/arm -B build/arm -G Ninja -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+  -DCMAKE_CXX_COMPILER=$compiler "${launcher[@]}" -DCMAKE_MESSAGE_LOG_LEVEL=WARNING
+cmake --build build/arm
+# The processor qemu plays has the dot-product instructions.
+exec qemu-aarch64-static -cpu max build/arm/test_arm --gtest_brief=1 "$@"
