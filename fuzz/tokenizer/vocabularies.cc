@@ -84,8 +84,9 @@ void add_wordpiece(Builder& b) {
 
 std::unique_ptr<Tokenizer> build_vocabulary(std::string_view model, std::string_view pre) {
   Builder b;
-  if (model == "llama") {
+  if (model == "llama" || model == "gemma4") {
     add_sentencepiece_bpe(b);
+    if (model == "gemma4") b.merges = {"a b", "b a", "a a", "aa aa", "▁ a", "中 文", "▁ ▁", "aa b", "b b", "ab ab"};
   } else if (model == "gpt2") {
     add_byte_level_bpe(b);
   } else if (model == "t5") {

@@ -8,8 +8,8 @@
 
 namespace da::fuzz {
 
-// A small vocabulary of one kind ("llama", "gpt2", "t5", "bert"), made in memory: some words, every byte where the kind
-// has byte tokens, and special tokens of all kinds that overlap with the words.
+// A small vocabulary of one kind ("llama", "gemma4", "gpt2", "t5", "bert"), made in memory: some words, every byte
+// where the kind has byte tokens, and special tokens of all kinds that overlap with the words.
 std::unique_ptr<tokenizer::Tokenizer> build_vocabulary(std::string_view model, std::string_view pre);
 
 // Encodes `text` with `flags` (bit 0: bos and eos, bit 1: control tokens in the text); ends the process if the ids are

@@ -14,6 +14,8 @@ void MergeTree::build(const MergeTable& pairs, const std::vector<TokenId>& atoms
                       const Sources& sources) {
   left_edges_.assign(sources.n_tokens, Edge{});
   right_edges_.assign(sources.n_tokens, Edge{});
+  left_leaves_.assign(sources.n_tokens, Leaf{});
+  right_leaves_.assign(sources.n_tokens, Leaf{});
   shorter_.assign(sources.n_tokens, -1);
   lengths_.assign(sources.n_tokens, 0);
   std::vector<bool> is_stable(sources.n_tokens, false);  // comes out of its own text
@@ -21,6 +23,16 @@ void MergeTree::build(const MergeTable& pairs, const std::vector<TokenId>& atoms
   const auto accept = [&](TokenId token, uint32_t made, TokenId left, TokenId right) {
     left_edges_[static_cast<size_t>(token)] = {made, left};
     right_edges_[static_cast<size_t>(token)] = {made, right};
+    const auto leaf = [&](TokenId part, const std::vector<Leaf>& leaves, const std::vector<Edge>& edges) {
+      const auto index = static_cast<size_t>(part);
+      return edges[index].made == kAtom ? Leaf{made - 1, edges[index].part} : leaves[index];
+    };
+    if (made == kAtom) {
+      left_leaves_[static_cast<size_t>(token)] = right_leaves_[static_cast<size_t>(token)] = {kNoMerge, left};
+    } else if (made != kDisorderly) {
+      left_leaves_[static_cast<size_t>(token)] = leaf(left, left_leaves_, left_edges_);
+      right_leaves_[static_cast<size_t>(token)] = leaf(right, right_leaves_, right_edges_);
+    }
     is_stable[static_cast<size_t>(token)] = true;
     stable.push_back(token);
   };

@@ -61,13 +61,27 @@ class MergeTree {
     int32_t part = -1;
   };
 
+  // The token's atom at one of its ends (as `part` of an Edge), and the rank of the merge it disappears in.
+  struct Leaf {
+    uint32_t ends = kNoMerge;
+    int32_t part = -1;
+  };
+
   bool stay_apart(const MergeTable& pairs, TokenId left, TokenId right, bool at_top) const;
+  // Whether already the atoms at the border merge: most pairs that do not stay apart show it there.
+  bool atoms_merge(TokenId left, TokenId right) const {
+    const Leaf x = right_leaves_[static_cast<size_t>(left)], y = left_leaves_[static_cast<size_t>(right)];
+    if ((x.part | y.part) < 0) return false;
+    const uint32_t rank = atom_ranks_[static_cast<size_t>(x.part * kDenseAtoms + y.part)];
+    return (rank < x.ends) & (rank <= y.ends) & (rank != kNoMerge);
+  }
   bool is_orderly(const Split& split) const;
 
   PrefixTree tree_;
-  std::vector<Edge> left_edges_, right_edges_;  // [n_tokens]
-  std::vector<uint32_t> atom_ranks_;            // [kDenseAtoms][kDenseAtoms] of the pairs of one-byte atoms
-  std::vector<uint32_t> lengths_;               // [n_tokens] bytes
+  std::vector<Edge> left_edges_, right_edges_;    // [n_tokens]
+  std::vector<Leaf> left_leaves_, right_leaves_;  // [n_tokens]
+  std::vector<uint32_t> atom_ranks_;              // [kDenseAtoms][kDenseAtoms] of the pairs of one-byte atoms
+  std::vector<uint32_t> lengths_;                 // [n_tokens] bytes
   std::vector<TokenId> shorter_;  // [n_tokens] the longest token that the text begins with, but for itself; -1: none
 };
 
@@ -106,7 +120,7 @@ bool MergeTree::encode(const MergeTable& pairs, std::string_view word, std::vect
   const auto decide = [&](TokenId before, TokenId token) {
     if (right_edges_[static_cast<size_t>(before)].made != kDisorderly &&
         right_edges_[static_cast<size_t>(token)].made != kDisorderly)
-      return stay_apart(pairs, before, token, true);
+      return !atoms_merge(before, token) && stay_apart(pairs, before, token, true);
     const size_t left_bytes = lengths_[static_cast<size_t>(before)];
     return merge_apart(left_bytes, word.substr(at - left_bytes, left_bytes + lengths_[static_cast<size_t>(token)]));
   };

@@ -57,6 +57,11 @@ bool can_merge_into(TokenKind kind) {
 
 Result<std::unique_ptr<Tokenizer>> SpmTokenizer::make(const Vocabulary& vocabulary) {
   auto tokenizer = std::unique_ptr<SpmTokenizer>(new SpmTokenizer(vocabulary));
+  if (tokenizer->has_list_) {
+    DA_RETURN_IF_ERROR(tokenizer->load_merges(vocabulary));
+  } else {
+    tokenizer->fill_merges();
+  }
   const bool has_bytes = std::find(std::begin(tokenizer->byte_tokens_), std::end(tokenizer->byte_tokens_), -1) ==
                          std::end(tokenizer->byte_tokens_);
   if (!has_bytes && tokenizer->unknown_ < 0) {
@@ -66,17 +71,19 @@ Result<std::unique_ptr<Tokenizer>> SpmTokenizer::make(const Vocabulary& vocabula
   return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
 
-SpmTokenizer::SpmTokenizer(const Vocabulary& vocabulary) : special_tokens_(vocabulary) {
+SpmTokenizer::SpmTokenizer(const Vocabulary& vocabulary)
+    : has_list_(vocabulary.model == "gemma4"), special_tokens_(vocabulary) {
   const auto n = static_cast<size_t>(vocabulary.n_tokens());
   adopt(vocabulary);
   // SentencePiece's own numbers, for files that do not say.
-  const auto fallback = [&](TokenId id) { return id < vocabulary.n_tokens() ? id : TokenId{-1}; };
+  const auto fallback = [&](TokenId id) { return !has_list_ && id < vocabulary.n_tokens() ? id : TokenId{-1}; };
   unknown_ = vocabulary.unknown >= 0 ? vocabulary.unknown : fallback(0);
   if (bos_ < 0) bos_ = fallback(1);
   if (eos_ < 0 && (eos_ = fallback(2)) >= 0) end_of_generation_[static_cast<size_t>(eos_)] = true;
   add_bos_ = vocabulary.add_bos.value_or(true);
   add_eos_ = vocabulary.add_eos.value_or(false);
-  add_space_prefix_ = strip_leading_space_ = vocabulary.add_space_prefix.value_or(true);
+  add_space_prefix_ = strip_leading_space_ = !has_list_ && vocabulary.add_space_prefix.value_or(true);
+  clean_spaces_ = has_list_;
 
   std::fill(std::begin(byte_tokens_), std::end(byte_tokens_), -1);
   index_.reserve(n);
@@ -102,8 +109,31 @@ SpmTokenizer::SpmTokenizer(const Vocabulary& vocabulary) : special_tokens_(vocab
   }
 
   ranks_.resize(n, 0);
-  if (!vocabulary.scores.empty()) rank_by_score(vocabulary.scores, ranks_);
-  fill_merges();
+  if (!vocabulary.scores.empty() && !has_list_) rank_by_score(vocabulary.scores, ranks_);
+}
+
+Status SpmTokenizer::load_merges(const Vocabulary& vocabulary) {
+  const auto corrupt = [](size_t rank, const std::string& what) {
+    return Status(ErrorCode::kCorruptData, "key \"tokenizer.ggml.merges\": merge " + std::to_string(rank) + " " + what);
+  };
+  if (vocabulary.merges.empty())
+    return Status(ErrorCode::kCorruptData, "key \"tokenizer.ggml.merges\" is absent; a gemma4 vocabulary needs it");
+  std::vector<MergeTree::Split> splits;
+  merges_.reserve(vocabulary.merges.size());
+  for (size_t rank = 0; rank < vocabulary.merges.size(); ++rank) {
+    const std::string_view text = vocabulary.merges[rank];
+    const size_t space = text.size() < 3 ? std::string_view::npos : text.find(' ', 1);
+    if (space == std::string_view::npos || space + 1 >= text.size())
+      return corrupt(rank, "is not two tokens with a space between");
+    const TokenId left = index_.find(text.substr(0, space)), right = index_.find(text.substr(space + 1));
+    const TokenId merged = index_.find(std::string(text.substr(0, space)).append(text.substr(space + 1)));
+    if (left < 0 || right < 0 || merged < 0) return corrupt(rank, "names or makes a token that the vocabulary lacks");
+    if (merges_.find(left, right).merged >= 0) continue;
+    merges_.add(left, right, {static_cast<uint32_t>(rank), merged});
+    splits.push_back({left, right, merged, static_cast<uint32_t>(rank)});
+  }
+  build_tree(std::move(splits));
+  return Status::ok();
 }
 
 void SpmTokenizer::fill_merges() {
@@ -128,8 +158,8 @@ void SpmTokenizer::build_tree(std::vector<MergeTree::Split> splits) {
   bool is_regular = true;
   index_.for_each([&](std::string_view text, TokenId id) {
     texts[static_cast<size_t>(id)] = text;
-    if (text.size() > kMaxTabledBytes || !utf8::is_valid(text)) is_regular = false;
-    for (size_t at = 0; is_regular && at < text.size(); at += char_length(text[at])) {
+    if ((text.size() > kMaxTabledBytes && !has_list_) || !utf8::is_valid(text)) is_regular = false;
+    for (size_t at = 0; is_regular && !has_list_ && at < text.size(); at += char_length(text[at])) {
       if (index_.find(text.substr(at, char_length(text[at]))) < 0) is_regular = false;
     }
     if (text.size() == char_length(text[0])) atoms.push_back(id);
@@ -141,9 +171,11 @@ void SpmTokenizer::build_tree(std::vector<MergeTree::Split> splits) {
               {bytes_.size(), text, [&](TokenId id) { return merger.is_one(Rules{*this}, text(id), id); }});
 }
 
-// Any two neighbours merge whose text is a token; the table knows those that are tokens themselves.
+// Without a list any two neighbours merge whose text is a token; the table knows those that are tokens themselves.
 PairMerge SpmTokenizer::Rules::pair(TokenId left, TokenId right, std::string_view both) const {
-  if (left >= 0 && right >= 0 && both.size() <= kMaxTabledBytes) return tokenizer.merges_.find(left, right);
+  if (tokenizer.has_list_ && (left < 0 || right < 0)) return {};
+  if (left >= 0 && right >= 0 && (tokenizer.has_list_ || both.size() <= kMaxTabledBytes))
+    return tokenizer.merges_.find(left, right);
   const TokenId merged = tokenizer.index_.find(both);
   return merged < 0 ? PairMerge{} : PairMerge{tokenizer.ranks_[static_cast<size_t>(merged)], merged};
 }
@@ -205,14 +237,26 @@ void SpmTokenizer::encode_fragment(std::string_view text, bool add_space, WordEn
   std::string_view last = first_character(all);
   for (size_t at = last.size(); at < all.size();) {
     const std::string_view next = first_character(all.substr(at));
-    if (!may_join(last, next)) {
-      words.encode(all.substr(begin, at - begin), out);
+    const bool is_border = has_list_ && (last == "\n") != (next == "\n");
+    if (is_border || !may_join(last, next)) {
+      encode_chunk(all.substr(begin, at - begin), words, out);
       begin = at;
     }
     last = next;
     at += next.size();
   }
-  words.encode(all.substr(begin), out);
+  encode_chunk(all.substr(begin), words, out);
+}
+
+void SpmTokenizer::encode_chunk(std::string_view chunk, WordEncoder<Rules>& words, std::vector<TokenId>& out) const {
+  // With a list, newlines in a row that are a token are not merged.
+  if (has_list_ && chunk.starts_with('\n')) {
+    if (const TokenId whole = index_.find(chunk); whole >= 0) {
+      out.push_back(whole);
+      return;
+    }
+  }
+  words.encode(chunk, out);
 }
 
 void SpmTokenizer::Rules::unknown(std::string_view symbol, std::vector<TokenId>& out) const {

@@ -16,7 +16,8 @@
 namespace da::tokenizer {
 
 // SentencePiece-style BPE (model "llama"): neighbours whose text is a token merge, best score first; what is no token
-// at the end becomes byte tokens.
+// at the end becomes byte tokens. Gemma 4 (model "gemma4") has the same vocabulary with a list of merges instead,
+// within runs of newlines and runs of everything else.
 class SpmTokenizer final : public Tokenizer {
  public:
   static Result<std::unique_ptr<Tokenizer>> make(const Vocabulary& vocabulary);
@@ -36,11 +37,14 @@ class SpmTokenizer final : public Tokenizer {
   };
   void encode_fragment(std::string_view text, bool add_space, WordEncoder<Rules>& words,
                        std::vector<TokenId>& out) const;
+  void encode_chunk(std::string_view chunk, WordEncoder<Rules>& words, std::vector<TokenId>& out) const;
+  Status load_merges(const Vocabulary& vocabulary);
   void note_pairs(std::string_view text);
   void fill_merges();
   void build_tree(std::vector<MergeTree::Split> splits);
   bool may_join(std::string_view left, std::string_view right) const;
 
+  const bool has_list_;  // merges only what the file's list says
   SpecialTokens special_tokens_;
   TextIndex index_;              // texts that merging may make, as in the file ("▁" for a space)
   std::vector<uint32_t> ranks_;  // [n_tokens] 0 for the best score

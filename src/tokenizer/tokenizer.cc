@@ -59,12 +59,12 @@ std::string without_odd_spaces(const std::string& text) {
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_gguf(const gguf::File& file) {
   DA_ASSIGN_OR_RETURN(const Vocabulary vocabulary, load_vocabulary(file));
   const auto make = [&]() -> Result<std::unique_ptr<Tokenizer>> {
-    if (vocabulary.model == "llama") return SpmTokenizer::make(vocabulary);
+    if (vocabulary.model == "llama" || vocabulary.model == "gemma4") return SpmTokenizer::make(vocabulary);
     if (vocabulary.model == "gpt2") return BpeTokenizer::make(vocabulary);
     if (vocabulary.model == "bert") return WordPieceTokenizer::make(vocabulary);
     if (vocabulary.model == "t5") return UnigramTokenizer::make(vocabulary);
     return Status(ErrorCode::kUnsupported, "unknown tokenizer model \"" + vocabulary.model.substr(0, 64) +
-                                               "\" (tokenizer.ggml.model); known: bert, gpt2, llama, t5");
+                                               "\" (tokenizer.ggml.model); known: bert, gemma4, gpt2, llama, t5");
   };
   auto tokenizer = make();
   if (!tokenizer.is_ok()) return tokenizer.status().with_context("read " + file.name());

@@ -48,7 +48,7 @@ TEST(Vocabulary, SoundOnesLoad) {
 TEST(VocabularyG09, UnknownModelsListTheKnown) {
   auto vocabulary = sentencepiece();
   vocabulary.model = "rwkv";
-  expect_refused(vocabulary, "known: bert, gpt2, llama", ErrorCode::kUnsupported);
+  expect_refused(vocabulary, "known: bert, gemma4, gpt2, llama", ErrorCode::kUnsupported);
   vocabulary = byte_level();
   vocabulary.pre = "strange";
   expect_refused(vocabulary, "unknown pre-tokenizer \"strange\"", ErrorCode::kUnsupported);
