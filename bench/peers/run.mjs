@@ -124,6 +124,20 @@ function print() {
   if (options.json) writeFileSync(options.json, JSON.stringify({ commit, threads, peaks, llama, system, rows }, null, 2) + "\n");
 }
 
+// Our own two ways, by turns in one process; llama.cpp has no such thing here.
+function measureSpeculation() {
+  const documents = ["nev-2024q2.txt", "earnings-en.txt", "complaint-zh.txt", "interview-zh.txt"].map((name) => `samples/${name}`);
+  const text = execFileSync(options.binary, ["bench", "starter", "--analysis", documents.join(","), "--repeat", options.quick ? "5" : "15", "--threads", String(threads), "--json"]);
+  const all = JSON.parse(text).analysis, sum = (list) => list.reduce((a, b) => a + b, 0);
+  const tokens = sum(all.map((one) => one.tokens));
+  const plain = sum(all.map((one) => median(one.plain_seconds))), guessing = sum(all.map((one) => median(one.speculative_seconds)));
+  addRow("starter", "analysis of samples/, guesses × plain", tokens / guessing, tokens / plain, [plain / guessing], kSpeculation);
+  const row = rows.at(-1), ratios = all.map((one) => one.ratio);
+  row.low = Math.min(...ratios);
+  row.high = Math.max(...ratios);
+}
+
+if ("starter".includes(options.only)) measureSpeculation();
 for (const entry of models(options.quick, options.try)) if (entry.model.includes(options.only)) await measureModel(entry);
 print();
 process.exit(0);

@@ -12,6 +12,7 @@
 
 #include "backend/cpu/peaks.h"
 #include "base/cpu_limits.h"
+#include "cli/bench/analysis.h"
 #include "cli/bench/measure.h"
 #include "cli/bench/report.h"
 #include "cli/bench/subject.h"
@@ -127,6 +128,20 @@ backend::CpuPeaks best_of(const backend::CpuPeaks& a, const backend::CpuPeaks& b
           std::max(a.bf16_ops_per_s, b.bf16_ops_per_s), std::max(a.f32_ops_per_s, b.f32_ops_per_s)};
 }
 
+Status run_analysis(const BenchOptions& options) {
+  ProgressLine line(!options.json);
+  DA_ASSIGN_OR_RETURN(const UniqueFd fd, open_model(options, line));
+  DA_ASSIGN_OR_RETURN(std::shared_ptr<const gguf::File> file, gguf::File::open_fd(fd.get(), options.model));
+  line.show("analysing");
+  DA_ASSIGN_OR_RETURN(const auto rows, measure_analysis(std::move(file), {.files = options.analysis,
+                                                                          .repeat = options.repeat,
+                                                                          .n_threads = options.threads,
+                                                                          .isa = options.isa}));
+  line.clear();
+  options.json ? print_json(to_json(rows)) : print(rows);
+  return Status::ok();
+}
+
 Status run_bench(const BenchOptions& options) {
   ProgressLine line(!options.json && !options.from_stdin);
   Report report{.model = options.synthetic.empty() ? options.model : "synthetic " + options.synthetic,
@@ -169,7 +184,7 @@ int bench_model(const BenchOptions& options) {
     std::fprintf(stderr, "Error: bench: expected MODEL or --synthetic SHAPE:TYPE\n");
     return 2;
   }
-  const Status status = run_bench(options);
+  const Status status = options.analysis.empty() ? run_bench(options) : run_analysis(options);
   return status.is_ok() ? 0 : fail(status);
 }
 

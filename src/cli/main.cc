@@ -196,6 +196,7 @@ void add_bench(CLI::App& app) {
   add_list("--gen", options->gen, 0, 1 << 20, "Tokens to generate; 0: none");
   add_list("--depth", options->depth, 0, 1 << 20, "Tokens in the KV cache before");
   add_list("--streams", options->streams, 1, 1024, "Requests that generate side by side");
+  command->add_option("--analysis", options->analysis, "Analyse these documents instead, without guessed tokens and with them")->delimiter(',');
   command->add_option("--repeat", options->repeat, "Runs of each test; the median counts")->check(CLI::Range(1, 1000))->capture_default_str();
   command->add_option("--threads", options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
   command->add_option("--isa", options->isa, "Force an instruction set");

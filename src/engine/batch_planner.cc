@@ -101,15 +101,20 @@ const BatchPlanner::Plan& BatchPlanner::plan(std::span<PagedSequence* const> run
     // Those that stepped back for a higher one since begin anew with the next step.
     if (rows[i] == 0 || sequence.n_computed != planned_[i]) continue;
     if (!give(running, i, planned_[i] + rows[i])) continue;
-    const int32_t first_row = plan_.n_rows();
+    plan_.parts.push_back({&sequence, 0, rows[i], rows[i] == pending[i].n_rows ? 0 : -1});
+  }
+  give_drafts(budget_rows);
+  for (Part& part : plan_.parts) {
+    const PagedSequence& sequence = *part.sequence;
+    part.first_row = plan_.n_rows();
     const auto begin = sequence.tokens.begin() + sequence.n_computed;
-    plan_.tokens.insert(plan_.tokens.end(), begin, begin + rows[i]);
-    int32_t output_idx = -1;
-    if (rows[i] == pending[i].n_rows) {
-      output_idx = static_cast<int32_t>(plan_.output_rows.size());
-      plan_.output_rows.push_back(first_row + rows[i] - 1);
-    }
-    plan_.parts.push_back({&sequence, first_row, rows[i], output_idx});
+    plan_.tokens.insert(plan_.tokens.end(), begin, begin + part.n_rows);
+    part.n_rows += part.n_drafts;
+    plan_.tokens.insert(plan_.tokens.end(), sequence.draft.begin(), sequence.draft.begin() + part.n_drafts);
+    if (part.output_idx < 0) continue;
+    part.output_idx = static_cast<int32_t>(plan_.output_rows.size());
+    for (int32_t row = plan_.n_rows() - 1 - part.n_drafts; row < plan_.n_rows(); ++row)
+      plan_.output_rows.push_back(row);
   }
   // Only now: giving pages to one may have moved another's.
   for (const Part& part : plan_.parts) {
@@ -118,8 +123,21 @@ const BatchPlanner::Plan& BatchPlanner::plan(std::span<PagedSequence* const> run
   return plan_;
 }
 
+// Drafts behind the parts that reach their sequence's end, in rows and pages that nobody else wants.
+void BatchPlanner::give_drafts(int32_t budget_rows) {
+  for (const Part& part : plan_.parts) budget_rows -= part.n_rows;
+  for (Part& part : plan_.parts) {
+    PagedSequence& sequence = *part.sequence;
+    const auto n_drafts = static_cast<int32_t>(sequence.draft.size());
+    if (part.output_idx < 0 || n_drafts == 0 || n_drafts > budget_rows) continue;
+    if (!pages_.give(sequence.pages, sequence.n_tokens() + n_drafts).is_ok()) continue;
+    part.n_drafts = n_drafts;
+    budget_rows -= n_drafts;
+  }
+}
+
 void BatchPlanner::commit(const Plan& plan) {
-  for (const Part& part : plan.parts) part.sequence->n_computed += part.n_rows;
+  for (const Part& part : plan.parts) part.sequence->n_computed += part.n_rows - part.n_drafts;
 }
 
 }  // namespace da::engine

@@ -21,7 +21,8 @@ class BatchPlanner {
   struct Part {
     PagedSequence* sequence;
     int32_t first_row, n_rows;
-    int32_t output_idx;  // -1: no logits wanted
+    int32_t output_idx;    // -1: no logits wanted
+    int32_t n_drafts = 0;  // the last rows: of the sequence's draft; their logits follow
   };
   struct Plan {
     std::vector<Part> parts;
@@ -34,7 +35,8 @@ class BatchPlanner {
 
   // `running`: in order of rank, the highest first; it gives way to nobody. Valid until the next call.
   const Plan& plan(std::span<PagedSequence* const> running, int32_t budget_rows);
-  // The plan's step was computed: without this it is as if it had not been.
+  // The plan's step was computed: without this it is as if it had not been. Rows of drafts do not count: who takes
+  // their tokens counts them.
   void commit(const Plan& plan);
   // Makes what was computed known to others, as far as whole pages go.
   void retain(PagedSequence& sequence);
@@ -47,6 +49,7 @@ class BatchPlanner {
   void share(PagedSequence& sequence);
   void step_back(PagedSequence& sequence);
   bool give(std::span<PagedSequence* const> running, size_t self, int32_t n_tokens);
+  void give_drafts(int32_t budget_rows);
   PagedSequence* next_to_step_back(std::span<PagedSequence* const> running, size_t self) const;
 
   KvPages& pages_;

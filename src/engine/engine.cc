@@ -27,7 +27,9 @@ Status EngineImpl::start() {
   for (int32_t id = 0; id < tokenizer_->n_tokens(); ++id) {
     if (tokenizer_->is_end_of_generation(id)) vocabulary_.end_tokens.push_back(id);
   }
-  DA_RETURN_IF_ERROR(model_->reserve(options_.batch_tokens, options_.max_sequences));
+  DA_RETURN_IF_ERROR(model_->reserve(
+      options_.batch_tokens,
+      std::min(options_.batch_tokens, options_.max_sequences + (options_.speculation == Speculation::kOff ? 0 : kMostDraftRows))));
   DA_ASSIGN_OR_RETURN(auto pool, model_->make_kv_cache(options_.kv_type, max_pages()));
   if (options_.kv_max_bytes > 0) {
     const auto bytes_for = static_cast<int64_t>(options_.kv_max_bytes / pool->page_bytes()) * backend::kPageTokens;
@@ -144,6 +146,8 @@ EngineStats EngineImpl::stats() const {
                     .generated_tokens = generated_tokens_,
                     .preemptions = preemptions_,
                     .evicted_pages = pages_->n_evicted(),
+                    .drafted_tokens = drafted_tokens_,
+                    .accepted_tokens = accepted_tokens_,
                     .steps = steps_,
                     .step_ns = step_ns_,
                     .forward_ns = forward_ns_,

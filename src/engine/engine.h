@@ -29,6 +29,7 @@ struct GenerateRequest {
   SamplingParams sampling;
   int32_t max_tokens = -1;                          // -1: until the context is full
   bool ignores_end = false;                         // goes on after tokens that end generation: for measurements
+  bool speculates = true;                           // see EngineOptions::speculation
   std::vector<tokenizer::TokenId> written_tokens;   // control tokens that appear in the text, sorted; others do not
   std::vector<std::string> stop;                    // strings that end generation and are not part of the output
   std::shared_ptr<const grammar::Grammar> grammar;  // null: unconstrained
@@ -61,6 +62,9 @@ using UpdateCallback = std::function<void(const Update&)>;
 // Called once, on the engine's thread: the pooled hidden state of length 1. Must not block.
 using EmbedCallback = std::function<void(Result<std::vector<float>>)>;
 
+// Where tokens are guessed: nowhere, where it has shown to save time, or wherever there is a guess.
+enum class Speculation : uint8_t { kOff, kWherePaid, kAlways };
+
 struct EngineOptions {
   int32_t context_tokens = 0;  // per sequence; 0 or more than the model's own: the model's own
   // What most requests will have, where a model is made for one of two (long-rope); 0: context_tokens. For load_engine
@@ -75,6 +79,9 @@ struct EngineOptions {
   // it is full, and go on later with the same result.
   int64_t pool_tokens = 0;
   uint64_t kv_max_bytes = 0;  // limits the pool further, though not below kLeastContextTokens; 0: no limit
+  // Guess tokens from what the text has said before, and check them with the next token in one step. The result is the
+  // same, bit by bit.
+  Speculation speculation = Speculation::kWherePaid;
   // Of those, tokens of finished requests kept to be shared; -1: one context.
   int64_t retained_tokens = -1;
 };
@@ -86,6 +93,7 @@ struct EngineStats {
   int32_t running = 0, waiting = 0, held = 0;  // held: of the running
   int32_t pages_in_use = 0, pages_retained = 0, pages_committed = 0, pages_max = 0;
   int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, preemptions = 0, evicted_pages = 0;
+  int64_t drafted_tokens = 0, accepted_tokens = 0;  // guessed and checked; of them right
   // Of all steps, and of them in the model: the rest is what planning, sampling and reporting cost.
   int64_t steps = 0, step_ns = 0, forward_ns = 0;
   uint64_t weight_bytes = 0, buffer_bytes = 0, kv_bytes = 0;

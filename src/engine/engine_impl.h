@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "engine/engine.h"
 #include "engine/kv_pages.h"
 #include "engine/sequence.h"
+#include "engine/speculation.h"
 #include "engine/step_budget.h"
 
 // Only for engine.cc (what any thread calls) and engine_loop.cc (what the engine's own thread does).
@@ -74,6 +76,8 @@ class EngineImpl final : public Engine {
 
   Result<const backend::Activation*> forward(const BatchPlanner::Plan& plan);
   void take_tokens(const BatchPlanner::Plan& plan, const backend::Activation& logits);
+  std::optional<Finish> take_tokens_of(const BatchPlanner::Part& part, const backend::RowsView& rows);
+  void guess_drafts();
 
   std::unique_ptr<model::Model> model_;
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
@@ -84,6 +88,7 @@ class EngineImpl final : public Engine {
   std::unique_ptr<BatchPlanner> planner_;
   std::unique_ptr<EmbedQueue> embedding_;
   StepBudget budget_;
+  StepCost cost_;
 
   std::vector<SequencePtr> running_;  // by priority, then in order of arrival
   std::vector<PagedSequence*> ranked_;
@@ -92,6 +97,7 @@ class EngineImpl final : public Engine {
   bool gave_up_ = false;  // the last step, for one that was cancelled
   std::atomic<int32_t> n_running_{0}, n_held_{0};
   std::atomic<int64_t> prompt_tokens_{0}, cached_tokens_{0}, generated_tokens_{0}, preemptions_{0};
+  std::atomic<int64_t> drafted_tokens_{0}, accepted_tokens_{0};
   std::atomic<int64_t> steps_{0}, step_ns_{0}, forward_ns_{0};
   std::atomic<bool> stop_forward_{false};
   std::atomic<int64_t> target_ms_{0};

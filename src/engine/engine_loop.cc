@@ -11,6 +11,9 @@ using Clock = std::chrono::steady_clock;
 // A step of fewer rows is soon over: no reason to give it up for a request that was cancelled.
 constexpr int32_t kShortStepRows = 32;
 
+// Steps that write have no more; those of one that computes its text anew say nothing of their cost.
+constexpr int32_t kMostCostRows = 64;
+
 }  // namespace
 
 void EngineImpl::run() {
@@ -168,7 +171,14 @@ Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan&
                       pages_->pool(), model::Output::kLogits, &stop_forward_);
   const auto ns = std::chrono::nanoseconds(Clock::now() - begun).count();
   forward_ns_ += ns;
-  if (logits.is_ok()) budget_.observe(plan.n_rows(), static_cast<double>(ns) / 1e9);
+  if (logits.is_ok()) {
+    budget_.observe(plan.n_rows(), static_cast<double>(ns) / 1e9);
+    const auto prefills = [](const BatchPlanner::Part& part) {
+      return part.sequence->n_computed < part.sequence->n_prompt;
+    };
+    if (plan.n_rows() <= kMostCostRows && std::none_of(plan.parts.begin(), plan.parts.end(), prefills))
+      cost_.observe(plan.n_rows(), static_cast<double>(ns) / 1e9);
+  }
   const std::lock_guard lock(mutex_);
   in_step_.clear();
   return logits;
@@ -182,6 +192,7 @@ void EngineImpl::step() {
     ranked_.push_back(sequence.get());
     if (!sequence->held && sequence->n_generated() > 0) ++n_writing;
   }
+  guess_drafts();
   const BatchPlanner::Plan& plan = planner_->plan(ranked_, budget_.rows(n_writing));
   preemptions_ = planner_->n_preemptions();
   cached_tokens_ = planner_->n_cached_tokens();
@@ -229,18 +240,7 @@ void EngineImpl::take_tokens(const BatchPlanner::Plan& plan, const backend::Acti
   for (const BatchPlanner::Part& part : plan.parts) {
     if (part.output_idx < 0) continue;
     Sequence& sequence = static_cast<Sequence&>(*part.sequence);
-    std::optional<Finish> finished;
-    if (!status.is_ok()) {
-      finished = Finish{FinishReason::kError, status};
-    } else {
-      if (rows.data != nullptr) {
-        const std::span<const float> row = rows.row(part.output_idx);
-        logits_.assign(row.begin(), row.end());
-      }
-      const int32_t n_before = sequence.n_generated();
-      finished = sequence.accept(sequence.choose(greedy_[static_cast<size_t>(part.output_idx)], logits_));
-      generated_tokens_ += sequence.n_generated() - n_before;
-    }
+    std::optional<Finish> finished = status.is_ok() ? take_tokens_of(part, rows) : Finish{FinishReason::kError, status};
     if (finished) {
       finish(owner(&sequence), *finished);
       continue;
@@ -248,6 +248,54 @@ void EngineImpl::take_tokens(const BatchPlanner::Plan& plan, const backend::Acti
     if (sequence.n_computed == 0) planner_->release(sequence);  // it shifted
     sequence.report_text();
   }
+}
+
+// The token after the sequence's last, and as long as the text goes the way of its draft those after.
+std::optional<Finish> EngineImpl::take_tokens_of(const BatchPlanner::Part& part, const backend::RowsView& rows) {
+  Sequence& sequence = static_cast<Sequence&>(*part.sequence);
+  const int32_t n_before = sequence.n_tokens(), n_generated = sequence.n_generated();
+  std::optional<Finish> finished;
+  int32_t n_taken = 0;  // of the draft
+  for (bool follows = true; follows && !finished;) {
+    const int32_t output_idx = part.output_idx + n_taken;
+    if (rows.data != nullptr) {
+      const std::span<const float> row = rows.row(output_idx);
+      logits_.assign(row.begin(), row.end());
+    }
+    finished = sequence.accept(sequence.choose(greedy_[static_cast<size_t>(output_idx)], logits_));
+    if (sequence.n_computed == 0) break;  // it shifted: nothing that was computed is left
+    n_taken = sequence.n_drafts_taken(n_before, part.n_drafts);
+    follows = sequence.n_tokens() == n_before + n_taken;
+  }
+  generated_tokens_ += sequence.n_generated() - n_generated;
+  if (part.n_drafts > 0) {
+    if (sequence.n_computed > 0) sequence.n_computed += n_taken;
+    sequence.judge_draft(part.n_drafts, n_taken, finished.has_value());
+    drafted_tokens_ += part.n_drafts;
+    accepted_tokens_ += n_taken;
+  }
+  return finished;
+}
+
+// Drafts for those that write, as long as they pay.
+void EngineImpl::guess_drafts() {
+  std::vector<DraftCandidate> candidates;
+  std::vector<Sequence*> writing;
+  for (const SequencePtr& sequence : running_) {
+    sequence->draft.clear();
+    const bool writes = !sequence->held && sequence->n_computed >= sequence->n_prompt;
+    if (options_.speculation == Speculation::kOff || !writes) continue;
+    sequence->guess_draft(kMostDraftTokens);
+    writing.push_back(sequence.get());
+    candidates.push_back({sequence->draft_acceptance(), static_cast<int32_t>(sequence->draft.size())});
+  }
+  if (options_.speculation == Speculation::kAlways) {
+    int32_t room = kMostDraftRows;
+    for (DraftCandidate& candidate : candidates) room -= candidate.n = std::min(candidate.most, room);
+  } else {
+    choose_draft_lengths(candidates, static_cast<int32_t>(writing.size()), cost_);
+  }
+  for (size_t i = 0; i < writing.size(); ++i) writing[i]->draft.resize(static_cast<size_t>(candidates[i].n));
 }
 
 }  // namespace da::engine

@@ -14,6 +14,9 @@ struct PagedSequence {
   int32_t priority = 0;         // higher goes first
   bool held = false;            // its reader is behind: computes nothing, and gives its pages to whoever needs them
 
+  // Tokens that may come after `tokens`: computed behind them where a step has room. For one step.
+  std::vector<int32_t> draft;
+
   int32_t n_computed = 0;        // tokens whose keys and values are in `pages`
   std::vector<int32_t> pages;    // of the KV cache
   int32_t n_retained_pages = 0;  // the first of them, known to others

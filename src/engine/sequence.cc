@@ -25,6 +25,7 @@ Sequence::Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback
       written_tokens_(std::move(request.written_tokens)),
       n_prompt_sent_(static_cast<int32_t>(request.prompt.size())),
       text_(std::move(request.stop)),
+      speculates_(request.speculates),
       begun_(steady_clock::now()),
       prefilled_(begun_) {
   tokens = std::move(request.prompt);
@@ -111,6 +112,38 @@ std::optional<Finish> Sequence::accept(int32_t token) {
   std::optional<Finish> finish = accept_one(token);
   while (!finish && forced_ >= 0) finish = accept_one(forced_);
   return finish;
+}
+
+void Sequence::guess_draft(int32_t most) {
+  draft.clear();
+  if (!speculates_) return;
+  lookup_.fade();
+  // The token that is chosen in any case comes after the draft.
+  const int32_t room = std::min({most, tokens_left() - 1, context_tokens_ - n_tokens() - 1});
+  if (room <= 0) return;
+  PromptLookup::Guess guess = lookup_.guess(tokens, room);
+  draft_matched_ = guess.n_matched;
+  draft = std::move(guess.tokens);
+  std::optional<grammar::Matcher> ahead;
+  if (matcher_) ahead = matcher_;
+  const auto fits = [&](int32_t token) {
+    if (vocabulary_.tokenizer->is_end_of_generation(token)) return false;
+    return !ahead || (!ahead->must_end() && !vocabulary_.tokenizer->bytes(token).empty() &&
+                      ahead->accept(vocabulary_.tokenizer->bytes(token)));
+  };
+  draft.erase(std::find_if_not(draft.begin(), draft.end(), fits), draft.end());
+}
+
+int32_t Sequence::n_drafts_taken(int32_t n_before, int32_t n_drafts) const {
+  int32_t n = 0;
+  while (n < n_drafts && n_before + n < n_tokens() &&
+         tokens[static_cast<size_t>(n_before + n)] == draft[static_cast<size_t>(n)])
+    ++n;
+  return n;
+}
+
+void Sequence::judge_draft(int32_t n_drafts, int32_t n_taken, bool finished) {
+  lookup_.observe(draft_matched_, n_taken, n_taken < n_drafts && !finished);
 }
 
 void Sequence::report_prefill(int32_t n_done) {

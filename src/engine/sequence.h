@@ -10,6 +10,7 @@
 #include "engine/grammar/grammar.h"
 #include "engine/output_text.h"
 #include "engine/paged_sequence.h"
+#include "engine/prompt_lookup.h"
 #include "engine/sampler.h"
 #include "tokenizer/tokenizer.h"
 
@@ -43,6 +44,14 @@ class Sequence : public PagedSequence {
   // Takes the token and those that the grammar forces after it. Nullopt: goes on.
   std::optional<Finish> accept(int32_t token);
 
+  // Puts a guess of what comes next into `draft`, as far as the grammar allows it; empty where there is none.
+  void guess_draft(int32_t most);
+  double draft_acceptance() const { return lookup_.acceptance(draft_matched_); }
+  // How many of the draft's first tokens the sequence has taken since it had `n_before` tokens.
+  int32_t n_drafts_taken(int32_t n_before, int32_t n_drafts) const;
+  // What became of a draft that was computed.
+  void judge_draft(int32_t n_drafts, int32_t n_taken, bool finished);
+
   void report_prefill(int32_t n_done);
   void report_text();                          // what is ready, if anything
   void report_finished(const Finish& finish);  // once, last
@@ -74,6 +83,9 @@ class Sequence : public PagedSequence {
   Status mask_error_;
   OutputText text_;
   std::vector<int32_t> unreported_;
+  bool speculates_;
+  PromptLookup lookup_;
+  int32_t draft_matched_ = 0;
   std::chrono::steady_clock::time_point begun_, prefilled_;
 };
 

@@ -234,6 +234,8 @@ Json Host::stats() const {
           {"prompt_tokens", stats.prompt_tokens},
           {"cached_tokens", stats.cached_tokens},
           {"generated_tokens", stats.generated_tokens},
+          {"drafted_tokens", stats.drafted_tokens},
+          {"accepted_tokens", stats.accepted_tokens},
           {"preemptions", stats.preemptions},
           {"evicted_pages", stats.evicted_pages}};
 }

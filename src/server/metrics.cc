@@ -52,6 +52,8 @@ constexpr std::array kModelGauges = {
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_max", "use", "max"},
     ModelGauge{"deepanalyze_model_memory_bytes", "Weights, pages and work buffers of a model", "memory_bytes", "device", "cpu"},
     ModelGauge{"deepanalyze_model_preemptions", "Requests that stepped back for older ones since the load", "preemptions", "", ""},
+    ModelGauge{"deepanalyze_model_speculated_tokens", "Tokens guessed and checked since the load; accepted: of them right", "drafted_tokens", "kind", "drafted"},
+    ModelGauge{"deepanalyze_model_speculated_tokens", "", "accepted_tokens", "kind", "accepted"},
     ModelGauge{"deepanalyze_model_evicted_pages", "Retained pages given up since the load", "evicted_pages", "", ""},
 };
 

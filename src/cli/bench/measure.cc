@@ -20,6 +20,7 @@ engine::GenerateRequest greedy(std::vector<int32_t> prompt, int32_t n_tokens) {
   request.sampling.temperature = 0;
   request.max_tokens = n_tokens;
   request.ignores_end = true;
+  request.speculates = false;  // random models fall into loops that are guessed too well
   return request;
 }
 
