@@ -25,12 +25,15 @@ constexpr auto kThinking = std::to_array<Pair>({
 constexpr auto kCalls = std::to_array<Pair>({
     {"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"},
     {"<|START_ACTION|>", "<|END_ACTION|>"},
+    {"<tool_calls>", "</tool_calls>"},  // Apriel
     {"<tool_call>", "</tool_call>"},
     {"<|tool_call|>", "<|/tool_call|>"},
     {"<TOOLCALL>", "</TOOLCALL>"},
     {"<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"},  // Kimi K2
     {"<|tool_call>", "<tool_call|>"},                                // Gemma 4
     {"<start_function_call>", "<end_function_call>"},                // FunctionGemma
+    {"<seed:tool_call>", "</seed:tool_call>"},
+    {"<function=", "</function>"},  // Functionary: the name follows at once
 });
 
 constexpr auto kAnswerTags =

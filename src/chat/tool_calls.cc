@@ -84,6 +84,15 @@ Json key_value_tags(std::string_view text) {
   return Json::array({{{"name", std::string(trim(name))}, {"arguments", std::move(arguments)}}});
 }
 
+// What stands between <function= and </function> where these are the tags: name>{…}
+Json named_call(std::string_view text) {
+  std::string_view name;
+  if (!take_until(text, ">", name)) return kNoCalls;
+  Json arguments = Json::parse(trim(text), nullptr, false);
+  if (!arguments.is_object()) return kNoCalls;
+  return Json::array({{{"name", std::string(trim(name))}, {"arguments", std::move(arguments)}}});
+}
+
 Json kimi_calls(std::string_view text) {
   Json calls = Json::array();
   std::string_view before, id, arguments;
@@ -191,6 +200,7 @@ Json read_tool_calls(std::string_view text) {
   if (text.starts_with("<｜tool▁call▁begin｜>")) return deepseek_calls(text);
   if (text.find("<arg_key>") != std::string_view::npos && !text.starts_with('{')) return key_value_tags(text);
   Json calls = Json::parse(text, nullptr, false);
+  if (calls.is_discarded() && !text.empty() && text[0] != '{' && text[0] != '[') return named_call(text);
   return calls.is_object() ? Json::array({std::move(calls)}) : calls;
 }
 

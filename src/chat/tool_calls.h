@@ -10,6 +10,7 @@ namespace da::chat {
 // - DeepSeek: <｜tool▁call▁begin｜>function<｜tool▁sep｜>name, a fenced JSON block, <｜tool▁call▁end｜>; or, later,
 //   <｜tool▁call▁begin｜>name<｜tool▁sep｜>{…}<｜tool▁call▁end｜>;
 // - Qwen3-Coder: <function=name><parameter=key>value</parameter></function>;
+// - Functionary: name>{…};
 // - GLM: name, then <arg_key>key</arg_key><arg_value>value</arg_value>.
 // - Kimi K2: <|tool_call_begin|>functions.name:0<|tool_call_argument_begin|>{…}<|tool_call_end|>;
 // - Gemma 4 and FunctionGemma: call:name{key:value,…}, texts between two <|"|> or two <escape>.

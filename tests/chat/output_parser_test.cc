@@ -162,6 +162,15 @@ TEST(OutputParser, Gemma) {
                R"(T()C()#0f{"city":"Bonn"})");
 }
 
+TEST(OutputParser, Functionary) {
+  const OutputFormat format = detect_output_format("<|start_header_id|> <|python_tag|> <function= </function>", "");
+  expect_parse(format, "Hm <function=f>{\"a\": 1}</function><function=g>{}</function>", R"(T()C(Hm )#0f{"a":1}#1g{})");
+  expect_parse(format, "<function=f>no</function>", "T()C(<function=f>no</function>)");
+  EXPECT_EQ(detect_output_format("<tool_calls> </tool_calls> <tool_call>", "").call_open, "<tool_calls>");
+  EXPECT_EQ(detect_output_format("<seed:tool_call> </seed:tool_call> <function= </seed:think>", "").call_open,
+            "<seed:tool_call>");
+}
+
 TEST(OutputParser, Kimi) {
   expect_parse(tagged("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"),
                "Wait.<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\": "
