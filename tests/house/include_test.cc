@@ -68,6 +68,7 @@ TEST(House, FilesStayUnderAThousandLines) {
     if (!fs::exists(root)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
       const std::string suffix = entry.path().extension().string();
+      if (entry.path().string().find("/node_modules/") != std::string::npos) continue;  // installed, not ours
       if (suffix != ".h" && suffix != ".cc" && suffix != ".py" && suffix != ".cu") continue;
       std::ifstream source(entry.path());
       const auto lines = std::count(std::istreambuf_iterator<char>(source), {}, '\n');

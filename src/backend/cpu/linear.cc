@@ -73,9 +73,11 @@ void CpuBackend::run_tasks() {
   if (task_bytes_ < kWorthThreads) {
     run(0, 0, n_groups);
   } else {
-    // A few chunks for each thread, a multiple of the eight groups that share a pass over the activations.
+    // Chunks of eight groups, which share a pass over the activations; with few rows longer ones, a few for each thread:
+    // they are read from memory in one go.
     const int64_t per_thread = n_groups / (pool_.n_threads() * 4);
-    const int64_t chunk = per_thread >= 8 ? per_thread / 8 * 8 : 4;
+    const bool many_rows = tasks_.front().job.n_rows >= 32;
+    const int64_t chunk = per_thread < 8 ? 4 : many_rows ? 8 : per_thread / 8 * 8;
     std::atomic<int64_t> next{0};
     pool_.run_available([&](int thread_idx) {
       for (int64_t begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < n_groups;)
