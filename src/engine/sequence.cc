@@ -10,6 +10,13 @@ namespace da::engine {
 
 using std::chrono::steady_clock;
 
+namespace {
+
+constexpr int32_t kShortMatch = 4, kForcedMatch = 100;  // tokens: forced bytes count as a very long match
+constexpr size_t kMostForcedBytes = 48;
+
+}  // namespace
+
 Sequence::Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback callback, const Vocabulary& vocabulary)
     : id_(id),
       callback_(std::move(callback)),
@@ -122,6 +129,15 @@ void Sequence::guess_draft(int32_t most) {
   const int32_t room = std::min({most, tokens_left() - 1, context_tokens_ - n_tokens() - 1});
   if (room <= 0) return;
   PromptLookup::Guess guess = lookup_.guess(tokens, room);
+  // Bytes that the grammar forces can be cut into tokens in several ways; the model's own is the likely one. Finding
+  // them costs more than a look at the text, which a long match makes needless.
+  if (matcher_ && guess.n_matched <= kShortMatch) {
+    const std::string bytes = matcher_->forced(kMostForcedBytes);
+    if (bytes.size() > 1) {
+      guess = {.tokens = vocabulary_.tokenizer->encode(bytes, {}), .n_matched = kForcedMatch};
+      guess.tokens.resize(std::min(guess.tokens.size(), static_cast<size_t>(room)));
+    }
+  }
   draft_matched_ = guess.n_matched;
   draft = std::move(guess.tokens);
   std::optional<grammar::Matcher> ahead;

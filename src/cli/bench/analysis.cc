@@ -73,12 +73,14 @@ class Preparer {
 
 struct Run {
   std::vector<int32_t> tokens;
-  double decode_seconds = 0;
+  double decode_seconds = 0, forward_share = 0;
+  int64_t n_steps = 0, n_drafted = 0, n_accepted = 0;
 };
 
 Result<Run> run(engine::Engine& engine, engine::GenerateRequest request, bool speculates) {
   request.speculates = speculates;
-  request.name_space = std::to_string(engine.stats().steps);  // each on its own: nothing is found computed
+  const engine::EngineStats before = engine.stats();
+  request.name_space = std::to_string(before.steps);  // each on its own: nothing is found computed
   Run result;
   std::promise<engine::Update> promise;
   const auto id = engine.submit(std::move(request), [&](const engine::Update& update) {
@@ -89,6 +91,12 @@ Result<Run> run(engine::Engine& engine, engine::GenerateRequest request, bool sp
   const engine::Update last = promise.get_future().get();
   DA_RETURN_IF_ERROR(last.error);
   result.decode_seconds = static_cast<double>(last.decode_ns) * 1e-9;
+  const engine::EngineStats after = engine.stats();
+  result.n_steps = after.steps - before.steps;
+  result.n_drafted = after.drafted_tokens - before.drafted_tokens;
+  result.n_accepted = after.accepted_tokens - before.accepted_tokens;
+  result.forward_share = static_cast<double>(after.forward_ns - before.forward_ns) /
+                         static_cast<double>(std::max<int64_t>(1, after.step_ns - before.step_ns));
   return result;
 }
 
@@ -97,7 +105,6 @@ Result<AnalysisRow> measure(engine::Engine& engine, const std::string& path, con
   AnalysisRow row{.file = path};
   DA_ASSIGN_OR_RETURN(const Run first, run(engine, request, false));  // untimed
   row.n_tokens = static_cast<int64_t>(first.tokens.size());
-  const engine::EngineStats before = engine.stats();
   for (int i = 0; i < repeat; ++i) {
     DA_ASSIGN_OR_RETURN(const Run plain, run(engine, request, false));
     DA_ASSIGN_OR_RETURN(const Run speculative, run(engine, request, true));
@@ -105,10 +112,13 @@ Result<AnalysisRow> measure(engine::Engine& engine, const std::string& path, con
       return {ErrorCode::kInternal, "bench " + path + ": the answer is not the same each time"};
     row.plain_seconds.push_back(plain.decode_seconds);
     row.speculative_seconds.push_back(speculative.decode_seconds);
+    row.n_drafted = speculative.n_drafted;
+    row.n_accepted = speculative.n_accepted;
+    row.plain_steps = plain.n_steps;
+    row.speculative_steps = speculative.n_steps;
+    row.plain_forward = plain.forward_share;
+    row.speculative_forward = speculative.forward_share;
   }
-  const engine::EngineStats after = engine.stats();
-  row.n_drafted = (after.drafted_tokens - before.drafted_tokens) / repeat;
-  row.n_accepted = (after.accepted_tokens - before.accepted_tokens) / repeat;
   return row;
 }
 
@@ -141,6 +151,10 @@ Json to_json(const std::vector<AnalysisRow>& rows) {
                     {"tokens", row.n_tokens},
                     {"drafted", row.n_drafted},
                     {"accepted", row.n_accepted},
+                    {"plain_steps", row.plain_steps},
+                    {"speculative_steps", row.speculative_steps},
+                    {"plain_forward_share", row.plain_forward},
+                    {"speculative_forward_share", row.speculative_forward},
                     {"plain_seconds", row.plain_seconds},
                     {"speculative_seconds", row.speculative_seconds},
                     {"ratio", row.ratio()}});
@@ -157,11 +171,15 @@ void print(const std::vector<AnalysisRow>& rows) {
   };
   for (const AnalysisRow& row : rows) {
     const auto n = static_cast<double>(row.n_tokens);
-    table.push_back({row.file, std::to_string(row.n_tokens), number("%.0f", n / median(row.plain_seconds)),
-                     number("%.0f", n / median(row.speculative_seconds)), number("%.2f", row.ratio()),
-                     std::to_string(row.n_accepted) + " of " + std::to_string(row.n_drafted)});
+    table.push_back(
+        {row.file, std::to_string(row.n_tokens), number("%.0f", n / median(row.plain_seconds)),
+         number("%.0f", n / median(row.speculative_seconds)), number("%.2f", row.ratio()),
+         std::to_string(row.n_accepted) + " of " + std::to_string(row.n_drafted),
+         std::to_string(row.plain_steps) + " to " + std::to_string(row.speculative_steps),
+         number("%.0f %%", 100 * row.plain_forward) + number(" to %.0f %%", 100 * row.speculative_forward)});
   }
-  print_table({"DOCUMENT", "TOKENS", "PLAIN/S", "WITH GUESSES/S", "RATIO", "GUESSES RIGHT"}, table);
+  print_table({"DOCUMENT", "TOKENS", "PLAIN/S", "WITH GUESSES/S", "RATIO", "GUESSES RIGHT", "STEPS", "IN THE MODEL"},
+              table);
 }
 
 }  // namespace da::cli::bench

@@ -15,6 +15,8 @@ namespace da::cli::bench {
 struct AnalysisRow {
   std::string file;
   int64_t n_tokens = 0, n_drafted = 0, n_accepted = 0;
+  int64_t plain_steps = 0, speculative_steps = 0;          // of one run, its prompt's included
+  double plain_forward = 0, speculative_forward = 0;       // share of the steps' time that is the model's
   std::vector<double> plain_seconds, speculative_seconds;  // of decoding, by turns
   double ratio() const;                                    // medians
 };
