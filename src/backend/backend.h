@@ -115,6 +115,7 @@ struct RowsView {
 struct SequenceRows {
   int32_t first_row = 0, n_rows = 0, first_position = 0;
   std::span<const int32_t> pages;
+  bool is_far = false;  // rotated with the second set of frequencies, where a rotation has two
 };
 
 struct Batch {
@@ -156,7 +157,7 @@ enum class RopeKind : uint8_t { kNone, kInterleaved, kNeox };
 struct RopeSpec {
   RopeKind kind = RopeKind::kNone;
   int32_t n_dims = 0;                         // of each head, from its front; the rest passes through
-  const Vector* frequencies = nullptr;        // [n_dims/2] radians per position, scaling and factors worked in
+  const Vector* frequencies = nullptr;        // [n_dims/2] radians per position, or two such sets; scaling worked in
   float magnitude = 1.0F;                     // YaRN's factor on sine and cosine
   NormSpec query_norm, key_norm, value_norm;  // of each head, before the rotation; `dim` is the head's
   // Queries times 1 + temperature * ln(1 + floor(position / temperature_tokens)), after the rotation; 0: off.
@@ -197,8 +198,9 @@ struct RouteSpec {
   const Vector* selection_bias = nullptr;  // [n_experts] added to the scores for the choice only; null: none
   // Only experts of the n_groups_used best groups are chosen; a group is as good as the sum of its group_best best.
   int32_t n_groups = 1, n_groups_used = 1, group_best = 2;
-  bool normalize = false;  // chosen weights are divided by their sum
-  float scale = 1.0F;      // on the weights
+  bool normalize = false;                // chosen weights are divided by their sum
+  float scale = 1.0F;                    // on the weights
+  const Vector* expert_scale = nullptr;  // [n_experts] on the weights, each expert's own; null: none
 };
 
 // Rows an expert product reads: those of the batch (each goes to its experts), or expert rows.

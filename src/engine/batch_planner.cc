@@ -118,7 +118,8 @@ const BatchPlanner::Plan& BatchPlanner::plan(std::span<PagedSequence* const> run
   }
   // Only now: giving pages to one may have moved another's.
   for (const Part& part : plan_.parts) {
-    plan_.sequences.push_back({part.first_row, part.n_rows, part.sequence->n_computed, part.sequence->pages});
+    const PagedSequence& sequence = *part.sequence;
+    plan_.sequences.push_back({part.first_row, part.n_rows, sequence.n_computed, sequence.pages, sequence.is_far});
   }
   return plan_;
 }

@@ -75,7 +75,8 @@ std::vector<EmbedQueue::Part> EmbedQueue::build_batch(bool others_run) {
     const auto first_row = static_cast<int32_t>(tokens_.size());
     const auto first = job->tokens.begin() + job->n_done;
     tokens_.insert(tokens_.end(), first, first + n_rows);
-    sequences_.push_back({first_row, n_rows, job->n_done, job->pages});
+    const bool is_far = model_.is_far(static_cast<int32_t>(job->tokens.size()));
+    sequences_.push_back({first_row, n_rows, job->n_done, job->pages, is_far});
     Part part{job.get(), n_rows, static_cast<int32_t>(outputs_.size()), 0};
     for (int32_t i = 0; i < n_rows; ++i) {
       if (wants_row(*job, job->n_done + i)) outputs_.push_back(first_row + i);

@@ -24,6 +24,7 @@ EngineImpl::~EngineImpl() {
 Status EngineImpl::start() {
   vocabulary_.tokenizer = tokenizer_.get();
   vocabulary_.context_tokens = options_.context_tokens;
+  vocabulary_.near_context = model_->hyper().near_context;
   for (int32_t id = 0; id < tokenizer_->n_tokens(); ++id) {
     if (tokenizer_->is_end_of_generation(id)) vocabulary_.end_tokens.push_back(id);
   }

@@ -67,8 +67,6 @@ enum class Speculation : uint8_t { kOff, kWherePaid, kAlways };
 
 struct EngineOptions {
   int32_t context_tokens = 0;  // per sequence; 0 or more than the model's own: the model's own
-  // What most requests will have, where a model is made for one of two (long-rope); 0: context_tokens. For load_engine
-  int32_t usual_context_tokens = 0;
   int32_t max_sequences = 4;  // running at once; more wait
   // Token budget of a step; raised to max_sequences if below, and to the context for models that see a text as a whole.
   int32_t batch_tokens = 512;

@@ -21,19 +21,17 @@ struct CloseFile {
 
 Status io_error(const std::string& path) { return {ErrorCode::kIo, "write " + path + ": " + std::strerror(errno)}; }
 
-Result<std::unique_ptr<model::Model>> load_model(std::shared_ptr<const gguf::File> file, size_t n_tokens,
-                                                 const EvalOptions& options) {
+Result<std::unique_ptr<model::Model>> load_model(std::shared_ptr<const gguf::File> file, const EvalOptions& options) {
   model::Placement placement;
   if (options.place) {
     DA_ASSIGN_OR_RETURN(placement, options.place(*file));
-    return model::Model::load(std::move(file), std::move(placement),
-                              {.context_tokens = static_cast<int32_t>(n_tokens)});
+    return model::Model::load(std::move(file), std::move(placement));
   }
   for (const int32_t n_layers : options.stage_layers.empty() ? std::vector<int32_t>{0} : options.stage_layers) {
     DA_ASSIGN_OR_RETURN(auto backend, backend::make_cpu_backend({.n_threads = options.n_threads, .isa = options.isa}));
     placement.push_back({std::move(backend), n_layers});
   }
-  return model::Model::load(std::move(file), std::move(placement), {.context_tokens = static_cast<int32_t>(n_tokens)});
+  return model::Model::load(std::move(file), std::move(placement));
 }
 
 }  // namespace
@@ -41,7 +39,7 @@ Result<std::unique_ptr<model::Model>> load_model(std::shared_ptr<const gguf::Fil
 Status eval_rows(std::shared_ptr<const gguf::File> file, std::span<const int32_t> tokens, model::Output output,
                  const EvalOptions& options, const std::function<Status(std::span<const float> row)>& row) {
   if (tokens.empty()) return {ErrorCode::kInvalidArgument, "eval: no tokens"};
-  DA_ASSIGN_OR_RETURN(auto model, load_model(std::move(file), tokens.size(), options));
+  DA_ASSIGN_OR_RETURN(auto model, load_model(std::move(file), options));
   if (options.warn) {
     for (const std::string& warning : model->warnings()) options.warn(warning);
   }
@@ -72,7 +70,8 @@ Status eval_rows(std::shared_ptr<const gguf::File> file, std::span<const int32_t
 
   for (int32_t begin = 0; begin < n_tokens; begin += chunk) {
     const int32_t n_rows = std::min(chunk, n_tokens - begin);
-    const backend::SequenceRows sequence{.first_row = 0, .n_rows = n_rows, .first_position = begin, .pages = pages};
+    const backend::SequenceRows sequence{
+        .first_row = 0, .n_rows = n_rows, .first_position = begin, .pages = pages, .is_far = model->is_far(n_tokens)};
     DA_ASSIGN_OR_RETURN(
         const backend::Activation* result,
         model->forward({.token_ids = tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(n_rows)),

@@ -12,10 +12,8 @@ Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> fi
                                             const EngineOptions& options, const model::LoadProgress& progress) {
   DA_RETURN_IF_ERROR(quant::check_vectors(*file));
   DA_ASSIGN_OR_RETURN(auto backend, backend::make_cpu_backend({.n_threads = options.n_threads, .isa = options.isa}));
-  const model::LoadOptions load{.context_tokens = options.usual_context_tokens > 0 ? options.usual_context_tokens
-                                                                                   : options.context_tokens};
-  DA_ASSIGN_OR_RETURN(auto model,
-                      model::Model::load(std::move(file), model::on_one(std::move(backend)), load, progress));
+  DA_ASSIGN_OR_RETURN(auto model, model::Model::load(std::move(file), model::on_one(std::move(backend)), progress));
+  DA_RETURN_IF_ERROR(model->probe());
   return Engine::create(std::move(model), std::move(tokenizer), options);
 }
 

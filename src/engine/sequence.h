@@ -22,6 +22,7 @@ struct Vocabulary {
   const grammar::TokenTrie* trie = nullptr;  // set before the first sequence with a grammar
   std::vector<int32_t> end_tokens;           // end of generation
   int32_t context_tokens = 0;
+  int32_t near_context = 0;  // of the model's hyper-parameters
 };
 
 struct Finish {

@@ -1,5 +1,9 @@
 #include "gguf/gguf.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "base/utf8.h"
@@ -70,6 +74,28 @@ const Value* File::find(std::string_view key) const {
 const Tensor* File::find_tensor(std::string_view name) const {
   const auto found = tensor_index_.find(name);
   return found == tensor_index_.end() ? nullptr : &tensors_[found->second];
+}
+
+Status File::read(const Tensor& tensor, uint64_t offset, std::span<std::byte> out) const {
+  DA_CHECK(offset <= tensor.size_bytes && out.size() <= tensor.size_bytes - offset);
+  if (out.empty()) return Status::ok();
+  if (!tensor.data.empty()) {
+    std::memcpy(out.data(), tensor.data.data() + offset, out.size());
+    return Status::ok();
+  }
+  const auto failed = [&](const std::string& why) {
+    return Status(ErrorCode::kIo, "read " + name_ + ": tensor " + quote_for_message(tensor.name) + ": " + why);
+  };
+  if (tensor.part_idx >= readers_.size()) return failed("opened without its data");
+  for (size_t n_read = 0; n_read < out.size();) {
+    const auto at = static_cast<off_t>(tensor.file_offset + offset + n_read);
+    const ssize_t got = pread(readers_[tensor.part_idx].get(), out.data() + n_read, out.size() - n_read, at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failed(std::strerror(errno));
+    if (got == 0) return failed("the file has become shorter");
+    n_read += static_cast<size_t>(got);
+  }
+  return Status::ok();
 }
 
 Result<uint64_t> File::get_uint(std::string_view key) const {

@@ -13,6 +13,7 @@
 
 #include "base/mapped_file.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "gguf/tensor_type.h"
 
 namespace da::gguf {
@@ -59,6 +60,8 @@ struct Tensor {
   std::array<uint64_t, 4> dims{1, 1, 1, 1};
   uint64_t size_bytes = 0;
   std::span<const std::byte> data;  // in the mapped file; empty after open_header()
+  uint32_t part_idx = 0;            // of a split model; its data begins there at
+  uint64_t file_offset = 0;
   uint64_t n_values() const { return dims[0] * dims[1] * dims[2] * dims[3]; }
 };
 
@@ -73,13 +76,17 @@ struct KeyValue {
 //
 // A model split into parts (NAME-00001-of-00003.gguf and so on) is one File: the first part's metadata, all parts'
 // tensors. Parts must be complete, in order, and agree in every key they share.
+//
+// What Ollama's converter wrote in its own way is read as if it were in the published form (dialect.h).
 class File {
  public:
   // Errors: kNotFound, kIo, kCorruptData (names the key or tensor, expected and found), kUnsupported (v1, big-endian).
   // With the path of a split model's first part: opens the others beside it.
   static Result<std::unique_ptr<File>> open(const std::string& path);
-  // The same without the tensors' data, read and not mapped: a file that shrinks meanwhile cannot hurt the process.
+  // The same, read and not mapped: a file that shrinks meanwhile cannot hurt the process. Tensors have no data; read()
+  // gets it.
   static Result<std::unique_ptr<File>> open_header(const std::string& path);
+  static Result<std::unique_ptr<File>> open_header_fds(std::span<const int> fds, const std::string& name);
   // From descriptors the caller keeps, one a part; `name` is for messages.
   static Result<std::unique_ptr<File>> open_fds(std::span<const int> fds, const std::string& name);
   static Result<std::unique_ptr<File>> open_fd(int fd, const std::string& name) { return open_fds({&fd, 1}, name); }
@@ -110,15 +117,21 @@ class File {
 
   const std::vector<Tensor>& tensors() const { return tensors_; }
   const Tensor* find_tensor(std::string_view name) const;
+  // Bytes of a tensor's data from `offset` on, however the file was opened. Errors: kIo, also where the file has become
+  // shorter.
+  Status read(const Tensor& tensor, uint64_t offset, std::span<std::byte> out) const;
   std::string_view architecture() const { return architecture_; }  // general.architecture, "" if absent
 
  private:
   friend class Parser;
   friend class PartJoiner;
+  friend class DialectAdopter;
   File() = default;
 
-  std::vector<MappedFile> mappings_;             // one a part; none after parse() and open_header()
-  std::vector<std::vector<std::byte>> headers_;  // what open_header() read, one a part
+  std::vector<MappedFile> mappings_;                            // one a part; none after parse() and open_header()
+  std::vector<std::vector<std::byte>> headers_;                 // what open_header() read, one a part
+  std::vector<UniqueFd> readers_;                               // of open_header(), one a part
+  std::vector<std::unique_ptr<const std::string>> made_names_;  // of keys, see dialect.h
   std::string name_;
   uint64_t size_bytes_ = 0;
   std::string_view architecture_;

@@ -430,9 +430,10 @@ Status Parser::place_tensors() {
     return error("file has " + std::to_string(file_bytes_ - file_end) + " bytes too many: expected " +
                  std::to_string(file_end) + " bytes, found " + std::to_string(file_bytes_));
   }
-  if (header_only_) return Status::ok();
   for (size_t i = 0; i < file_.tensors_.size(); ++i) {
-    file_.tensors_[i].data = bytes_.subspan(data_start + offsets_[i], file_.tensors_[i].size_bytes);
+    Tensor& tensor = file_.tensors_[i];
+    tensor.file_offset = data_start + offsets_[i];
+    if (!header_only_) tensor.data = bytes_.subspan(tensor.file_offset, tensor.size_bytes);
   }
   return Status::ok();
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/unique_fd.h"
+#include "gguf/dialect.h"
 #include "gguf/gguf.h"
 #include "gguf/parser.h"
 #include "gguf/parts.h"
@@ -75,10 +76,15 @@ Result<UniqueFd> open_to_read(const std::string& path) {
 // Checks that files are the parts of one model and makes one File of them.
 class PartJoiner {
  public:
-  static Result<std::unique_ptr<File>> map(int fd, const std::string& name) {
-    DA_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::from_fd(fd, name));
+  static Result<std::unique_ptr<File>> map(UniqueFd fd, const std::string& name) {
+    DA_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::from_fd(fd.get(), name));
     DA_ASSIGN_OR_RETURN(std::unique_ptr<File> file, Parser::parse(mapping.bytes(), name));
     file->mappings_.push_back(std::move(mapping));
+    return file;
+  }
+  static Result<std::unique_ptr<File>> header(UniqueFd fd, const std::string& name) {
+    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> file, Parser::read_header(fd.get(), name));
+    file->readers_.push_back(std::move(fd));
     return file;
   }
 
@@ -92,7 +98,7 @@ class PartJoiner {
                                            " parts (split.count), found " + std::to_string(parts.size())};
     }
     for (size_t i = 0; i < parts.size(); ++i) DA_RETURN_IF_ERROR(check_part(first, *parts[i], i));
-    for (size_t i = 1; i < parts.size(); ++i) absorb(first, *parts[i]);
+    for (size_t i = 1; i < parts.size(); ++i) absorb(first, *parts[i], static_cast<uint32_t>(i));
     DA_RETURN_IF_ERROR(index_tensors(first));
     DA_ASSIGN_OR_RETURN(const uint64_t n_tensors, first.get_uint_or(kTensors, first.tensors_.size()));
     if (n_tensors != first.tensors_.size()) {
@@ -100,6 +106,7 @@ class PartJoiner {
                                            std::to_string(first.tensors_.size()) +
                                            ", the number of tensors in all parts, found " + std::to_string(n_tensors)};
     }
+    DA_RETURN_IF_ERROR(adopt_dialect(first));
     return std::move(parts[0]);
   }
 
@@ -127,11 +134,15 @@ class PartJoiner {
   }
 
   // Metadata stays that of the first part, which has all of it.
-  static void absorb(File& first, File& part) {
+  static void absorb(File& first, File& part, uint32_t part_idx) {
     first.size_bytes_ += part.size_bytes_;
     for (MappedFile& mapping : part.mappings_) first.mappings_.push_back(std::move(mapping));
     for (std::vector<std::byte>& header : part.headers_) first.headers_.push_back(std::move(header));
-    for (Tensor& tensor : part.tensors_) first.tensors_.push_back(std::move(tensor));
+    for (UniqueFd& reader : part.readers_) first.readers_.push_back(std::move(reader));
+    for (Tensor& tensor : part.tensors_) {
+      tensor.part_idx = part_idx;
+      first.tensors_.push_back(std::move(tensor));
+    }
   }
 
   // The index views the names, so it is made when the vector no longer moves.
@@ -155,8 +166,8 @@ template <class Read>
 Result<std::unique_ptr<File>> open_parts(const std::string& path, const Read& read) {
   std::vector<std::unique_ptr<File>> parts;
   const auto open_part = [&](const std::string& part_path) -> Status {
-    DA_ASSIGN_OR_RETURN(const UniqueFd fd, open_to_read(part_path));
-    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> part, read(fd.get(), part_path));
+    DA_ASSIGN_OR_RETURN(UniqueFd fd, open_to_read(part_path));
+    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> part, read(std::move(fd), part_path));
     parts.push_back(std::move(part));
     return Status::ok();
   };
@@ -170,6 +181,21 @@ Result<std::unique_ptr<File>> open_parts(const std::string& path, const Read& re
       if (!status.is_ok())
         return status.with_context("part " + std::to_string(number) + " of " + std::to_string(count));
     }
+  }
+  return PartJoiner::join(std::move(parts));
+}
+
+// The same of descriptors that stay the caller's.
+template <class Read>
+Result<std::unique_ptr<File>> open_descriptors(std::span<const int> fds, const std::string& name, const Read& read) {
+  DA_CHECK(!fds.empty());
+  std::vector<std::unique_ptr<File>> parts;
+  for (const int fd : fds) {
+    const std::string part = fds.size() == 1 ? name : name + " part " + std::to_string(parts.size() + 1);
+    UniqueFd own(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!own.valid()) return Status(ErrorCode::kIo, "open " + part + ": " + std::strerror(errno));
+    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> file, read(std::move(own), part));
+    parts.push_back(std::move(file));
   }
   return PartJoiner::join(std::move(parts));
 }
@@ -195,18 +221,15 @@ std::vector<std::string> part_paths(const std::string& path) {
 Result<std::unique_ptr<File>> File::open(const std::string& path) { return open_parts(path, PartJoiner::map); }
 
 Result<std::unique_ptr<File>> File::open_header(const std::string& path) {
-  return open_parts(path, Parser::read_header);
+  return open_parts(path, PartJoiner::header);
 }
 
 Result<std::unique_ptr<File>> File::open_fds(std::span<const int> fds, const std::string& name) {
-  DA_CHECK(!fds.empty());
-  std::vector<std::unique_ptr<File>> parts;
-  for (const int fd : fds) {
-    const std::string part = fds.size() == 1 ? name : name + " part " + std::to_string(parts.size() + 1);
-    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> file, PartJoiner::map(fd, part));
-    parts.push_back(std::move(file));
-  }
-  return PartJoiner::join(std::move(parts));
+  return open_descriptors(fds, name, PartJoiner::map);
+}
+
+Result<std::unique_ptr<File>> File::open_header_fds(std::span<const int> fds, const std::string& name) {
+  return open_descriptors(fds, name, PartJoiner::header);
 }
 
 Result<std::unique_ptr<File>> File::parse_parts(std::span<const std::span<const std::byte>> parts,

@@ -8,9 +8,9 @@ namespace da::model {
 namespace {
 
 constexpr const Architecture* kArchitectures[] = {
-    &kLlama,    &kMistral3, &kQwen2, &kQwen3,      &kQwen2Moe, &kQwen3Moe,   &kGemma,     &kGemma2,
-    &kGemma3,   &kGemma4,   &kPhi2,  &kPhi3,       &kGranite,  &kGraniteMoe, &kDeepseek2, &kGptOss,
-    &kCommandR, &kCohere2,  &kOlmo2, &kStarcoder2, &kGpt2,     &kBert,       &kNomicBert,
+    &kLlama,   &kMistral3,   &kQwen2,   &kQwen3,  &kQwen2Moe,   &kQwen3Moe, &kGemma,   &kGemma2,     &kQwen2Vl,
+    &kQwen3Vl, &kQwen3VlMoe, &kGemma3,  &kGemma4, &kPhi2,       &kPhi3,     &kGranite, &kGraniteMoe, &kDeepseek2,
+    &kGptOss,  &kCommandR,   &kCohere2, &kOlmo2,  &kStarcoder2, &kGpt2,     &kBert,    &kNomicBert,  &kNomicBertMoe,
 };
 
 }  // namespace

@@ -53,7 +53,8 @@ struct Architecture {
   bool is_gated = true;
   bool has_fused_gate = false;  // ffn_up holds gate and up
 
-  bool has_experts = false;  // allowed; the file says how many
+  bool has_experts = false;            // allowed; the file says how many
+  bool has_experts_and_dense = false;  // where there are experts, the dense feed-forward runs beside them
   Has expert_bias = Has::kNo;
   backend::RouteKind route_kind = backend::RouteKind::kSoftmax;  // where the file does not say
   bool normalizes_experts = true;                                // likewise

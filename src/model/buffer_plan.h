@@ -31,6 +31,7 @@ enum class BufferUse : uint8_t {
   kExpertUp,
   kExpertFeedForward,
   kExpertOut,
+  kDenseAndExperts,
   kSharedGate,
   kLayerGate,
   kLayerFeedForward,

@@ -147,13 +147,26 @@ Status pass_over_wide_window(KeyReader& keys, const Hyperparameters& hyper) {
   return Status::ok();
 }
 
+// Projectors, adapters and importance matrices share the format with models.
+Status check_kind(const gguf::File& file) {
+  if (file.architecture() == "clip") {
+    return {ErrorCode::kUnsupported, "architecture \"clip\": an image projector, which serves a model and is none"};
+  }
+  if (file.find("general.type") == nullptr) return Status::ok();
+  DA_ASSIGN_OR_RETURN(const std::string_view type, file.get_string("general.type"));
+  if (type.empty() || type == "model") return Status::ok();
+  return {ErrorCode::kUnsupported,
+          "key \"general.type\": found \"" + std::string(type.substr(0, 64)) + "\", expected \"model\""};
+}
+
 }  // namespace
 
 float yarn_growth(float factor, float weight) {
   return factor <= 1.0F ? 1.0F : 1.0F + 0.1F * weight * std::log(factor);
 }
 
-Result<Hyperparameters> read_hyperparameters(const gguf::File& file, int32_t context_tokens) {
+Result<Hyperparameters> read_hyperparameters(const gguf::File& file) {
+  DA_RETURN_IF_ERROR(check_kind(file));
   Hyperparameters hyper;
   DA_ASSIGN_OR_RETURN(hyper.architecture, find_architecture(file.architecture()));
   KeyReader keys(file);
@@ -167,8 +180,7 @@ Result<Hyperparameters> read_hyperparameters(const gguf::File& file, int32_t con
   DA_RETURN_IF_ERROR(read_experts(keys, hyper));
   DA_RETURN_IF_ERROR(read_layers(keys, hyper));
   DA_RETURN_IF_ERROR(read_expert_width(keys, hyper));
-  if (hyper.architecture->rope_kind != backend::RopeKind::kNone)
-    DA_RETURN_IF_ERROR(read_rope(keys, context_tokens > 0 ? context_tokens : hyper.context_tokens, hyper));
+  if (hyper.architecture->rope_kind != backend::RopeKind::kNone) DA_RETURN_IF_ERROR(read_rope(keys, hyper));
   DA_RETURN_IF_ERROR(read_vocabulary(file, hyper));
   DA_RETURN_IF_ERROR(read_pooling(keys, hyper));
   DA_ASSIGN_OR_RETURN(hyper.causal, keys.flag_or("attention.causal", true));

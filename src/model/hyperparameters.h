@@ -25,8 +25,9 @@ struct RopeParameters {
   int32_t original_context = 0;
   float ext_factor = 1.0F, beta_fast = 32.0F, beta_slow = 1.0F;
   float mscale = 1.0F, mscale_all = 0.0F;  // weights of the two terms whose ratio is the magnitude
-  // Tensor of divisors, one for each pair of dimensions; "": none. It may be absent.
-  std::string factors_tensor;
+  // Tensor of divisors, one for each pair of dimensions; "": none. It may be absent. Long-rope has another for the
+  // sequences of a long context.
+  std::string factors_tensor, far_factors_tensor;
 
   bool operator==(const RopeParameters&) const = default;
 };
@@ -77,6 +78,7 @@ struct Hyperparameters {
   float norm_eps = 0;
   std::vector<LayerParameters> layers;
   std::vector<RopeParameters> ropes;
+  int32_t near_context = 0;  // sequences of a longer one are `far` (see backend::SequenceRows); 0: none are
   ExpertParameters experts;
   LatentParameters latent;
   int32_t per_layer_width = 0;  // of the token embeddings that each layer has for itself; 0: none
@@ -93,9 +95,8 @@ struct Hyperparameters {
   std::vector<std::string> warnings;
 };
 
-// Reads and checks `file`'s hyper-parameters. `context_tokens`: the context it will run with (0: its own), where the
-// choice of rope factors depends on it. Errors: kCorruptData names the key, the value found and what it may be;
+// Reads and checks `file`'s hyper-parameters. Errors: kCorruptData names the key, the value found and what it may be;
 // kUnsupported names what we do not do (architecture, rope scaling type, keys that change what is computed).
-Result<Hyperparameters> read_hyperparameters(const gguf::File& file, int32_t context_tokens = 0);
+Result<Hyperparameters> read_hyperparameters(const gguf::File& file);
 
 }  // namespace da::model

@@ -40,10 +40,13 @@ struct FeedForwardWeights {
 struct ExpertWeights {
   WeightPtr router;                    // [n_experts][n_embd]
   VectorPtr b_router, selection_bias;  // [n_experts] or null
-  WeightPtr gate, up, down;            // [n_experts][n_ff][n_embd], likewise, [n_experts][n_embd][n_ff]
-  VectorPtr b_gate, b_up, b_down;      // [n_experts][n_ff] and so on, or null
-  FeedForwardWeights shared;           // up null: none
-  WeightPtr shared_router;             // [1][n_embd] or null
+  WeightPtr gate, up, down;        // [n_experts][n_ff][n_embd] (gate null: plain), likewise, [n_experts][n_embd][n_ff]
+  VectorPtr b_gate, b_up, b_down;  // [n_experts][n_ff] and so on, or null
+  FeedForwardWeights shared;       // up null: none
+  WeightPtr shared_router;         // [1][n_embd] or null
+  VectorPtr scale;                 // [n_experts] on each one's result, or null
+  // Beside a dense feed-forward, all three read the stream through norms of their own.
+  NormWeights router_norm, norm, after_experts, after_dense;
 };
 
 // Work buffers of a layer, shared with others of the same widths. Unused ones are null.
@@ -61,6 +64,7 @@ struct LayerBuffers {
   backend::Activation* route_logits = nullptr;                                             // [n_experts]
   backend::Activation *expert_gate = nullptr, *expert_up = nullptr, *expert_ff = nullptr;  // expert rows [n_ff]
   backend::Activation* expert_out = nullptr;                                               // expert rows [n_embd]
+  backend::Activation* both = nullptr;                                                     // [n_embd] dense and experts
   backend::Activation* shared_gate = nullptr;                                              // [1]
   backend::Activation *layer_gate = nullptr, *layer_ff = nullptr;                          // [per_layer_width]
 };
@@ -87,7 +91,7 @@ void plan_buffers(const Hyperparameters& hyper, Layer& layer, BufferPlan& plan);
 
 // A rotation on a backend.
 struct Rope {
-  VectorPtr frequencies;  // [n_dims/2]
+  VectorPtr frequencies;  // [n_dims/2], or two sets
   float magnitude = 1.0F;
   int32_t n_dims = 0;
 };

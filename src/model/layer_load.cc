@@ -1,4 +1,5 @@
 // Weights of a layer, by their names, and the buffers they need.
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -95,12 +96,48 @@ Status load_feed_forward(const Hyperparameters& hyper, int32_t n_ff, WeightLoade
   return load_linear(loader, p + "ffn_down", w.down, w.b_down);
 }
 
-Status load_experts(WeightLoader& loader, const std::string& p, ExpertWeights& w) {
-  DA_RETURN_IF_ERROR(load_linear(loader, p + "ffn_gate_inp", w.router, w.b_router));
-  DA_ASSIGN_OR_RETURN(w.selection_bias, loader.vector(p + "exp_probs_b.bias"));
+// In whichever form the file has them (see the tensor table).
+Status load_expert_matrices(const ExpertParameters& experts, WeightLoader& loader, const std::string& p,
+                            ExpertWeights& w) {
+  if (loader.has(p + "ffn_gate_up_exps.weight")) {
+    DA_ASSIGN_OR_RETURN(w.gate, loader.matrix_rows(p + "ffn_gate_up_exps.weight", 0, experts.n_ff));
+    DA_ASSIGN_OR_RETURN(w.up, loader.matrix_rows(p + "ffn_gate_up_exps.weight", experts.n_ff, experts.n_ff));
+    return load_linear(loader, p + "ffn_down_exps", w.down, w.b_down);
+  }
+  if (loader.has(p + "ffn_gate.0.weight")) {
+    const auto stack = [&](const char* name) {
+      std::vector<std::string> names;
+      for (int32_t expert = 0; expert < experts.n; ++expert)
+        names.push_back(p + name + "." + std::to_string(expert) + ".weight");
+      return loader.stacked(names);
+    };
+    DA_ASSIGN_OR_RETURN(w.gate, stack("ffn_gate"));
+    DA_ASSIGN_OR_RETURN(w.up, stack("ffn_up"));
+    DA_ASSIGN_OR_RETURN(w.down, stack("ffn_down"));
+    return Status::ok();
+  }
   DA_RETURN_IF_ERROR(load_linear(loader, p + "ffn_gate_exps", w.gate, w.b_gate));
   DA_RETURN_IF_ERROR(load_linear(loader, p + "ffn_up_exps", w.up, w.b_up));
-  DA_RETURN_IF_ERROR(load_linear(loader, p + "ffn_down_exps", w.down, w.b_down));
+  return load_linear(loader, p + "ffn_down_exps", w.down, w.b_down);
+}
+
+// What the experts have where they run beside a dense feed-forward.
+Status load_expert_norms(const Hyperparameters& hyper, WeightLoader& loader, const std::string& p, ExpertWeights& w) {
+  // The router reads the normed stream times a vector and by 1/sqrt(n_embd): one norm with both worked in.
+  DA_ASSIGN_OR_RETURN(std::vector<float> scales, loader.values(p + "ffn_gate_inp.scale"));
+  for (float& scale : scales) scale /= std::sqrt(static_cast<float>(hyper.n_embd));
+  DA_ASSIGN_OR_RETURN(w.router_norm.weight, loader.made_vector(scales));
+  DA_ASSIGN_OR_RETURN(w.scale, loader.vector(p + "ffn_down_exps.scale"));
+  DA_RETURN_IF_ERROR(load_norm(loader, p + "pre_ffw_norm_2", w.norm));
+  DA_RETURN_IF_ERROR(load_norm(loader, p + "post_ffw_norm_2", w.after_experts));
+  return load_norm(loader, p + "post_ffw_norm_1", w.after_dense);
+}
+
+Status load_experts(const Hyperparameters& hyper, WeightLoader& loader, const std::string& p, ExpertWeights& w) {
+  DA_RETURN_IF_ERROR(load_linear(loader, p + "ffn_gate_inp", w.router, w.b_router));
+  DA_ASSIGN_OR_RETURN(w.selection_bias, loader.vector(p + "exp_probs_b.bias"));
+  DA_RETURN_IF_ERROR(load_expert_matrices(hyper.experts, loader, p, w));
+  if (hyper.architecture->has_experts_and_dense) DA_RETURN_IF_ERROR(load_expert_norms(hyper, loader, p, w));
   DA_RETURN_IF_ERROR(load_linear(loader, p + "ffn_gate_shexp", w.shared.gate, w.shared.b_gate));
   DA_RETURN_IF_ERROR(load_linear(loader, p + "ffn_up_shexp", w.shared.up, w.shared.b_up));
   DA_RETURN_IF_ERROR(load_linear(loader, p + "ffn_down_shexp", w.shared.down, w.shared.b_down));
@@ -127,11 +164,9 @@ Status load_layer(const Hyperparameters& hyper, WeightLoader& loader, Layer& l) 
     DA_RETURN_IF_ERROR(load_attention(l.shape, loader, p, l.attention));
   }
   DA_RETURN_IF_ERROR(load_linear(loader, p + "attn_output", l.attention.wo, l.attention.bo));
-  if (l.shape.has_experts) {
-    DA_RETURN_IF_ERROR(load_experts(loader, p, l.experts));
-  } else {
+  if (l.shape.has_experts) DA_RETURN_IF_ERROR(load_experts(hyper, loader, p, l.experts));
+  if (!l.shape.has_experts || a.has_experts_and_dense)
     DA_RETURN_IF_ERROR(load_feed_forward(hyper, l.shape.n_ff, loader, p, l.ffn));
-  }
   if (hyper.per_layer_width > 0) {
     DA_ASSIGN_OR_RETURN(l.per_layer_gate, loader.matrix(p + "inp_gate.weight"));
     DA_ASSIGN_OR_RETURN(l.per_layer_proj, loader.matrix(p + "proj.weight"));
@@ -173,8 +208,9 @@ void plan_buffers(const Hyperparameters& hyper, Layer& l, BufferPlan& plan) {
     plan.add(b.v, BufferUse::kValue, n_kv_heads * s.value_dim, rows);
     plan.add(b.attended, BufferUse::kAttended, n_heads * s.value_dim, rows, {w.wo.get()});
   }
-  const FeedForwardWeights& dense = s.has_experts ? e.shared : l.ffn;
-  const int64_t n_dense = s.has_experts ? hyper.experts.n_shared_ff : s.n_ff;
+  const bool is_shared = l.ffn.up == nullptr;
+  const FeedForwardWeights& dense = is_shared ? e.shared : l.ffn;
+  const int64_t n_dense = is_shared ? hyper.experts.n_shared_ff : s.n_ff;
   if (dense.up != nullptr) {
     plan.add(b.gate, BufferUse::kGate, n_dense, rows);
     plan.add(b.up, BufferUse::kUp, n_dense, rows);
@@ -188,6 +224,7 @@ void plan_buffers(const Hyperparameters& hyper, Layer& l, BufferPlan& plan) {
     plan.add(b.expert_ff, BufferUse::kExpertFeedForward, hyper.experts.n_ff, expert_rows, {e.down.get()});
     plan.add(b.expert_out, BufferUse::kExpertOut, hyper.n_embd, expert_rows);
     if (e.shared_router != nullptr) plan.add(b.shared_gate, BufferUse::kSharedGate, 1, rows);
+    if (hyper.architecture->has_experts_and_dense) plan.add(b.both, BufferUse::kDenseAndExperts, hyper.n_embd, rows);
   }
   if (l.per_layer_gate != nullptr) {
     plan.add(b.layer_gate, BufferUse::kLayerGate, hyper.per_layer_width, rows);

@@ -138,20 +138,66 @@ void run_feed_forward(const LayerContext& c, const Layer& l, const Target& targe
   run_dense(c, l.ffn, l.buffers, target);
 }
 
-void run_experts(const LayerContext& c, const Layer& l, const Target& target) {
-  using backend::ExpertInput;
+namespace {
+
+// Chooses the experts by h.
+void choose_experts(const LayerContext& c, const Layer& l) {
   const ExpertWeights& w = l.experts;
   const LayerBuffers& b = l.buffers;
   backend::RouteSpec route = c.hyper.experts.route;
   route.selection_bias = w.selection_bias.get();
+  route.expert_scale = w.scale.get();
   c.backend.linear(*b.h, {{{w.router.get(), b.route_logits, w.b_router.get()}}});
   c.backend.route(route, *b.route_logits, *c.routing);
-  c.backend.expert_linear(*b.h, ExpertInput::kBatchRows, *c.routing,
-                          {{{w.gate.get(), b.expert_gate, w.b_gate.get()}, {w.up.get(), b.expert_up, w.b_up.get()}}});
-  c.backend.gate({.kind = c.hyper.architecture->activation}, *b.expert_gate, b.expert_up, *b.expert_ff);
+}
+
+// Those that were chosen, on h.
+void run_chosen(const LayerContext& c, const Layer& l, const Target& target) {
+  using backend::ExpertInput;
+  const ExpertWeights& w = l.experts;
+  const LayerBuffers& b = l.buffers;
+  const backend::GateSpec act{.kind = c.hyper.architecture->activation};
+  if (w.gate != nullptr) {
+    c.backend.expert_linear(*b.h, ExpertInput::kBatchRows, *c.routing,
+                            {{{w.gate.get(), b.expert_gate, w.b_gate.get()}, {w.up.get(), b.expert_up, w.b_up.get()}}});
+    c.backend.gate(act, *b.expert_gate, b.expert_up, *b.expert_ff);
+  } else {
+    c.backend.expert_linear(*b.h, ExpertInput::kBatchRows, *c.routing, {{{w.up.get(), b.expert_up, w.b_up.get()}}});
+    c.backend.gate(act, *b.expert_up, nullptr, *b.expert_ff);
+  }
   c.backend.expert_linear(*b.expert_ff, ExpertInput::kExpertRows, *c.routing,
                           {{{w.down.get(), b.expert_out, w.b_down.get()}}});
   c.backend.expert_combine(*b.expert_out, *c.routing, target.scale, target.accumulate, *target.out);
+}
+
+// Router, experts and the dense feed-forward read the stream through norms of their own; the two results are normed,
+// added, and normed as one.
+void run_experts_and_dense(const LayerContext& c, const Layer& l) {
+  const ExpertWeights& w = l.experts;
+  const LayerBuffers& b = l.buffers;
+  const Target branch{b.branch, false, 1.0F};
+  c.backend.norm(*b.x, norm_spec(c.hyper, w.router_norm), *b.h);
+  choose_experts(c, l);
+  c.backend.norm(*b.x, norm_spec(c.hyper, w.norm), *b.h);
+  run_chosen(c, l, branch);
+  c.backend.norm(*b.branch, norm_spec(c.hyper, w.after_experts), *b.both);
+  c.backend.norm(*b.x, norm_spec(c.hyper, l.ffn_norm), *b.h);
+  run_dense(c, l.ffn, b, branch);
+  backend::NormSpec after = norm_spec(c.hyper, w.after_dense);
+  after.accumulate = true;
+  c.backend.norm(*b.branch, after, *b.both);
+  after = norm_spec(c.hyper, l.after_ffn);
+  after.accumulate = true;
+  c.backend.norm(*b.both, after, *b.x);
+}
+
+}  // namespace
+
+void run_experts(const LayerContext& c, const Layer& l, const Target& target) {
+  const ExpertWeights& w = l.experts;
+  const LayerBuffers& b = l.buffers;
+  choose_experts(c, l);
+  run_chosen(c, l, target);
   if (w.shared.up == nullptr) return;
   if (w.shared_router == nullptr) {
     run_dense(c, w.shared, b, {target.out, true, target.scale});
@@ -170,9 +216,13 @@ void run_layer(const LayerContext& c, const Layer& l) {
   if (l.attn_norm.weight != nullptr) c.backend.norm(*b.x, norm_spec(c.hyper, l.attn_norm), *b.h);
   c.hyper.latent.kv_rank > 0 ? run_latent_attention(c, l, target) : run_attention(c, l, target);
   norm_after(c, l.after_attention, b);
-  if (l.ffn_norm.weight != nullptr) c.backend.norm(*b.x, norm_spec(c.hyper, l.ffn_norm), *b.h);
-  l.shape.has_experts ? run_experts(c, l, target) : run_feed_forward(c, l, target);
-  norm_after(c, l.after_ffn, b);
+  if (l.shape.has_experts && a.has_experts_and_dense) {
+    run_experts_and_dense(c, l);
+  } else {
+    if (l.ffn_norm.weight != nullptr) c.backend.norm(*b.x, norm_spec(c.hyper, l.ffn_norm), *b.h);
+    l.shape.has_experts ? run_experts(c, l, target) : run_feed_forward(c, l, target);
+    norm_after(c, l.after_ffn, b);
+  }
   if (l.per_layer_gate != nullptr) add_per_layer_input(c, l);
   if (l.output_scale != 1.0F) c.backend.scale(l.output_scale, *b.x);
 }

@@ -1,5 +1,7 @@
 #include "model/model.h"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -52,10 +54,10 @@ Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
 
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> file, Placement placement,
-                                           const LoadOptions& options, const LoadProgress& progress) {
+                                           const LoadProgress& progress) {
   auto impl = std::make_unique<Impl>();
   impl->file = std::move(file);
-  DA_ASSIGN_OR_RETURN(impl->hyper, read_hyperparameters(*impl->file, options.context_tokens));
+  DA_ASSIGN_OR_RETURN(impl->hyper, read_hyperparameters(*impl->file));
   DA_RETURN_IF_ERROR(check_placement(impl->hyper, placement));
   const std::vector<TensorSpec> specs = model_tensors(impl->hyper, *impl->file);
   DA_RETURN_IF_ERROR(check_tensors(*impl->file, specs, impl->hyper.warnings));
@@ -107,6 +109,51 @@ Result<std::unique_ptr<KvCache>> Model::make_kv_cache(backend::KvTypes type, int
     pools.push_back(std::move(pool));
   }
   return std::make_unique<KvCache>(std::move(pools));
+}
+
+Status Model::probe() {
+  DA_RETURN_IF_ERROR(reserve(2, 1));
+  DA_ASSIGN_OR_RETURN(const auto kv, make_kv_cache(backend::KvType::kF32, 1));
+  DA_RETURN_IF_ERROR(kv->grow(1));
+  const int32_t n_rows = std::min(hyper().context_tokens, 2);
+  const int32_t tokens[] = {0, hyper().n_vocab - 1}, pages[] = {0}, outputs[] = {n_rows - 1};
+  const backend::SequenceRows sequence{.first_row = 0, .n_rows = n_rows, .first_position = 0, .pages = pages};
+  const backend::Batch batch{.token_ids = std::span(tokens).first(static_cast<size_t>(n_rows)),
+                             .sequences = {&sequence, 1},
+                             .output_rows = outputs};
+  const auto is_finite = [](backend::Backend& backend, const backend::Activation& rows) -> Result<bool> {
+    DA_ASSIGN_OR_RETURN(const backend::RowsView view, backend.read_rows(rows));
+    for (int64_t row = 0; row < view.n_rows; ++row) {
+      for (const float value : view.row(row)) {
+        if (!std::isfinite(value)) return false;
+      }
+    }
+    return true;
+  };
+  DA_ASSIGN_OR_RETURN(const backend::Activation* result,
+                      forward(batch, *kv, has_logits() ? Output::kLogits : Output::kHidden));
+  DA_ASSIGN_OR_RETURN(const bool is_sound, is_finite(output_backend(), *result));
+  if (is_sound) return Status::ok();
+  // Once more, layer by layer.
+  std::string where = "the output norm or head";
+  for (size_t i = 0; i < impl_->stages.size(); ++i) {
+    LoadedStage& stage = *impl_->stages[i];
+    if (i == 0) {
+      stage.embed(batch);
+    } else {
+      DA_RETURN_IF_ERROR(stage.receive(batch, *impl_->stages[i - 1]));
+    }
+    for (int32_t layer_idx = 0; layer_idx < stage.n_layers(); ++layer_idx) {
+      stage.run_layer(layer_idx, kv->pool(i));
+      DA_ASSIGN_OR_RETURN(const bool is_sound_here, is_finite(stage.backend(), stage.rows()));
+      if (is_sound_here) continue;
+      where = "layer " + std::to_string(stage.first_layer() + layer_idx);
+      i = impl_->stages.size();
+      break;
+    }
+  }
+  return {ErrorCode::kCorruptData,
+          "the model's first result is not finite numbers, from " + where + " on: its weights are damaged"};
 }
 
 Result<const backend::Activation*> Model::forward(const backend::Batch& batch, KvCache& kv, Output output,

@@ -20,10 +20,6 @@ namespace da::model {
 // Called now and then on the loading thread. Returning false stops the load with kCancelled.
 using LoadProgress = std::function<bool(uint64_t bytes_done, uint64_t bytes_total)>;
 
-struct LoadOptions {
-  int32_t context_tokens = 0;  // it will run with; 0: the model's own. Decides between long-rope's factors
-};
-
 // What forward() computes of the output rows.
 enum class Output : uint8_t { kLogits, kHidden };
 
@@ -37,11 +33,15 @@ class Model {
   // or mis-shaped tensor: expected and found are named), kInvalidArgument (a placement that does not fit the layers),
   // kResourceExhausted, kCancelled.
   static Result<std::unique_ptr<Model>> load(std::shared_ptr<const gguf::File> file, Placement placement,
-                                             const LoadOptions& options = {}, const LoadProgress& progress = {});
+                                             const LoadProgress& progress = {});
 
   const Hyperparameters& hyper() const;
   // What a user should know about the file: see docs/model-files.md.
   const std::vector<std::string>& warnings() const { return hyper().warnings; }
+  // Whether sequences of a context this long are SequenceRows::is_far: it must be the same for all rows of one.
+  bool is_far(int32_t context_tokens) const {
+    return hyper().near_context > 0 && context_tokens > hyper().near_context;
+  }
   // False: only hidden states.
   bool has_logits() const;
   // The backend that holds what forward() returns.
@@ -60,6 +60,10 @@ class Model {
   // kCancelled if `stop` was set by another thread meanwhile (looked at before each layer).
   Result<const backend::Activation*> forward(const backend::Batch& batch, KvCache& kv, Output output = Output::kLogits,
                                              const std::atomic<bool>* stop = nullptr);
+
+  // Runs two tokens, with buffers of its own: reserve() comes after. kCorruptData if what comes out is not finite, with
+  // the first layer of which that is true: weights that are numbers one by one may still be damaged.
+  Status probe();
 
   uint64_t weight_bytes() const;  // packed weights
   uint64_t buffer_bytes() const;  // work buffers

@@ -17,27 +17,29 @@ Status read_scaling(KeyReader& keys, RopeParameters& rope) {
   DA_ASSIGN_OR_RETURN(rope.attn_factor, keys.real_or("rope.scaling.attn_factor", 1.0F, 1e-3, 1e3));
   if (!keys.has("rope.scaling.type")) {
     // Files older than the type key: a linear divisor alone.
-    DA_ASSIGN_OR_RETURN(rope.factor, keys.real_or("rope.scale_linear", 1.0F, 1e-3, 1e6));
-    DA_ASSIGN_OR_RETURN(rope.factor, keys.real_or("rope.scaling.factor", rope.factor, 1e-3, 1e6));
+    DA_ASSIGN_OR_RETURN(rope.factor, keys.real_or("rope.scale_linear", 1.0F, 0.0, 1e6));
+    DA_ASSIGN_OR_RETURN(rope.factor, keys.real_or("rope.scaling.factor", rope.factor, 0.0, 1e6));
+    if (rope.factor == 0) rope.factor = 1.0F;
     if (rope.factor != 1.0F) rope.scaling = RopeScaling::kLinear;
     return Status::ok();
   }
   DA_ASSIGN_OR_RETURN(const std::string_view type, keys.text("rope.scaling.type"));
-  if (type == "none") return Status::ok();
+  if (type == "none" || type.empty()) return Status::ok();
   // Long-rope is all in its factors. The factor that some files give beside them is the growth of the context.
   if (type == "longrope") return Status::ok();
   if (type != "linear" && type != "yarn") {
     return {ErrorCode::kUnsupported, "key \"" + keys.key("rope.scaling.type") + "\": \"" + std::string(type) +
                                          "\" is not supported; known: none, linear, yarn, longrope"};
   }
-  DA_ASSIGN_OR_RETURN(rope.factor, keys.real("rope.scaling.factor", 1e-3, 1e6));
+  DA_ASSIGN_OR_RETURN(rope.factor, keys.real("rope.scaling.factor", 0.0, 1e6));
+  if (rope.factor == 0) rope.factor = 1.0F;  // as converters write what a model does not have
   rope.scaling = type == "linear" ? RopeScaling::kLinear : RopeScaling::kYarn;
   return type == "linear" ? Status::ok() : read_yarn(keys, rope);
 }
 
 }  // namespace
 
-Status read_rope(KeyReader& keys, int32_t context_tokens, Hyperparameters& hyper) {
+Status read_rope(KeyReader& keys, Hyperparameters& hyper) {
   RopeParameters rope;
   const int32_t key_dim = hyper.layers[0].key_dim;
   DA_ASSIGN_OR_RETURN(rope.n_dims, keys.count_or("rope.dimension_count", key_dim, 2, key_dim));
@@ -46,13 +48,16 @@ Status read_rope(KeyReader& keys, int32_t context_tokens, Hyperparameters& hyper
   DA_ASSIGN_OR_RETURN(rope.freq_base, keys.real_or("rope.freq_base", 10000.0F, 1.0, 1e12));
   DA_RETURN_IF_ERROR(read_scaling(keys, rope));
   DA_ASSIGN_OR_RETURN(rope.original_context,
-                      keys.count_or("rope.scaling.original_context_length", hyper.context_tokens, 1, kMaxContext));
+                      keys.count_or("rope.scaling.original_context_length", hyper.context_tokens, 0, kMaxContext));
+  if (rope.original_context == 0) rope.original_context = hyper.context_tokens;
   const gguf::File& file = keys.file();
   rope.factors_tensor = "rope_freqs.weight";
   if (file.find_tensor("rope_factors_long.weight") != nullptr ||
-      file.find_tensor("rope_factors_short.weight") != nullptr)
-    rope.factors_tensor =
-        context_tokens > rope.original_context ? "rope_factors_long.weight" : "rope_factors_short.weight";
+      file.find_tensor("rope_factors_short.weight") != nullptr) {
+    rope.factors_tensor = "rope_factors_short.weight";
+    rope.far_factors_tensor = "rope_factors_long.weight";
+    hyper.near_context = rope.original_context;
+  }
   hyper.ropes = {rope};
   return Status::ok();
 }

@@ -5,8 +5,7 @@
 
 namespace da::model {
 
-// Reads the rotation of all layers into hyper.ropes[0]. `context_tokens`: what the model will run with; beyond the
-// original context, long-rope's long factors apply.
-Status read_rope(KeyReader& keys, int32_t context_tokens, Hyperparameters& hyper);
+// Reads the rotation of all layers into hyper.ropes[0], and long-rope's near_context.
+Status read_rope(KeyReader& keys, Hyperparameters& hyper);
 
 }  // namespace da::model

@@ -66,17 +66,24 @@ Status LoadedStage::load_head(WeightLoader& loader) {
 
 Status LoadedStage::load_ropes(WeightLoader& loader) {
   for (const RopeParameters& rope : hyper_.ropes) {
-    std::vector<float> factors;
-    if (!rope.factors_tensor.empty()) {
-      DA_ASSIGN_OR_RETURN(factors, loader.values(rope.factors_tensor));
+    Rope loaded{.n_dims = rope.n_dims};
+    std::vector<float> frequencies;  // of one set, or two
+    for (const std::string& tensor : {rope.factors_tensor, rope.far_factors_tensor}) {
+      if (tensor.empty() && !frequencies.empty()) continue;
+      std::vector<float> factors;
+      if (!tensor.empty()) {
+        DA_ASSIGN_OR_RETURN(factors, loader.values(tensor));
+      }
+      for (const float factor : factors) {
+        if (!(factor > 0 && std::isfinite(factor)))
+          return {ErrorCode::kCorruptData, "tensor " + tensor + ": a factor is not a positive number"};
+      }
+      const RopeFrequencies made = rope_frequencies(rope, factors);
+      frequencies.insert(frequencies.end(), made.radians_per_position.begin(), made.radians_per_position.end());
+      loaded.magnitude = made.magnitude;
     }
-    for (const float factor : factors) {
-      if (!(factor > 0 && std::isfinite(factor)))
-        return {ErrorCode::kCorruptData, "tensor " + rope.factors_tensor + ": a factor is not a positive number"};
-    }
-    const RopeFrequencies made = rope_frequencies(rope, factors);
-    DA_ASSIGN_OR_RETURN(VectorPtr frequencies, backend_->load_vector(made.radians_per_position));
-    ropes_.push_back({std::move(frequencies), made.magnitude, rope.n_dims});
+    DA_ASSIGN_OR_RETURN(loaded.frequencies, backend_->load_vector(frequencies));
+    ropes_.push_back(std::move(loaded));
   }
   return Status::ok();
 }
@@ -118,7 +125,7 @@ Status LoadedStage::reserve(int32_t max_rows, int32_t max_logit_rows) {
   std::vector<const backend::Weight*> readers;
   for (const Layer& layer : layers_) {
     if (!layer.shape.has_experts) continue;
-    readers.push_back(layer.experts.gate.get());
+    if (layer.experts.gate != nullptr) readers.push_back(layer.experts.gate.get());
     readers.push_back(layer.experts.up.get());
   }
   if (readers.empty()) return Status::ok();
@@ -166,11 +173,15 @@ Status LoadedStage::receive(const backend::Batch& batch, LoadedStage& before) {
   return per_layer_ == nullptr ? Status::ok() : backend_->receive(*before.backend_, *before.per_layer_, *per_layer_);
 }
 
-bool LoadedStage::run_layers(backend::KvPool& kv, const std::atomic<bool>* stop) {
+void LoadedStage::run_layer(int32_t layer_idx, backend::KvPool& kv) {
   const LayerContext context{hyper_, *backend_, ropes_, kv, routing_.get(), per_layer_};
-  for (const Layer& layer : layers_) {
+  model::run_layer(context, layers_[static_cast<size_t>(layer_idx)]);
+}
+
+bool LoadedStage::run_layers(backend::KvPool& kv, const std::atomic<bool>* stop) {
+  for (int32_t layer_idx = 0; layer_idx < n_layers(); ++layer_idx) {
     if (stop != nullptr && *stop) return false;
-    run_layer(context, layer);
+    run_layer(layer_idx, kv);
   }
   return true;
 }

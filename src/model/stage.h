@@ -42,9 +42,13 @@ class LoadedStage {
   Status receive(const backend::Batch& batch, LoadedStage& before);
   // False: given up, because `stop` was set meanwhile.
   bool run_layers(backend::KvPool& kv, const std::atomic<bool>* stop);
+  void run_layer(int32_t layer_idx, backend::KvPool& kv);  // counted from the stage's first
   const backend::Activation& finish(Output output);
 
   backend::Backend& backend() { return *backend_; }
+  const backend::Activation& rows() const { return *x_; }  // as the last layer that ran left them
+  int32_t first_layer() const { return first_layer_; }
+  int32_t n_layers() const { return static_cast<int32_t>(layers_.size()); }
   uint64_t buffer_bytes() const { return buffer_bytes_; }
   bool is_first() const { return first_layer_ == 0; }
   bool is_last() const { return first_layer_ + static_cast<int32_t>(layers_.size()) == hyper_.n_layers; }

@@ -34,7 +34,7 @@ bool may_be_vector(gguf::TensorType type) {
 
 // Parts of a file that serve images or sound, and rotations worked out beforehand by old converters.
 bool is_known_extra(std::string_view name) {
-  for (const std::string_view prefix : {"v.", "mm.", "a.", "audio.", "vision.", "s."}) {
+  for (const std::string_view prefix : {"v.", "mm.", "a.", "audio.", "vision.", "model.vision_tower.", "s."}) {
     if (name.starts_with(prefix)) return true;
   }
   return name.ends_with(".attn_rot_embd") || name.ends_with("rotary_emb.inv_freq");

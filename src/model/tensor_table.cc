@@ -113,6 +113,35 @@ void list_feed_forward(const Hyperparameters& h, const LayerParameters& l, Liste
   list.linear("ffn_down", l.n_ff, h.n_embd, a.ffn_bias);
 }
 
+// A tensor of all experts' matrices for each product, gate and up in one, or (in files of the first months) a tensor
+// for each expert.
+void list_expert_matrices(const Hyperparameters& h, Lister& list) {
+  const Architecture& a = *h.architecture;
+  const ExpertParameters& e = h.experts;
+  if (a.expert_bias == Has::kNo && a.is_gated && list.in_file("ffn_gate_up_exps.weight")) {
+    list.matrix("ffn_gate_up_exps.weight", h.n_embd, 2 * int64_t{e.n_ff}, e.n);
+    list.matrix("ffn_down_exps.weight", e.n_ff, h.n_embd, e.n);
+    return;
+  }
+  if (a.expert_bias == Has::kNo && a.is_gated && list.in_file("ffn_gate.0.weight")) {
+    for (int32_t expert = 0; expert < e.n; ++expert) {
+      const std::string number = std::to_string(expert);
+      list.matrix("ffn_gate." + number + ".weight", h.n_embd, e.n_ff);
+      list.matrix("ffn_up." + number + ".weight", h.n_embd, e.n_ff);
+      list.matrix("ffn_down." + number + ".weight", e.n_ff, h.n_embd);
+    }
+    return;
+  }
+  if (a.is_gated) {
+    list.matrix("ffn_gate_exps.weight", h.n_embd, e.n_ff, e.n);
+    list.vectors("ffn_gate_exps.bias", e.n_ff, e.n, a.expert_bias);
+  }
+  list.matrix("ffn_up_exps.weight", h.n_embd, e.n_ff, e.n);
+  list.vectors("ffn_up_exps.bias", e.n_ff, e.n, a.expert_bias);
+  list.matrix("ffn_down_exps.weight", e.n_ff, h.n_embd, e.n);
+  list.vectors("ffn_down_exps.bias", h.n_embd, e.n, a.expert_bias);
+}
+
 void list_experts(const Hyperparameters& h, Lister& list) {
   const Architecture& a = *h.architecture;
   const ExpertParameters& e = h.experts;
@@ -120,12 +149,14 @@ void list_experts(const Hyperparameters& h, Lister& list) {
   list.vector("ffn_gate_inp.bias", e.n, a.expert_bias);
   // Files of the sigmoid kind choose with a bias, those of the softmax kind without.
   list.vector("exp_probs_b.bias", e.n, e.route.kind == backend::RouteKind::kSigmoid ? Has::kMust : Has::kNo);
-  list.matrix("ffn_gate_exps.weight", h.n_embd, e.n_ff, e.n);
-  list.vectors("ffn_gate_exps.bias", e.n_ff, e.n, a.expert_bias);
-  list.matrix("ffn_up_exps.weight", h.n_embd, e.n_ff, e.n);
-  list.vectors("ffn_up_exps.bias", e.n_ff, e.n, a.expert_bias);
-  list.matrix("ffn_down_exps.weight", e.n_ff, h.n_embd, e.n);
-  list.vectors("ffn_down_exps.bias", h.n_embd, e.n, a.expert_bias);
+  list_expert_matrices(h, list);
+  if (a.has_experts_and_dense) {
+    list.vector("ffn_gate_inp.scale", h.n_embd);
+    list.vector("ffn_down_exps.scale", e.n, Has::kMay);
+    for (const char* norm : {"pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"}) {
+      list.norm(norm, h.n_embd, a.norm_bias);
+    }
+  }
   if (e.n_shared_ff == 0) return;
   if (e.shared_is_gated) list.matrix("ffn_gate_inp_shexp.weight", h.n_embd, 1);
   list.matrix("ffn_gate_shexp.weight", h.n_embd, e.n_shared_ff);
@@ -142,7 +173,8 @@ void list_layer(const Hyperparameters& h, int32_t layer_idx, Lister& list) {
   h.latent.kv_rank > 0 ? list_latent_attention(h, l, list) : list_attention(h, layer_idx, list);
   if (after) list.norm(std::string(a.after_attention), h.n_embd, a.norm_bias);
   if (before && !a.is_parallel) list.norm(std::string(a.ffn_norm), h.n_embd, a.norm_bias);
-  l.has_experts ? list_experts(h, list) : list_feed_forward(h, l, list);
+  if (l.has_experts) list_experts(h, list);
+  if (!l.has_experts || a.has_experts_and_dense) list_feed_forward(h, l, list);
   if (after) list.norm(std::string(a.after_ffn), h.n_embd, a.norm_bias);
   if (h.per_layer_width > 0) {
     list.matrix("inp_gate.weight", h.n_embd, h.per_layer_width);

@@ -33,6 +33,31 @@ Result<WeightPtr> WeightLoader::matrix(const std::string& name, backend::WeightU
   return weight;
 }
 
+Result<WeightPtr> WeightLoader::stacked(const std::vector<std::string>& names) {
+  gguf::Tensor all = *state_.file.find_tensor(names.front());
+  std::vector<std::byte> bytes;
+  for (const std::string& name : names) {
+    const gguf::Tensor* part = state_.file.find_tensor(name);
+    DA_CHECK(part != nullptr && part->dims == all.dims);
+    if (part->type != all.type) {
+      return {ErrorCode::kUnsupported, "tensor " + name +
+                                           ": experts of one layer in different types are not supported: " +
+                                           std::string(gguf::tensor_type_info(part->type).name) + ", and " +
+                                           std::string(gguf::tensor_type_info(all.type).name) + " in " + all.name};
+    }
+    bytes.reserve(part->size_bytes * names.size());
+    bytes.insert(bytes.end(), part->data.begin(), part->data.end());
+  }
+  all.name += " and the other experts'";
+  all.n_dims = 3;
+  all.dims[2] = names.size();
+  all.size_bytes *= names.size();
+  all.data = bytes;
+  DA_ASSIGN_OR_RETURN(WeightPtr weight, load(all, {}));
+  DA_RETURN_IF_ERROR(advance(all.size_bytes));
+  return weight;
+}
+
 Result<WeightPtr> WeightLoader::matrix_rows(const std::string& name, int64_t begin, int64_t n) {
   const gguf::Tensor* whole = state_.file.find_tensor(name);
   DA_CHECK(whole != nullptr && begin >= 0 && n > 0 && static_cast<uint64_t>(begin + n) <= whole->dims[1]);
@@ -40,7 +65,18 @@ Result<WeightPtr> WeightLoader::matrix_rows(const std::string& name, int64_t beg
   gguf::Tensor part = *whole;
   part.dims[1] = static_cast<uint64_t>(n);
   part.size_bytes = row_bytes * part.dims[1];
-  if (!whole->data.empty()) part.data = whole->data.subspan(row_bytes * static_cast<uint64_t>(begin), part.size_bytes);
+  const uint64_t n_parts = whole->dims[2], skipped_bytes = row_bytes * static_cast<uint64_t>(begin);
+  std::vector<std::byte> gathered;
+  if (!whole->data.empty() && n_parts == 1) part.data = whole->data.subspan(skipped_bytes, part.size_bytes);
+  if (!whole->data.empty() && n_parts > 1) {
+    gathered.reserve(part.size_bytes * n_parts);
+    for (uint64_t i = 0; i < n_parts; ++i) {
+      const auto rows = whole->data.subspan(i * row_bytes * whole->dims[1] + skipped_bytes, part.size_bytes);
+      gathered.insert(gathered.end(), rows.begin(), rows.end());
+    }
+    part.data = gathered;
+  }
+  part.size_bytes *= n_parts;
   DA_ASSIGN_OR_RETURN(WeightPtr weight, load(part, {}));
   DA_RETURN_IF_ERROR(advance(part.size_bytes));
   return weight;

@@ -31,12 +31,16 @@ class WeightLoader {
   Result<WeightPtr> matrix(const std::string& name, backend::WeightUse use = {});
   Result<VectorPtr> vector(const std::string& name);
   Result<std::vector<float>> values(const std::string& name);
-  // Rows, or values, [begin, begin + n) alone, of tensors that hold several.
+  // One tensor of several, which must be of one type: parts [names.size()][n_out][n_in].
+  Result<WeightPtr> stacked(const std::vector<std::string>& names);
+  // Rows (of each part), or values, [begin, begin + n) alone, of tensors that hold several.
   Result<WeightPtr> matrix_rows(const std::string& name, int64_t begin, int64_t n);
   Result<VectorPtr> vector_part(const std::string& name, int64_t begin, int64_t n);
   // A matrix [n_parts][n_out][n_in] that stands in no file.
   Result<WeightPtr> made_matrix(const std::string& name, const std::vector<float>& values, int64_t n_in, int64_t n_out,
                                 int64_t n_parts);
+
+  Result<VectorPtr> made_vector(std::span<const float> values) { return load(values); }
 
   bool has(const std::string& name) const { return state_.file.find_tensor(name) != nullptr; }
 

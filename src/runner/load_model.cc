@@ -22,7 +22,6 @@ void size_pool(const LoadRequest& request, uint64_t weight_bytes, LoadedModel& l
   const int32_t wanted = request.options.num_ctx > 0 ? request.options.num_ctx : kDefaultContextTokens;
   loaded.context_tokens = std::min(wanted, own_context);
   options.context_tokens = own_context;
-  options.usual_context_tokens = loaded.context_tokens;
   options.pool_tokens = std::max<int64_t>(int64_t{loaded.context_tokens} * options.max_sequences, own_context);
   if (request.available_bytes > 0) {
     const uint64_t taken = weight_bytes + kOtherBytes;

@@ -236,23 +236,42 @@ TEST(Engine, ClosesTheDocumentInTheTokensItHas) {
   }
 }
 
-TEST(Engine, EndsARequestWhoseLogitsAreNoNumbers) {
-  std::string bytes = test::golden_bytes("models/llama.gguf");
-  {
-    auto parsed = gguf::File::parse(std::as_bytes(std::span(bytes)), "poisoned");
-    ASSERT_TRUE(parsed.is_ok());
-    const gguf::Tensor* norm = (*parsed)->find_tensor("output_norm.weight");
-    // Numbers, so that the file loads, but products with them are none.
-    const std::vector<float> huge(norm->n_values(), 3e38F);
-    std::memcpy(const_cast<std::byte*>(norm->data.data()), huge.data(), norm->size_bytes);
-  }
+// Numbers, so that they pass one by one, but products with them are none.
+std::shared_ptr<const gguf::File> with_huge(const std::string& tensor_name, std::string& bytes) {
+  bytes = test::golden_bytes("models/llama.gguf");
   auto parsed = gguf::File::parse(std::as_bytes(std::span(bytes)), "poisoned");
-  auto loaded = test::load(std::shared_ptr<const gguf::File>(std::move(parsed).value()), {.n_threads = 1});
+  const gguf::Tensor* tensor = (*parsed)->find_tensor(tensor_name);
+  const std::vector<float> huge(tensor->n_values(), 3e38F);
+  std::memcpy(const_cast<std::byte*>(tensor->data.data()), huge.data(), tensor->size_bytes);
+  return std::move(parsed).value();
+}
+
+TEST(Engine, EndsARequestWhoseLogitsAreNoNumbers) {
+  std::string bytes;
+  const auto file = with_huge("output_norm.weight", bytes);
+  // As the probe that load_engine() makes would not let it.
+  auto model = model::Model::load(file, model::on_one(std::move(backend::make_cpu_backend({.n_threads = 1})).value()));
+  ASSERT_TRUE(model.is_ok()) << model.status().message();
+  const auto engine = Engine::create(std::move(model).value(),
+                                     std::move(tokenizer::Tokenizer::from_gguf(*file)).value(), {.n_threads = 1});
+  ASSERT_TRUE(engine.is_ok()) << engine.status().message();
   for (const float temperature : {0.0F, 1.0F}) {
     const Answer answer =
-        generate(*loaded.engine, {.prompt = {1, 5}, .sampling = {.temperature = temperature}, .max_tokens = 3});
+        generate(**engine, {.prompt = {1, 5}, .sampling = {.temperature = temperature}, .max_tokens = 3});
     EXPECT_EQ(answer.reason, FinishReason::kError);
     EXPECT_NE(answer.error.message().find("finite"), std::string::npos) << answer.error.message();
+  }
+}
+
+TEST(EngineG11, AModelWhoseFirstLogitsAreNoNumbersIsRefused) {
+  const std::pair<const char*, const char*> kPlaces[] = {{"output_norm.weight", "output norm or head"},
+                                                         {"blk.0.ffn_up.weight", "layer 0"},
+                                                         {"blk.1.attn_v.weight", "layer 1"}};
+  for (const auto& [tensor, where] : kPlaces) {
+    std::string bytes;
+    const auto loaded = load_engine(with_huge(tensor, bytes), {.n_threads = 1});
+    EXPECT_EQ(loaded.code(), ErrorCode::kCorruptData) << tensor;
+    EXPECT_NE(loaded.status().message().find(where), std::string::npos) << loaded.status().message();
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "engine/prefix_cache.h"
 #include "engine/support.h"
+#include "gguf/writer.h"
 
 namespace da::engine {
 namespace {
@@ -82,6 +83,31 @@ int32_t cached_tokens(Engine& engine, GenerateRequest request) {
   });
   EXPECT_TRUE(id.is_ok());
   return promise.get_future().get();
+}
+
+// Long-rope rotates sequences of a long context otherwise: what they computed is of no use to the others.
+TEST(Sharing, NotBetweenContextsThatRotateOtherwise) {
+  const auto source = std::move(gguf::File::open(test::golden_path("models/phi3-longrope-long.gguf"))).value();
+  gguf::Writer writer;
+  for (const gguf::KeyValue& entry : source->metadata()) {
+    if (entry.key != "phi3.rope.scaling.original_context_length") writer.add(entry.key, entry.value);
+  }
+  writer.add_uint32("phi3.rope.scaling.original_context_length", 64);
+  for (const gguf::Tensor& tensor : source->tensors())
+    writer.add_tensor(tensor.name, tensor.type, std::span(tensor.dims.data(), tensor.n_dims), tensor.data);
+  const std::string bytes = std::move(writer.serialize()).value();
+  auto file = gguf::File::parse(std::as_bytes(std::span(bytes)), "long-rope");
+  ASSERT_TRUE(file.is_ok()) << file.status().message();
+  auto loaded = test::load(std::move(file).value(), {.context_tokens = 128, .n_threads = 1});
+  const auto ask = [&](int32_t context_tokens) {
+    GenerateRequest request{.prompt = numbers(kPage + 8, 20), .sampling = greedy(), .max_tokens = 4};
+    request.context_tokens = context_tokens;
+    return cached_tokens(*loaded.engine, std::move(request));
+  };
+  EXPECT_EQ(ask(64), 0);
+  EXPECT_EQ(ask(65), 0);
+  EXPECT_EQ(ask(64), kPage);
+  EXPECT_EQ(ask(128), kPage);
 }
 
 TEST(Sharing, ASecondRequestFindsTheFirstOnesTokensAndAnswersAlike) {

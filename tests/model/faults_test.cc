@@ -1,4 +1,4 @@
-// Faults G08 to G10: hyper-parameters, vocabulary and tensors that cannot be are refused by name.
+// Faults G08 to G10 and G13: hyper-parameters, vocabulary and tensors that cannot be are refused by name.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -117,6 +117,7 @@ TEST(ModelFaultsG09, VocabularyAndEmbeddingRowsDiffer) {
 
 // Tensors that a model may do without, by the golden models that have them.
 bool may_be_missing(std::string_view model, std::string_view tensor) {
+  if (tensor.ends_with("layer_output_scale.weight")) return true;
   if (tensor == "output.weight") return model != "phi2";  // absent means tied, but not beside a bias of its own
   if (tensor == "rope_freqs.weight") return model != "gemma4";
   // Full layers of this family may make their values from the keys.
@@ -196,8 +197,14 @@ TEST(ModelFaultsG08, KeysOfFamiliesThatCannotBe) {
                                     [](gguf::Writer& writer) { writer.add_uint32("bert.pooling_type", 4); });
   EXPECT_EQ(ranker.code(), ErrorCode::kUnsupported) << ranker.message();
   const Status experts =
-      load_edited("gemma4", {}, [](gguf::Writer& writer) { writer.add_uint32("gemma4.expert_count", 8); });
+      load_edited("gemma3", {}, [](gguf::Writer& writer) { writer.add_uint32("gemma3.expert_count", 8); });
   EXPECT_EQ(experts.code(), ErrorCode::kUnsupported) << experts.message();
+  const Status nowhere = load_edited("gemma4", {}, [](gguf::Writer& writer) {
+    writer.add_uint32("gemma4.expert_count", 8);
+    writer.add_uint32("gemma4.expert_used_count", 2);
+  });
+  EXPECT_EQ(nowhere.code(), ErrorCode::kCorruptData) << nowhere.message();
+  EXPECT_NE(nowhere.message().find("gemma4.expert_count"), std::string::npos) << nowhere.message();
 }
 
 // docs/model-files.md
@@ -248,6 +255,25 @@ TEST(ModelFaultsG10, WrongTypeForTheRole) {
   EXPECT_NE(status.message().find("Q8_0"), std::string::npos) << status.message();
 }
 
+// Neither projectors nor adapters are models, and a model does not take one of another's: before any weight is read.
+TEST(ModelFaultsG13, FilesThatServeAModelAreNone) {
+  for (const char* type : {"mmproj", "adapter", "imatrix", "vocab"}) {
+    const Status status = load_edited("llama", {"general.type", "output_norm.weight"},
+                                      [&](gguf::Writer& writer) { writer.add_string("general.type", type); });
+    EXPECT_EQ(status.code(), ErrorCode::kUnsupported) << status.message();
+    EXPECT_NE(status.message().find("general.type"), std::string::npos) << status.message();
+  }
+  const Status clip = load_edited("llama", {"general.architecture"},
+                                  [](gguf::Writer& writer) { writer.add_string("general.architecture", "clip"); });
+  EXPECT_EQ(clip.code(), ErrorCode::kUnsupported);
+  EXPECT_NE(clip.message().find("projector"), std::string::npos) << clip.message();
+  const Status adapter = load_edited("llama", {}, [](gguf::Writer& writer) {
+    writer.add_tensor_f32("blk.0.attn_q.weight.lora_a", {128, 4}, std::vector<float>(512));
+  });
+  EXPECT_EQ(adapter.code(), ErrorCode::kCorruptData);
+  EXPECT_NE(adapter.message().find("lora_a"), std::string::npos) << adapter.message();
+}
+
 TEST(ModelFaults, UnknownArchitectureListsTheKnown) {
   const Status status = load_edited("llama", {"general.architecture"}, [](gguf::Writer& writer) {
     writer.add_string("general.architecture", "perceptron");
@@ -260,7 +286,7 @@ TEST(ModelFaults, UnknownArchitectureListsTheKnown) {
 TEST(ModelLoad, ReportsProgressAndCanBeCancelled) {
   const std::shared_ptr<const gguf::File> file = golden("llama");
   uint64_t last = 0, total = 0;
-  auto model = Model::load(file, on_one(std::move(backend::make_cpu_backend({.n_threads = 1})).value()), {},
+  auto model = Model::load(file, on_one(std::move(backend::make_cpu_backend({.n_threads = 1})).value()),
                            [&](uint64_t done, uint64_t all) {
                              EXPECT_GT(done, last);
                              last = done;
@@ -270,7 +296,7 @@ TEST(ModelLoad, ReportsProgressAndCanBeCancelled) {
   ASSERT_TRUE(model.is_ok());
   EXPECT_EQ(last, total);
   EXPECT_GT((*model)->weight_bytes(), 0U);
-  EXPECT_EQ(Model::load(file, on_one(std::move(backend::make_cpu_backend({.n_threads = 1})).value()), {},
+  EXPECT_EQ(Model::load(file, on_one(std::move(backend::make_cpu_backend({.n_threads = 1})).value()),
                         [](uint64_t, uint64_t) { return false; })
                 .code(),
             ErrorCode::kCancelled);

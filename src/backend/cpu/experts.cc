@@ -76,6 +76,9 @@ void choose(const RouteSpec& spec, const float* logits, const Routing& routing, 
     for (int32_t i = 0; i < n_used; ++i) weights[i] /= sum;
   }
   for (int32_t i = 0; i < n_used; ++i) weights[i] *= spec.scale;
+  if (spec.expert_scale == nullptr) return;
+  const float* scales = static_cast<const CpuVector*>(spec.expert_scale)->data();
+  for (int32_t i = 0; i < n_used; ++i) weights[i] *= scales[experts[i]];
 }
 
 }  // namespace

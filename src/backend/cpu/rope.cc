@@ -34,10 +34,13 @@ const RopeTable& CpuBackend::rope_table(const RopeSpec& spec) {
   table.frequencies = spec.frequencies;
   table.magnitude = spec.magnitude;
   const int64_t half = spec.n_dims / 2;
-  const float* frequencies = static_cast<const CpuVector*>(spec.frequencies)->data();
+  const float* near = static_cast<const CpuVector*>(spec.frequencies)->data();
+  const float* far = spec.frequencies->size > half ? near + half : near;
   table.cos_sin.resize(row_position_.size() * static_cast<size_t>(spec.n_dims));
   for_rows(static_cast<int32_t>(row_position_.size()), spec.n_dims * 16, [&](int32_t row) {
     float* out = table.cos_sin.data() + row * spec.n_dims;
+    const auto sequence_idx = static_cast<size_t>(row_sequence_[static_cast<size_t>(row)]);
+    const float* frequencies = batch_.sequences[sequence_idx].is_far ? far : near;
     for (int64_t i = 0; i < half; ++i) {
       const double angle =
           static_cast<double>(row_position_[static_cast<size_t>(row)]) * static_cast<double>(frequencies[i]);

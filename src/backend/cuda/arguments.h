@@ -112,9 +112,10 @@ struct HeadLinearArgs {
 
 struct RopeTableArgs {
   const int32_t* position;
-  const float* frequencies;  // [half_dims]
+  const int32_t* far;        // [rows] 1: the second set of frequencies
+  const float* frequencies;  // [n_sets][half_dims]
   float* cos_sin;            // [rows][half_dims][2]
-  int32_t half_dims;
+  int32_t half_dims, n_sets;
   float magnitude;
 };
 
@@ -176,6 +177,7 @@ struct RouteArgs {
   const float* logits;  // [rows][stride]
   int64_t stride;
   const float* selection_bias;  // or null
+  const float* expert_scale;    // [n_experts] or null
   int32_t* experts;             // [rows][n_used]
   float* weights;               // [rows][n_used]
   int32_t kind;                 // backend::RouteKind

@@ -29,6 +29,7 @@ BatchLayout::BatchLayout(int64_t rows, int64_t n_pages) : max_rows(rows), max_pa
   };
   position = region(rows);
   sequence = region(rows);
+  far = region(rows);
   outputs = region(rows);
   first_page = region(rows);
   for (int64_t& kind : tiles) kind = region(rows * kTileInts);  // at most one for each row
@@ -61,6 +62,7 @@ void CudaBackend::describe_batch(const Batch& batch, int32_t* out) const {
     for (int32_t i = 0; i < sequence.n_rows; ++i) {
       out[layout_.position + sequence.first_row + i] = sequence.first_position + i;
       out[layout_.sequence + sequence.first_row + i] = static_cast<int32_t>(s);
+      out[layout_.far + sequence.first_row + i] = sequence.is_far ? 1 : 0;
     }
     out[layout_.first_page + static_cast<int64_t>(s)] = n_pages;
     for (int32_t page = 0; page < pages_of(sequence); ++page)

@@ -56,7 +56,7 @@ struct BatchLayout {
   static constexpr int kTileKinds = 5;  // tiles of up to 1, 2, 4, 8, 16 rows
   int64_t max_rows = 0, max_pages = 0;
   // In int32 from the beginning of the region.
-  int64_t position = 0, sequence = 0, outputs = 0, first_page = 0, tiles[kTileKinds] = {}, pages = 0, size = 0;
+  int64_t position = 0, sequence = 0, far = 0, outputs = 0, first_page = 0, tiles[kTileKinds] = {}, pages = 0, size = 0;
 
   BatchLayout() = default;
   BatchLayout(int64_t rows, int64_t pages);

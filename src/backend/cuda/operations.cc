@@ -144,10 +144,15 @@ const float* CudaBackend::rope_angles(const RopeSpec& spec) {
   }
   RopeTable& table = **found;
   if (!table.filled) {
-    launch_rope_table(
-        launcher_,
-        {batch_args().position, data_of(spec.frequencies), table.memory.as<float>(), spec.n_dims / 2, spec.magnitude},
-        n_rows);
+    launch_rope_table(launcher_,
+                      {.position = batch_args().position,
+                       .far = batch_memory_.as<int32_t>() + layout_.far,
+                       .frequencies = data_of(spec.frequencies),
+                       .cos_sin = table.memory.as<float>(),
+                       .half_dims = spec.n_dims / 2,
+                       .n_sets = spec.frequencies->size > spec.n_dims / 2 ? 2 : 1,
+                       .magnitude = spec.magnitude},
+                      n_rows);
     table.filled = true;
   }
   return table.memory.as<float>();
@@ -331,6 +336,7 @@ void CudaBackend::route(const RouteSpec& spec, const Activation& logits, Routing
                {.logits = mine(logits).values,
                 .stride = mine(logits).stride,
                 .selection_bias = data_of(spec.selection_bias),
+                .expert_scale = data_of(spec.expert_scale),
                 .experts = out.experts,
                 .weights = out.weights,
                 .kind = static_cast<int32_t>(spec.kind),

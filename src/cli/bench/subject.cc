@@ -123,8 +123,7 @@ Result<Subject> load_subject(int fd, const std::string& name, const engine::Engi
   DA_ASSIGN_OR_RETURN(std::shared_ptr<tokenizer::Tokenizer> tokenizer, tokenizer::Tokenizer::from_gguf(*file));
   DA_ASSIGN_OR_RETURN(auto backend, backend::make_cpu_backend({.n_threads = options.n_threads, .isa = options.isa}));
   subject.description = backend->description();
-  DA_ASSIGN_OR_RETURN(auto model, model::Model::load(file, model::on_one(std::move(backend)),
-                                                     {.context_tokens = options.context_tokens}));
+  DA_ASSIGN_OR_RETURN(auto model, model::Model::load(file, model::on_one(std::move(backend))));
   subject.n_vocab = model->hyper().n_vocab;
   DA_ASSIGN_OR_RETURN(subject.engine, engine::Engine::create(std::move(model), std::move(tokenizer), options));
   subject.times.load_seconds = seconds_since(begin);

@@ -9,7 +9,7 @@ namespace {
 Status read_latent(KeyReader& keys, Hyperparameters& hyper) {
   LatentParameters& latent = hyper.latent;
   DA_ASSIGN_OR_RETURN(latent.kv_rank, keys.count("attention.kv_lora_rank", 1, kMaxHeadDim));
-  DA_ASSIGN_OR_RETURN(latent.query_rank, keys.count_or("attention.q_lora_rank", 0, 1, kMaxWidth));
+  DA_ASSIGN_OR_RETURN(latent.query_rank, keys.count_or("attention.q_lora_rank", 0, 0, kMaxWidth));
   // Newer files give the dims of the stored head as key_length and those of the expanded heads apart.
   const LayerParameters& first = hyper.layers[0];
   DA_ASSIGN_OR_RETURN(const int32_t key_dim, keys.count_or("attention.key_length_mla", first.key_dim, 1, kMaxHeadDim));

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <string>
 
 #include "model/arch/architectures.h"
 #include "model/layer_pattern.h"
@@ -76,6 +77,19 @@ Status read_gemma4(KeyReader& keys, Hyperparameters& hyper) {
   }
   DA_ASSIGN_OR_RETURN(const int32_t n_dims, keys.count_or("rope.dimension_count_swa", key_dim, 2, key_dim));
   DA_RETURN_IF_ERROR(add_window_rope(keys, hyper, n_dims, 10000.0F));
+  // Experts run beside the dense feed-forward, in the layers that have a router.
+  bool has_router = false;
+  for (int32_t i = 0; i < hyper.n_layers; ++i) {
+    LayerParameters& layer = hyper.layers[static_cast<size_t>(i)];
+    layer.has_experts =
+        layer.has_experts && keys.file().find_tensor("blk." + std::to_string(i) + ".ffn_gate_inp.weight") != nullptr;
+    has_router = has_router || layer.has_experts;
+    if (layer.n_ff < 1) return keys.bad_value("feed_forward_length", std::to_string(layer.n_ff), "at least 1");
+  }
+  if (hyper.experts.n > 0 && !has_router) {
+    return keys.bad_value("expert_count", std::to_string(hyper.experts.n),
+                          "a layer with the tensor ffn_gate_inp.weight");
+  }
   return share_keys(keys, hyper);
 }
 
@@ -103,8 +117,10 @@ const Architecture kGemma4{.name = "gemma4",
                            .head_norm = HeadNorm::kShared,
                            .norms_values = true,
                            .rope_factors = Has::kMust,  // which waves of the full layers turn
-                           .layer_scale = Has::kMust,
+                           .layer_scale = Has::kMay,
                            .activation = GateKind::kGeluTanh,
+                           .has_experts = true,
+                           .has_experts_and_dense = true,
                            .read = read_gemma4};
 
 }  // namespace da::model

@@ -11,9 +11,10 @@ constexpr int kPageTokens = 32;
 // Angles in double: positions times frequencies lose digits otherwise. Once a batch, for all layers.
 __global__ void __launch_bounds__(kThreads) rope_table_kernel(const RopeTableArgs a) {
   const int row = static_cast<int>(blockIdx.x);
+  const float* frequencies = a.frequencies + (a.n_sets > 1 && a.far[row] != 0 ? a.half_dims : 0);
   for (int i = static_cast<int>(threadIdx.x); i < a.half_dims; i += kThreads) {
     double sine, cosine;
-    sincos(static_cast<double>(a.position[row]) * static_cast<double>(a.frequencies[i]), &sine, &cosine);
+    sincos(static_cast<double>(a.position[row]) * static_cast<double>(frequencies[i]), &sine, &cosine);
     float* out = a.cos_sin + (static_cast<int64_t>(row) * a.half_dims + i) * 2;
     out[0] = static_cast<float>(cosine) * a.magnitude;
     out[1] = static_cast<float>(sine) * a.magnitude;

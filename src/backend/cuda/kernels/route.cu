@@ -114,7 +114,10 @@ __global__ void __launch_bounds__(kWarp) route_kernel(const RouteArgs a) {
     for (int i = 0; i < a.n_used; ++i) sum += shared.weights[i];
     sum = fmaxf(sum, 6.103515625e-05F);  // the smallest normal float16, as the models' own code has it
   }
-  for (int i = lane_idx; i < a.n_used; i += kWarp) a.weights[row * a.n_used + i] = shared.weights[i] / sum * a.scale;
+  for (int i = lane_idx; i < a.n_used; i += kWarp) {
+    const float own = a.expert_scale != nullptr ? a.expert_scale[a.experts[row * a.n_used + i]] : 1.0F;
+    a.weights[row * a.n_used + i] = shared.weights[i] / sum * a.scale * own;
+  }
 }
 
 }  // namespace
