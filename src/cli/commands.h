@@ -60,7 +60,7 @@ int copy_model(const std::string& source, const std::string& destination);
 int stop_model(const std::string& model);
 
 struct QuantizeFileOptions {
-  std::string in, out, type;
+  std::string in, out, type, imatrix;
   bool force = false, allow_requantize = false, json = false;
   int threads = 0;
 };

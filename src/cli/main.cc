@@ -113,6 +113,7 @@ void add_model_commands(CLI::App& app) {
   command->add_option("IN", quantize_options->in, "Model name or GGUF file; of a split model the first part")->required();
   command->add_option("OUT", quantize_options->out, "File to write")->required();
   command->add_option("TYPE", quantize_options->type, da::quant::mix_names())->required();
+  command->add_option("--imatrix", quantize_options->imatrix, "Importance matrix of the model (either form of file): which inputs matter; types below 3 bits need one");
   command->add_flag("--force", quantize_options->force, "Replace OUT if it exists");
   command->add_flag("--allow-requantize", quantize_options->allow_requantize, "Take weights that are quantized already; this loses quality");
   command->add_option("--threads", quantize_options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <map>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/terminal.h"
@@ -65,11 +66,16 @@ Status run_quantize(const QuantizeFileOptions& options) {
   const store::Store store(store::Store::default_root(), {{"starter", bundled_model_path()}});
   DA_ASSIGN_OR_RETURN(const store::ModelInfo model, store.resolve(options.in));
   DA_ASSIGN_OR_RETURN(const auto file, gguf::File::open(model.gguf_path));
-  DA_ASSIGN_OR_RETURN(const auto types, quant::choose_types(*file, *mix));
+  std::optional<quant::Importance> importance;
+  if (!options.imatrix.empty()) {
+    DA_ASSIGN_OR_RETURN(importance, quant::Importance::open(options.imatrix));
+  }
+  DA_ASSIGN_OR_RETURN(const auto types, quant::choose_types(*file, *mix, importance.has_value()));
   const auto begin = Clock::now();
   ProgressLine line(!options.json);
   const quant::QuantizeOptions work{.n_threads = options.threads,
                                     .allow_requantize = options.allow_requantize,
+                                    .importance = importance.has_value() ? &*importance : nullptr,
                                     .progress = [&](const quant::QuantizeProgress& progress) {
                                       line.show(bar(progress, seconds_since(begin)));
                                       return stop_wanted == 0;

@@ -28,19 +28,20 @@ struct Sums {
   float gain() const { return cc > 0 ? xc * xc / cc : 0.0F; }
 };
 
-Sums integer_sums(const float* x, int n, float inverse, float low, float high) {
+Sums integer_sums(const float* x, const float* w, int n, float inverse, float low, float high) {
   float xc[kLanes] = {}, cc[kLanes] = {};
   for (int begin = 0; begin < n; begin += kLanes) {
     for (int i = 0; i < kLanes; ++i) {
       const float code = clamp(round_near(x[begin + i] * inverse), low, high);
-      xc[i] += x[begin + i] * code;
-      cc[i] += code * code;
+      xc[i] += w[begin + i] * x[begin + i] * code;
+      cc[i] += w[begin + i] * code * code;
     }
   }
   return {sum(xc), sum(cc)};
 }
 
-Sums table_sums(const float* x, int n, float inverse, const float* levels, const float* middles, int n_levels) {
+Sums table_sums(const float* x, const float* w, int n, float inverse, const float* levels, const float* middles,
+                int n_levels) {
   float xc[kLanes] = {}, cc[kLanes] = {};
   for (int begin = 0; begin < n; begin += kLanes) {
     float level[kLanes];
@@ -49,8 +50,8 @@ Sums table_sums(const float* x, int n, float inverse, const float* levels, const
       for (int i = 0; i < kLanes; ++i) level[i] = x[begin + i] * inverse > middles[k - 1] ? levels[k] : level[i];
     }
     for (int i = 0; i < kLanes; ++i) {
-      xc[i] += x[begin + i] * level[i];
-      cc[i] += level[i] * level[i];
+      xc[i] += w[begin + i] * x[begin + i] * level[i];
+      cc[i] += w[begin + i] * level[i] * level[i];
     }
   }
   return {sum(xc), sum(cc)};
@@ -80,16 +81,16 @@ struct AffineSums {
   float c = 0, cc = 0, x = 0, xc = 0;
 };
 
-AffineSums affine_sums(const float* x, int n, float inverse, float min, float high) {
+AffineSums affine_sums(const float* x, const float* w, int n, float inverse, float min, float high) {
   float c[kLanes] = {}, cc[kLanes] = {}, xs[kLanes] = {}, xc[kLanes] = {};
   for (int begin = 0; begin < n; begin += kLanes) {
     for (int i = 0; i < kLanes; ++i) {
-      const float value = x[begin + i];
+      const float value = x[begin + i], weight = w[begin + i];
       const float code = clamp(round_near((value + min) * inverse), 0.0F, high);
-      c[i] += code;
-      cc[i] += code * code;
-      xs[i] += value;
-      xc[i] += value * code;
+      c[i] += weight * code;
+      cc[i] += weight * code * code;
+      xs[i] += weight * value;
+      xc[i] += weight * value * code;
     }
   }
   return {sum(c), sum(cc), sum(xs), sum(xc)};
@@ -97,28 +98,28 @@ AffineSums affine_sums(const float* x, int n, float inverse, float min, float hi
 
 }  // namespace
 
-float fit_scale(const float* x, int n, int low, int high) {
+float fit_scale(const float* x, const float* w, int n, int low, int high) {
   const float largest = largest_magnitude(x, n);
   if (largest == 0 || !std::isfinite(1.0F / largest)) return 0;
   const auto sums_at = [&](float inverse) {
-    return integer_sums(x, n, inverse, static_cast<float>(low), static_cast<float>(high));
+    return integer_sums(x, w, n, inverse, static_cast<float>(low), static_cast<float>(high));
   };
   // The lowest code has one step more than the highest: it is for the largest value, whatever its sign.
   return best_scale(static_cast<float>(low) / largest, sums_at);
 }
 
-float fit_table_scale(const float* x, int n, const int8_t* table) {
+float fit_table_scale(const float* x, const float* w, int n, const int8_t* table) {
   const float largest = largest_magnitude(x, n);
   if (largest == 0 || !std::isfinite(1.0F / largest)) return 0;
   float levels[16], middles[15];
   std::copy(table, table + 16, levels);
   std::sort(levels, levels + 16);
   for (int k = 0; k < 15; ++k) middles[k] = (levels[k] + levels[k + 1]) / 2;
-  const auto sums_at = [&](float inverse) { return table_sums(x, n, inverse, levels, middles, 16); };
+  const auto sums_at = [&](float inverse) { return table_sums(x, w, n, inverse, levels, middles, 16); };
   return best_scale(levels[0] / largest, sums_at);
 }
 
-Affine fit_affine(const float* x, int n, int high, bool any_min) {
+Affine fit_affine(const float* x, const float* w, int n, int high, bool any_min) {
   float low_value = x[0], high_value = x[0];
   for (int i = 1; i < n; ++i) {
     low_value = std::min(low_value, x[i]);
@@ -127,12 +128,13 @@ Affine fit_affine(const float* x, int n, int high, bool any_min) {
   if (!any_min) low_value = std::min(low_value, 0.0F);
   const float range = high_value - low_value;
   if (!(range > 0) || !std::isfinite(1.0F / range)) return {0, -low_value};
-  const auto count = static_cast<float>(n);
+  float count = 0;  // of values, each as often as its error counts
+  for (int i = 0; i < n; ++i) count += w[i];
   Affine best{range / static_cast<float>(high), -low_value};
   // The part of the squared error that depends on scale and min, by the sums of one rounding.
   float least = INFINITY;
   const auto consider = [&](float inverse, float min) {
-    const AffineSums s = affine_sums(x, n, inverse, min, static_cast<float>(high));
+    const AffineSums s = affine_sums(x, w, n, inverse, min, static_cast<float>(high));
     const float determinant = count * s.cc - s.c * s.c;
     if (!(determinant > 0)) return false;
     float scale = (count * s.xc - s.x * s.c) / determinant;

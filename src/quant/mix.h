@@ -32,6 +32,22 @@ enum class MixId : uint8_t {
   kIQ4_NL,
   kIQ4_XS,
   kMXFP4,
+  kQ2_K_S,
+  kIQ1_S,
+  kIQ1_M,
+  kIQ2_XXS,
+  kIQ2_XS,
+  kIQ2_S,
+  kIQ2_M,
+  kIQ3_XXS,
+  kIQ3_XS,
+  kIQ3_S,
+  kIQ3_M,
+  kTQ1_0,
+  kTQ2_0,
+  kNVFP4,
+  kQ1_0,
+  kQ2_0,
 };
 
 struct Mix {
@@ -46,8 +62,11 @@ struct Mix {
 Result<const Mix*> find_mix(std::string_view name);
 std::string mix_names();  // "F32, F16, …"
 
-// The type each tensor of `file` gets, in the file's order: the published mixes, without an importance matrix. Vectors,
-// norms, routers and the like keep theirs. Error: kCorruptData (the architecture's keys).
-Result<std::vector<gguf::TensorType>> choose_types(const gguf::File& file, const Mix& mix);
+// The type each tensor of `file` gets, in the file's order: the published mixes, some of which are finer with an
+// importance matrix. Vectors, norms, routers and the like keep theirs. Error: kCorruptData (the architecture's keys).
+Result<std::vector<gguf::TensorType>> choose_types(const gguf::File& file, const Mix& mix, bool has_importance = false);
+
+// True if the tensor loses too much in this type unless it is known which of its inputs matter.
+bool needs_importance(const gguf::Tensor& tensor, const Mix& mix, gguf::TensorType type);
 
 }  // namespace da::quant

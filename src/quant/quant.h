@@ -18,13 +18,15 @@ bool can_dequantize(gguf::TensorType type);
 // Errors: kUnsupported for a number that is no type.
 Status dequantize(gguf::TensorType type, const std::byte* source, float* out, size_t n_values);
 
-// True for F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS and MXFP4.
+// True for F32, F16, BF16 and every block type but Q8_1 and Q8_K, which stand in no file.
 bool can_quantize(gguf::TensorType type);
 
 // Rounds to 16 bits, or block by block to the codes with the least squared error that a search finds. `n_values` is a
-// multiple of the block size. Errors: kUnsupported for a type that is not written; kInvalidArgument for a value that is
-// not finite or beyond float16's range.
-Status quantize(gguf::TensorType type, const float* values, std::byte* out, size_t n_values);
+// multiple of the block size. `importance` [n_values]: how much each value's error counts, positive; null: all the
+// same. Errors: kUnsupported for a type that is not written; kInvalidArgument for a value that is not finite or beyond
+// float16's range.
+Status quantize(gguf::TensorType type, const float* values, std::byte* out, size_t n_values,
+                const float* importance = nullptr);
 
 float half_to_float(uint16_t half);
 uint16_t float_to_half(float value);  // round to nearest even

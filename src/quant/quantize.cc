@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -5,6 +6,7 @@
 #include "quant/blocks.h"
 #include "quant/quant.h"
 #include "quant/quantize_blocks.h"
+#include "quant/quantize_coded.h"
 
 namespace da::quant {
 namespace {
@@ -20,12 +22,15 @@ void convert_to_16(const float* values, std::byte* out, size_t n_values, Convert
 }
 
 constexpr float kLargestHalf = 65504.0F;
+constexpr float kLargestNvfp4 = 2688.0F;  // six times its largest scale
 
-// The formats' scales are float16: what lies beyond its range (or is not finite) cannot be written.
+// The formats' scales are float16 (NVFP4's are smaller): what lies beyond (or is not finite) cannot be written.
 Status check_range(TensorType type, const float* values, size_t n_values) {
+  const float limit = type == TensorType::kNVFP4 ? kLargestNvfp4 : kLargestHalf;
   for (size_t i = 0; i < n_values; ++i) {
-    if (std::fabs(values[i]) <= kLargestHalf) continue;
-    const std::string what = std::isfinite(values[i]) ? "above 65504 in magnitude" : "not finite";
+    if (std::fabs(values[i]) <= limit) continue;
+    const std::string what =
+        std::isfinite(values[i]) ? "above " + std::to_string(static_cast<int>(limit)) + " in magnitude" : "not finite";
     return {ErrorCode::kInvalidArgument, "quantize to " + std::string(gguf::tensor_type_info(type).name) + ": value " +
                                              std::to_string(i) + " is " + what};
   }
@@ -36,10 +41,10 @@ Status check_range(TensorType type, const float* values, size_t n_values) {
 
 bool can_quantize(TensorType type) {
   return type == TensorType::kF32 || type == TensorType::kF16 || type == TensorType::kBF16 ||
-         integer_format(type) != nullptr;
+         integer_format(type) != nullptr || can_quantize_coded(type);
 }
 
-Status quantize(TensorType type, const float* values, std::byte* out, size_t n_values) {
+Status quantize(TensorType type, const float* values, std::byte* out, size_t n_values, const float* importance) {
   switch (type) {
     case TensorType::kF32:
       std::memcpy(out, values, n_values * sizeof(float));
@@ -57,11 +62,21 @@ Status quantize(TensorType type, const float* values, std::byte* out, size_t n_v
     return {ErrorCode::kUnsupported, "quantize: cannot write " + std::string(gguf::tensor_type_info(type).name)};
   }
   DA_RETURN_IF_ERROR(check_range(type, values, n_values));
-  const IntegerFormat& format = *integer_format(type);
-  const size_t block_bytes = gguf::tensor_type_info(type).bytes_per_block;
+  static constexpr auto kOnes = [] {
+    std::array<float, kMaxBlockValues> ones{};
+    ones.fill(1.0F);
+    return ones;
+  }();
+  const IntegerFormat* format = integer_format(type);
+  const gguf::TensorTypeInfo& info = gguf::tensor_type_info(type);
   IntegerBlock block;
-  for (size_t done = 0; done < n_values; done += static_cast<size_t>(format.values_per_block), out += block_bytes) {
-    quantize_block(format, values + done, block);
+  for (size_t done = 0; done < n_values; done += info.values_per_block, out += info.bytes_per_block) {
+    const float* w = importance != nullptr ? importance + done : kOnes.data();
+    if (format == nullptr) {
+      quantize_coded(type, values + done, w, out);
+      continue;
+    }
+    quantize_block(*format, values + done, w, block);
     pack_block(type, block, out);
   }
   return Status::ok();

@@ -28,43 +28,44 @@ float level_of(const IntegerFormat& format, uint8_t code) {
   return static_cast<float>(format.table != nullptr ? format.table[code] : code - format.zero_point);
 }
 
-float fit(const IntegerFormat& format, const float* x) {
-  if (format.table != nullptr) return fit_table_scale(x, format.sub_block, format.table);
-  return fit_scale(x, format.sub_block, -format.zero_point, format.zero_point - 1);
+float fit(const IntegerFormat& format, const float* x, const float* w) {
+  if (format.table != nullptr) return fit_table_scale(x, w, format.sub_block, format.table);
+  return fit_scale(x, w, format.sub_block, -format.zero_point, format.zero_point - 1);
 }
 
 // Codes for `d` and the scales in `out`; the sum of squared errors.
-double encode_scaled(const IntegerFormat& format, const float* x, float d, IntegerBlock& out) {
+double encode_scaled(const IntegerFormat& format, const float* x, const float* w, float d, IntegerBlock& out) {
   double error = 0;
   for (int i = 0; i < format.values_per_block; ++i) {
     const float step = d * static_cast<float>(out.scales[i / format.sub_block]);
     out.codes[i] = code_of(format, x[i], step);
     const double difference = static_cast<double>(x[i] - step * level_of(format, out.codes[i]));
-    error += difference * difference;
+    error += static_cast<double>(w[i]) * difference * difference;
   }
   return error;
 }
 
 // The d that suits scales and codes best.
-float refit_scaled(const IntegerFormat& format, const float* x, const IntegerBlock& block) {
+float refit_scaled(const IntegerFormat& format, const float* x, const float* w, const IntegerBlock& block) {
   double xc = 0, cc = 0;
   for (int i = 0; i < format.values_per_block; ++i) {
     const double level = static_cast<double>(block.scales[i / format.sub_block]) * level_of(format, block.codes[i]);
-    xc += static_cast<double>(x[i]) * level;
-    cc += level * level;
+    const double weighted = static_cast<double>(w[i]) * level;
+    xc += static_cast<double>(x[i]) * weighted;
+    cc += level * weighted;
   }
   return cc > 0 ? static_cast<float>(xc / cc) : 0.0F;
 }
 
 // Better d for the codes, better codes for the d, as long as that helps.
-void settle_scaled(const IntegerFormat& format, const float* x, float d, IntegerBlock& out) {
+void settle_scaled(const IntegerFormat& format, const float* x, const float* w, float d, IntegerBlock& out) {
   out.d = float_to_half(d);
-  double error = encode_scaled(format, x, half_to_float(out.d), out);
+  double error = encode_scaled(format, x, w, half_to_float(out.d), out);
   for (int round = 0; round < 3; ++round) {
     IntegerBlock next = out;
-    next.d = float_to_half(refit_scaled(format, x, out));
+    next.d = float_to_half(refit_scaled(format, x, w, out));
     if (next.d == out.d) break;
-    const double next_error = encode_scaled(format, x, half_to_float(next.d), next);
+    const double next_error = encode_scaled(format, x, w, half_to_float(next.d), next);
     if (next_error >= error) break;
     error = next_error;
     out = next;
@@ -72,9 +73,9 @@ void settle_scaled(const IntegerFormat& format, const float* x, float d, Integer
 }
 
 // Q4_0, Q5_0, IQ4_NL: one scale.
-void quantize_plain(const IntegerFormat& format, const float* x, IntegerBlock& out) {
+void quantize_plain(const IntegerFormat& format, const float* x, const float* w, IntegerBlock& out) {
   std::memset(out.scales, 1, sizeof(out.scales));
-  settle_scaled(format, x, fit(format, x), out);
+  settle_scaled(format, x, w, fit(format, x, w), out);
 }
 
 // Q8_0 as everybody writes it: the largest magnitude is code 127.
@@ -88,11 +89,11 @@ void quantize_q8_0(const float* x, IntegerBlock& out) {
 }
 
 // Q3_K, Q6_K, IQ4_XS: signed integer scales of the sub-blocks.
-void quantize_scaled(const IntegerFormat& format, const float* x, int lowest_scale, IntegerBlock& out) {
+void quantize_scaled(const IntegerFormat& format, const float* x, const float* w, int lowest_scale, IntegerBlock& out) {
   const int n_sub = format.values_per_block / format.sub_block;
   float scales[kMaxSubBlocks], largest = 0;
   for (int j = 0; j < n_sub; ++j) {
-    scales[j] = fit(format, x + j * format.sub_block);
+    scales[j] = fit(format, x + j * format.sub_block, w + j * format.sub_block);
     if (std::fabs(scales[j]) > std::fabs(largest)) largest = scales[j];
   }
   const float d = half_to_float(float_to_half(largest / static_cast<float>(lowest_scale)));
@@ -100,11 +101,11 @@ void quantize_scaled(const IntegerFormat& format, const float* x, int lowest_sca
     const int scale = d == 0 ? 0 : clamp(round_to_int(scales[j] / d), lowest_scale, -lowest_scale - 1);
     out.scales[j] = static_cast<int8_t>(scale);
   }
-  settle_scaled(format, x, d, out);
+  settle_scaled(format, x, w, d, out);
 }
 
 // MXFP4: the power of two around which the error is least.
-void quantize_mxfp4(const IntegerFormat& format, const float* x, IntegerBlock& out) {
+void quantize_mxfp4(const IntegerFormat& format, const float* x, const float* w, IntegerBlock& out) {
   std::memset(out.scales, 1, sizeof(out.scales));
   float largest = 0;
   for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
@@ -114,7 +115,7 @@ void quantize_mxfp4(const IntegerFormat& format, const float* x, IntegerBlock& o
   for (int e = std::max(exponent - 1, -126); e <= std::max(exponent + 1, -125); ++e) {
     IntegerBlock next = out;
     next.d = static_cast<uint16_t>((e + 127) << 7);
-    const double error = encode_scaled(format, x, bf16_to_float(next.d), next);
+    const double error = encode_scaled(format, x, w, bf16_to_float(next.d), next);
     if (error >= least) continue;
     least = error;
     out = next;
@@ -122,7 +123,7 @@ void quantize_mxfp4(const IntegerFormat& format, const float* x, IntegerBlock& o
 }
 
 // Codes for d, d_min, and the scales and mins in `out`; the sum of squared errors.
-double encode_affine(const IntegerFormat& format, const float* x, IntegerBlock& out) {
+double encode_affine(const IntegerFormat& format, const float* x, const float* w, IntegerBlock& out) {
   const float d = half_to_float(out.d), d_min = half_to_float(out.d_min);
   double error = 0;
   for (int i = 0; i < format.values_per_block; ++i) {
@@ -131,22 +132,23 @@ double encode_affine(const IntegerFormat& format, const float* x, IntegerBlock& 
     const int code = step == 0 ? 0 : clamp(round_to_int((x[i] + min) / step), 0, (1 << format.code_bits) - 1);
     out.codes[i] = static_cast<uint8_t>(code);
     const double difference = static_cast<double>(x[i] - (step * static_cast<float>(code) - min));
-    error += difference * difference;
+    error += static_cast<double>(w[i]) * difference * difference;
   }
   return error;
 }
 
 // The d and d_min that suit scales, mins and codes best: two equations.
-bool refit_affine(const IntegerFormat& format, const float* x, IntegerBlock& block) {
+bool refit_affine(const IntegerFormat& format, const float* x, const float* w, IntegerBlock& block) {
   double aa = 0, ab = 0, bb = 0, xa = 0, xb = 0;
   for (int i = 0; i < format.values_per_block; ++i) {
     const int sub = i / format.sub_block;
     const double a = static_cast<double>(block.scales[sub]) * block.codes[i], b = -static_cast<double>(block.mins[sub]);
-    aa += a * a;
-    ab += a * b;
-    bb += b * b;
-    xa += static_cast<double>(x[i]) * a;
-    xb += static_cast<double>(x[i]) * b;
+    const auto weight = static_cast<double>(w[i]);
+    aa += weight * a * a;
+    ab += weight * a * b;
+    bb += weight * b * b;
+    xa += weight * static_cast<double>(x[i]) * a;
+    xb += weight * static_cast<double>(x[i]) * b;
   }
   const double determinant = aa * bb - ab * ab;
   const uint16_t d = block.d, d_min = block.d_min;
@@ -159,12 +161,12 @@ bool refit_affine(const IntegerFormat& format, const float* x, IntegerBlock& blo
   return block.d != d || block.d_min != d_min;
 }
 
-void settle_affine(const IntegerFormat& format, const float* x, IntegerBlock& out) {
-  double error = encode_affine(format, x, out);
+void settle_affine(const IntegerFormat& format, const float* x, const float* w, IntegerBlock& out) {
+  double error = encode_affine(format, x, w, out);
   for (int round = 0; round < 3; ++round) {
     IntegerBlock next = out;
-    if (!refit_affine(format, x, next)) break;
-    const double next_error = encode_affine(format, x, next);
+    if (!refit_affine(format, x, w, next)) break;
+    const double next_error = encode_affine(format, x, w, next);
     if (!(next_error < error)) break;
     error = next_error;
     out = next;
@@ -172,12 +174,13 @@ void settle_affine(const IntegerFormat& format, const float* x, IntegerBlock& ou
 }
 
 // Q2_K, Q4_K, Q5_K: integer scales and mins of the sub-blocks, up to `highest`. Q4_1, Q5_1: highest is 1, one of each.
-void quantize_affine(const IntegerFormat& format, const float* x, int highest, IntegerBlock& out) {
+void quantize_affine(const IntegerFormat& format, const float* x, const float* w, int highest, IntegerBlock& out) {
   const int n_sub = format.values_per_block / format.sub_block;
   Affine fits[kMaxSubBlocks];
   float largest_scale = 0, largest_min = 0;
   for (int j = 0; j < n_sub; ++j) {
-    fits[j] = fit_affine(x + j * format.sub_block, format.sub_block, (1 << format.code_bits) - 1, !format.has_scales);
+    fits[j] = fit_affine(x + j * format.sub_block, w + j * format.sub_block, format.sub_block,
+                         (1 << format.code_bits) - 1, !format.has_scales);
     largest_scale = std::max(largest_scale, fits[j].scale);
     if (std::fabs(fits[j].min) > std::fabs(largest_min)) largest_min = fits[j].min;
   }
@@ -189,29 +192,29 @@ void quantize_affine(const IntegerFormat& format, const float* x, int highest, I
     out.mins[j] = static_cast<uint8_t>(d_min == 0 ? 0 : clamp(round_to_int(fits[j].min / d_min), 0, highest));
   }
   if (!format.has_scales) out.scales[0] = out.mins[0] = 1;  // not stored: they are 1
-  settle_affine(format, x, out);
+  settle_affine(format, x, w, out);
 }
 
 }  // namespace
 
-void quantize_block(const IntegerFormat& format, const float* x, IntegerBlock& out) {
+void quantize_block(const IntegerFormat& format, const float* x, const float* w, IntegerBlock& out) {
   switch (format.type) {
     case TensorType::kQ8_0:
       return quantize_q8_0(x, out);
     case TensorType::kMXFP4:
-      return quantize_mxfp4(format, x, out);
+      return quantize_mxfp4(format, x, w, out);
     case TensorType::kQ3_K:
     case TensorType::kIQ4_XS:
-      return quantize_scaled(format, x, -32, out);
+      return quantize_scaled(format, x, w, -32, out);
     case TensorType::kQ6_K:
-      return quantize_scaled(format, x, -128, out);
+      return quantize_scaled(format, x, w, -128, out);
     case TensorType::kQ2_K:
-      return quantize_affine(format, x, 15, out);
+      return quantize_affine(format, x, w, 15, out);
     case TensorType::kQ4_K:
     case TensorType::kQ5_K:
-      return quantize_affine(format, x, 63, out);
+      return quantize_affine(format, x, w, 63, out);
     default:
-      return format.has_min ? quantize_affine(format, x, 1, out) : quantize_plain(format, x, out);
+      return format.has_min ? quantize_affine(format, x, w, 1, out) : quantize_plain(format, x, w, out);
   }
 }
 

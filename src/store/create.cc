@@ -84,7 +84,7 @@ Result<std::vector<std::string>> choose_files(const Store& store, const CreateRe
   return digests;
 }
 
-// The parts of a model, opened as one.
+// The parts of a model, opened as one. Read and not mapped, as everywhere in the server's process (G14).
 Result<std::unique_ptr<gguf::File>> open_blobs(const Store& store, const std::vector<std::string>& digests,
                                                const std::string& name) {
   std::vector<UniqueFd> files;
@@ -95,7 +95,7 @@ Result<std::unique_ptr<gguf::File>> open_blobs(const Store& store, const std::ve
     if (!files.back().valid()) return errno_status("open", path, errno);
     fds.push_back(files.back().get());
   }
-  return gguf::File::open_fds(fds, name);
+  return gguf::File::open_header_fds(fds, name);
 }
 
 }  // namespace
@@ -169,7 +169,7 @@ Status Store::create(const CreateRequest& request, const Progress& progress) {
       if (mix == nullptr && gguf::part_paths(base.gguf_path).size() == 1) {
         DA_ASSIGN_OR_RETURN(weights_digest, import_weights(base.gguf_path, progress));
       } else {
-        DA_ASSIGN_OR_RETURN(weights, gguf::File::open(base.gguf_path));
+        DA_ASSIGN_OR_RETURN(weights, gguf::File::open_header(base.gguf_path));
       }
     } else {
       DA_ASSIGN_OR_RETURN(const ModelName parsed, ModelName::parse(request.from));
@@ -184,7 +184,7 @@ Status Store::create(const CreateRequest& request, const Progress& progress) {
         if (progress) progress("using existing layer " + layer.digest, 0, 0);
       }
       if (mix != nullptr) {
-        DA_ASSIGN_OR_RETURN(weights, gguf::File::open(base.gguf_path));
+        DA_ASSIGN_OR_RETURN(weights, gguf::File::open_header(base.gguf_path));
         std::erase_if(list.layers(), [](const Layer& layer) { return layer.kind() == "model"; });
       }
     }

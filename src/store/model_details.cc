@@ -44,6 +44,9 @@ std::string_view file_type_name(uint64_t file_type) {
     case 36: return "TQ1_0";
     case 37: return "TQ2_0";
     case 38: return "MXFP4";
+    case 39: return "NVFP4";
+    case 40: return "Q1_0";
+    case 41: return "Q2_0";
   }
   return "";
 }

@@ -22,8 +22,10 @@ std::vector<float> values_of(const gguf::Tensor& tensor) {
 
 struct Loss {
   double error = 0, power = 0;
+  size_t n_values = 0;
   double nmse() const { return error / power; }
   void add(const std::vector<float>& a, const std::vector<float>& exact) {
+    n_values += a.size();
     for (size_t i = 0; i < a.size(); ++i) {
       const double difference = static_cast<double>(a[i]) - static_cast<double>(exact[i]);
       error += difference * difference;
@@ -45,14 +47,15 @@ std::vector<float> quantized(TensorType type, const std::vector<float>& values) 
 TEST(GoldenQuality, LosesNoMoreThanTheReference) {
   const auto base = gguf::File::open(test::golden_path("quants/one-Q8_0.gguf"));
   ASSERT_TRUE(base.is_ok());
-  for (const char* name :
-       {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"}) {
+  for (const char* name : {"Q4_0",   "Q4_1",   "Q5_0",  "Q5_1",    "Q2_K",   "Q3_K",  "Q4_K",  "Q5_K",
+                           "Q6_K",   "IQ1_S",  "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_S", "IQ3_XXS",
+                           "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0",   "MXFP4",  "NVFP4", "Q1_0",  "Q2_0"}) {
     const TensorType type = *gguf::tensor_type_from_name(name);
     const auto file = gguf::File::open(test::golden_path("quants/one-" + std::string(name) + ".gguf"));
     ASSERT_TRUE(file.is_ok());
     Loss reference, ours;
     for (const gguf::Tensor& tensor : (*file)->tensors()) {
-      if (tensor.type != type) continue;
+      if (tensor.type != type || reference.n_values > 200'000) continue;  // enough: some are searched for long
       const std::vector<float> exact = values_of(*(*base)->find_tensor(tensor.name));
       reference.add(values_of(tensor), exact);
       ours.add(quantized(type, exact), exact);
@@ -79,7 +82,7 @@ TEST(GoldenQuality, OfRandomNumbersTheSameShareIsLost) {
     // Other random numbers of the same kind: their loss scatters by some percent.
     EXPECT_LE(loss.nmse(), 1.15 * entry["quantization_nmse"].get<double>()) << entry["type"];
   }
-  EXPECT_EQ(n_types, 14);
+  EXPECT_EQ(n_types, 26);
 }
 
 }  // namespace

@@ -37,6 +37,11 @@ TEST(Quantize, ComesBackWithinHalfAStep) {
   }
 }
 
+constexpr TensorType kCodedTypes[] = {TensorType::kIQ1_S,  TensorType::kIQ1_M, TensorType::kIQ2_XXS,
+                                      TensorType::kIQ2_XS, TensorType::kIQ2_S, TensorType::kIQ3_XXS,
+                                      TensorType::kIQ3_S,  TensorType::kTQ1_0, TensorType::kTQ2_0,
+                                      TensorType::kNVFP4,  TensorType::kQ1_0,  TensorType::kQ2_0};
+
 constexpr TensorType kBlockTypes[] = {TensorType::kQ4_0, TensorType::kQ4_1, TensorType::kQ5_0,   TensorType::kQ5_1,
                                       TensorType::kQ8_0, TensorType::kQ2_K, TensorType::kQ3_K,   TensorType::kQ4_K,
                                       TensorType::kQ5_K, TensorType::kQ6_K, TensorType::kIQ4_NL, TensorType::kIQ4_XS,
@@ -86,6 +91,75 @@ TEST(Quantize, EdgesOfTheRange) {
   }
 }
 
+std::vector<float> back_from(TensorType type, const std::vector<float>& values, const float* importance = nullptr) {
+  std::vector<std::byte> stored(values.size() * 4);
+  std::vector<float> back(values.size());
+  EXPECT_TRUE(quantize(type, values.data(), stored.data(), values.size(), importance).is_ok());
+  EXPECT_TRUE(dequantize(type, stored.data(), back.data(), values.size()).is_ok());
+  return back;
+}
+
+// What a block can hold exactly comes back as it was, but for the rounding of its scale.
+TEST(Quantize, CodedBlocksComeBack) {
+  std::mt19937 random(3);
+  for (const TensorType type : kCodedTypes) {
+    for (int round = 0; round < 20; ++round) {
+      std::normal_distribution<float> normal(0, 0.02F);
+      std::vector<float> values(256);
+      for (float& value : values) value = normal(random);
+      const std::vector<float> once = back_from(type, values), twice = back_from(type, once);
+      double error = 0, power = 0;
+      for (size_t i = 0; i < 256; ++i) {
+        error += static_cast<double>(twice[i] - once[i]) * static_cast<double>(twice[i] - once[i]);
+        power += static_cast<double>(once[i]) * static_cast<double>(once[i]);
+      }
+      // The scale of one and two bits is searched: another one may fit what came back nearly as well.
+      EXPECT_LE(error, power * 0.03) << gguf::tensor_type_info(type).name << " round " << round;
+    }
+  }
+}
+
+TEST(Quantize, CodedBlocksAtTheEdges) {
+  for (const TensorType type : kCodedTypes) {
+    const float largest = type == TensorType::kNVFP4 ? 2688.0F : 65504.0F;
+    for (const float value : {0.0F, -0.0F, 1.0F, -3.0F, largest, -largest, 1e-30F, -1e-42F, 3e-8F}) {
+      for (const float got : back_from(type, std::vector<float>(256, value))) {
+        ASSERT_TRUE(std::isfinite(got)) << gguf::tensor_type_info(type).name << " " << value;
+        ASSERT_LE(std::fabs(got - value), std::fabs(value) * 0.35F + 0x1p-16F)
+            << gguf::tensor_type_info(type).name << " " << value;
+      }
+    }
+    std::vector<float> spike(256);
+    spike[17] = 5.0F;
+    for (const float got : back_from(type, spike)) ASSERT_LE(std::fabs(got), 7.0F) << gguf::tensor_type_info(type).name;
+  }
+}
+
+// Errors move from where they count to where they do not.
+TEST(Quantize, ImportanceDecidesWhereErrorsAre) {
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(256 * 40), importance(values.size());
+  for (float& value : values) value = normal(random);
+  for (size_t i = 0; i < importance.size(); ++i) importance[i] = i % 4 == 0 ? 20.0F : 0.5F;
+  std::vector<TensorType> types(std::begin(kBlockTypes), std::end(kBlockTypes));
+  types.insert(types.end(), std::begin(kCodedTypes), std::end(kCodedTypes));
+  for (const TensorType type : types) {
+    if (type == TensorType::kQ8_0 || type == TensorType::kQ1_0) continue;  // nothing to choose, or next to nothing
+    const auto weighted_error = [&](const std::vector<float>& back) {
+      double error = 0;
+      for (size_t i = 0; i < values.size(); ++i) {
+        const auto difference = static_cast<double>(values[i] - back[i]);
+        error += difference * difference * static_cast<double>(importance[i]);
+      }
+      return error;
+    };
+    const double without = weighted_error(back_from(type, values));
+    EXPECT_LT(weighted_error(back_from(type, values, importance.data())), without * 0.999)
+        << gguf::tensor_type_info(type).name;
+  }
+}
+
 TEST(Quantize, RefusesWhatItCannot) {
   std::vector<float> values(256, 1.0F);
   std::vector<std::byte> stored(1024);
@@ -97,7 +171,7 @@ TEST(Quantize, RefusesWhatItCannot) {
       EXPECT_NE(status.message().find("value 200"), std::string::npos) << status.message();
     }
   }
-  for (const TensorType type : {TensorType::kIQ2_XXS, TensorType::kQ8_K, TensorType::kI32}) {
+  for (const TensorType type : {TensorType::kQ8_1, TensorType::kQ8_K, TensorType::kI32}) {
     EXPECT_FALSE(can_quantize(type));
     const Status status = quantize(type, values.data(), stored.data(), 256);
     EXPECT_EQ(status.code(), ErrorCode::kUnsupported);
