@@ -133,6 +133,7 @@ void add_ollama_inference_routes(App& app, Router& router) {
   router.add({.method = "POST", .path = "/api/generate", .handler = bind_handler(app, handle_generate)});
   add_ollama_chat_route(app, router);
   add_ollama_embed_routes(app, router);
+  add_openai_embeddings_route(app, router);
   router.add({.method = "POST", .path = "/api/pull", .handler = bind_handler(app, handle_registry)});
   router.add({.method = "POST", .path = "/api/push", .handler = bind_handler(app, handle_registry)});
 }

@@ -82,4 +82,5 @@ Awaitable<void> unload(App& app, Exchange& exchange, const Call& call, AddDelta 
 namespace da::server {
 void add_ollama_chat_route(App& app, Router& router);
 void add_ollama_embed_routes(App& app, Router& router);
+void add_openai_embeddings_route(App& app, Router& router);
 }  // namespace da::server
