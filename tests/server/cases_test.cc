@@ -157,6 +157,7 @@ class CasesTest : public ServerTest {
 
 TEST_F(CasesTest, Basics) { run_file("basics.txt"); }
 TEST_F(CasesTest, Embed) { run_file("embed.txt"); }
+TEST_F(CasesTest, OpenAiEmbeddings) { run_file("openai-embeddings.txt"); }
 TEST_F(CasesTest, Generate) { run_file("generate.txt"); }
 TEST_F(CasesTest, Chat) { run_file("chat.txt"); }
 TEST_F(CasesTest, Models) { run_file("models.txt"); }
@@ -169,7 +170,7 @@ TEST_F(CasesTest, EveryFileIsRun) {
        std::filesystem::directory_iterator(std::filesystem::path(DEEPANALYZE_SOURCE_DIR) / "tests/server/cases")) {
     n_files += entry.path().extension() == ".txt" ? 1 : 0;
   }
-  EXPECT_EQ(n_files, 7U);
+  EXPECT_EQ(n_files, 8U);
 }
 
 }  // namespace
