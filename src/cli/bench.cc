@@ -118,6 +118,7 @@ engine::EngineOptions engine_options(const BenchOptions& options, const std::vec
   engine.context_tokens = deepest + kRoomTokens;
   engine.n_threads = options.threads;
   engine.isa = options.isa;
+  engine.map_weights = options.map_weights;
   engine.retained_tokens = int64_t{engine.max_sequences} * engine.context_tokens;  // what was computed stays
   return engine;
 }

@@ -201,6 +201,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--repeat", options->repeat, "Runs of each test; the median counts")->check(CLI::Range(1, 1000))->capture_default_str();
   command->add_option("--threads", options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
   command->add_option("--isa", options->isa, "Force an instruction set");
+  command->add_flag("--map-weights", options->map_weights, "Leave the weights in the file (the model option use_mmap)");
   command->add_option("--folder", options->folder, "Where the synthetic model is written for the time being (default: TMPDIR or /tmp)");
   command->add_option("--keep", options->keep, "Write the synthetic model to this file and leave it there");
   command->add_flag("!--no-peaks", options->peaks, "Leave out what the machine could do at most (takes two seconds)");

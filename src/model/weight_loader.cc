@@ -28,6 +28,7 @@ Result<VectorPtr> WeightLoader::load(std::span<const float> values) {
 Result<WeightPtr> WeightLoader::matrix(const std::string& name, backend::WeightUse use) {
   const gguf::Tensor* tensor = state_.file.find_tensor(name);
   DA_CHECK(tensor != nullptr);
+  use.stays = true;
   DA_ASSIGN_OR_RETURN(WeightPtr weight, load(*tensor, use));
   DA_RETURN_IF_ERROR(advance(tensor->size_bytes));
   return weight;
@@ -77,7 +78,7 @@ Result<WeightPtr> WeightLoader::matrix_rows(const std::string& name, int64_t beg
     part.data = gathered;
   }
   part.size_bytes *= n_parts;
-  DA_ASSIGN_OR_RETURN(WeightPtr weight, load(part, {}));
+  DA_ASSIGN_OR_RETURN(WeightPtr weight, load(part, {.stays = gathered.empty()}));
   DA_RETURN_IF_ERROR(advance(part.size_bytes));
   return weight;
 }

@@ -56,12 +56,15 @@ Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& p
   engine::EngineOptions options;
   options.max_sequences = request.options.num_parallel;
   options.kv_type = request.options.kv_type;
+  options.map_weights = request.options.use_mmap;
   DA_ASSIGN_OR_RETURN(const uint64_t own, file->get_uint_or(std::string(file->architecture()) + ".context_length", 0));
   uint64_t weight_bytes = 0;
   for (const gguf::Tensor& tensor : file->tensors()) weight_bytes += tensor.size_bytes;
   size_pool(request, weight_bytes, loaded, options, own == 0 ? kDefaultContextTokens : static_cast<int32_t>(std::min<uint64_t>(own, 1 << 27)));
   options.n_threads = request.options.num_thread > 0 ? request.options.num_thread : request.n_cpus;
   DA_ASSIGN_OR_RETURN(loaded.engine, engine::load_engine(file, loaded.tokenizer, options, progress));
+  if (options.map_weights)
+    loaded.warnings.emplace_back("weights are left in the file (use_mmap) and packed anew at every product: less memory, slower answers");
   for (std::string& warning : loaded.engine->model_warnings()) loaded.warnings.push_back(std::move(warning));
   if (loaded.engine->context_tokens() < loaded.context_tokens) {
     loaded.warnings.push_back("memory allows a context of " + std::to_string(loaded.engine->context_tokens()) + " tokens, not " +

@@ -113,6 +113,7 @@ Result<LoadOptions> parse_load_options(const Json& options) {
   read_integer(options, "num_ctx", result.num_ctx);
   read_integer(options, "num_parallel", result.num_parallel);
   read_integer(options, "num_thread", result.num_thread);
+  if (const auto use = options.find("use_mmap"); use != options.end() && use->is_boolean()) result.use_mmap = use->get<bool>();
   if (const auto type = options.find("kv_cache_type"); type != options.end() && !type->is_null()) {
     const auto known = type->is_string() ? backend::kv_types_from_name(type->get_ref<const std::string&>()) : std::nullopt;
     if (!known) {

@@ -24,6 +24,7 @@ struct LoadOptions {
   int32_t num_ctx = 0;         // where a request names none; 0: the model's own, up to kDefaultContextTokens
   int32_t num_parallel = 4;
   int32_t num_thread = 0;      // 0: the CPUs this process may use
+  bool use_mmap = false;       // weights stay in the mapped file: no memory of their own, slower products
   backend::KvTypes kv_type;
 };
 inline constexpr int32_t kDefaultContextTokens = 32768;

@@ -293,9 +293,9 @@ runner::Spec Shared::spec_of(const store::ModelInfo& model) const {
   spec.options["num_parallel"] = std::max(options_.n_parallel, kLeastSequences);
   spec.options["kv_cache_type"] = options_.kv_cache_type;
   spec.options["num_ctx"] = options_.context_tokens;
-  for (const char* key : {"num_ctx", "num_thread"}) {
+  for (const char* key : {"num_ctx", "num_thread", "use_mmap"}) {
     const auto found = model.parameters.find(key);
-    if (found != model.parameters.end() && found->is_number()) spec.options[key] = *found;
+    if (found != model.parameters.end() && (found->is_number() || found->is_boolean())) spec.options[key] = *found;
   }
   return spec;
 }

@@ -289,6 +289,48 @@ TEST_P(Operations, RowsPassToAnotherBackend) {
   for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(view.row(static_cast<int64_t>(i) / 30)[i % 30], values[i]);
 }
 
+// Weights left where they are give, bit for bit, what packed ones do: every type, groups that are full or not, few rows
+// and many, several parts.
+TEST(MappedWeights, GiveWhatPackedOnesDo) {
+  constexpr int64_t kOut = 41, kIn = 512;
+  for (const std::string_view isa : cpu_isa_names()) {
+    if (!cpu_isa_supported(isa)) continue;
+    auto packed = std::move(make_cpu_backend({.n_threads = 2, .isa = std::string(isa)})).value();
+    auto mapped = std::move(make_cpu_backend({.n_threads = 2, .isa = std::string(isa), .map_weights = true})).value();
+    EXPECT_NE(mapped->description().find("left in the file"), std::string::npos);
+    for (uint32_t type_id = 0; type_id < 64; ++type_id) {
+      const auto* info = gguf::tensor_type_info(type_id);
+      if (info == nullptr || !quant::can_quantize(info->type)) continue;
+      const auto values = random_floats(kOut * kIn, 3);
+      std::vector<std::byte> bytes(kOut * kIn / info->values_per_block * info->bytes_per_block);
+      ASSERT_TRUE(quant::quantize(info->type, values.data(), bytes.data(), values.size()).is_ok());
+      gguf::Tensor tensor{.name = "w", .type = info->type, .n_dims = 2, .dims = {kIn, kOut, 1, 1}};
+      tensor.size_bytes = bytes.size();
+      tensor.data = bytes;
+      for (const int32_t n_rows : {1, 5, 30}) {
+        std::vector<float> results[2];
+        for (Backend* backend : {packed.get(), mapped.get()}) {
+          const auto weight = std::move(backend->load_weight(tensor, {.stays = true})).value();
+          EXPECT_EQ(weight->size_bytes == 0, backend == mapped.get());
+          const Weight* const reader = weight.get();
+          const auto in = std::move(backend->make_activation(kIn, n_rows, {&reader, 1})).value();
+          const auto out = std::move(backend->make_activation(kOut, n_rows, {})).value();
+          const auto input = random_floats(static_cast<size_t>(n_rows) * kIn, 4);
+          ASSERT_TRUE(backend->write_rows({input.data(), n_rows, kIn, kIn}, *in).is_ok());
+          const LinearSpec product{.weight = weight.get(), .out = out.get()};
+          backend->linear(*in, {&product, 1});
+          const RowsView view = *backend->read_rows(*out);
+          for (int64_t row = 0; row < n_rows; ++row) {
+            const auto span = view.row(row);
+            results[backend == mapped.get()].insert(results[backend == mapped.get()].end(), span.begin(), span.end());
+          }
+        }
+        EXPECT_EQ(results[0], results[1]) << isa << " " << info->name << " rows " << n_rows;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, Operations, testing::ValuesIn(test::backend_names()),
                          [](const auto& param) { return param.param; });
 

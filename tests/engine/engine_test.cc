@@ -55,6 +55,13 @@ TEST(Engine, TellsTheGoldenStoryOnEveryInstructionSet) {
   }
 }
 
+TEST(Engine, WeightsLeftInTheFileTellTheSameStory) {
+  const Story story = golden_story();
+  auto loaded = load_stories({.map_weights = true, .kv_type = backend::KvType::kF32});
+  const Answer answer = generate(*loaded.engine, {.prompt = story.prompt, .sampling = greedy(), .max_tokens = 200});
+  EXPECT_EQ(answer.tokens, story.tokens);
+}
+
 std::vector<GenerateRequest> varied_requests(const std::vector<int32_t>& words) {
   std::vector<GenerateRequest> requests;
   for (int i = 0; i < 7; ++i) {

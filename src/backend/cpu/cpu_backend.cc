@@ -17,7 +17,8 @@ int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to;
 }  // namespace
 
 std::string CpuBackend::description() const {
-  return "CPU " + std::string(kernels_.name) + ", " + std::to_string(pool_.n_threads()) + " threads";
+  return "CPU " + std::string(kernels_.name) + ", " + std::to_string(pool_.n_threads()) + " threads" +
+         (map_weights_ ? ", weights left in the file" : "");
 }
 
 Result<std::unique_ptr<Weight>> CpuBackend::load_weight(const gguf::Tensor& tensor, WeightUse use) {
@@ -25,9 +26,20 @@ Result<std::unique_ptr<Weight>> CpuBackend::load_weight(const gguf::Tensor& tens
     const auto floats = static_cast<uint64_t>(kLinearScratchFloats * pool_.n_threads());
     DA_ASSIGN_OR_RETURN(linear_scratch_, Memory::allocate(floats * sizeof(float), "product scratch"));
   }
-  DA_ASSIGN_OR_RETURN(std::unique_ptr<PackedWeight> weight, pack_weight(tensor, use, kernels_, pool_, weights_));
+  DA_ASSIGN_OR_RETURN(std::unique_ptr<PackedWeight> weight,
+                      pack_weight(tensor, use, kernels_, pool_, map_weights_ && use.stays ? nullptr : &weights_));
+  if (!weight->mapped.empty()) DA_RETURN_IF_ERROR(reserve_mapped_scratch(*weight));
   if (weight->n_parts > 1) DA_RETURN_IF_ERROR(reserve_head_scratch(*weight));
   return std::unique_ptr<Weight>(std::move(weight));
+}
+
+Status CpuBackend::reserve_mapped_scratch(const PackedWeight& weight) {
+  const int64_t bytes = round_up(2 * (weight.codes_stride_bytes + weight.scales_stride_bytes) + 64, 64);
+  if (bytes <= mapped_scratch_bytes_) return Status::ok();
+  mapped_scratch_bytes_ = bytes;
+  DA_ASSIGN_OR_RETURN(mapped_scratch_,
+                      Memory::allocate(static_cast<uint64_t>(bytes * pool_.n_threads()), "mapped weights"));
+  return Status::ok();
 }
 
 Result<std::unique_ptr<Vector>> CpuBackend::load_vector(std::span<const float> values) {
@@ -77,7 +89,7 @@ Result<std::unique_ptr<KvPool>> CpuBackend::make_kv_pool(const KvSpec& spec) {
 Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options) {
   DA_ASSIGN_OR_RETURN(const cpu::KernelTable* kernels, cpu::select_kernels(options.isa));
   const int n_threads = options.n_threads > 0 ? options.n_threads : available_cpus();
-  return std::unique_ptr<Backend>(std::make_unique<cpu::CpuBackend>(*kernels, n_threads));
+  return std::unique_ptr<Backend>(std::make_unique<cpu::CpuBackend>(*kernels, n_threads, options.map_weights));
 }
 
 }  // namespace da::backend

@@ -12,6 +12,9 @@ namespace da::backend {
 struct CpuOptions {
   int32_t n_threads = 0;  // 0: the CPUs this process may use
   std::string isa;        // "": the best this CPU has; otherwise one of cpu_isa_names()
+  // Weights stay in the mapped file, which must stay mapped, and are packed anew at every product: slower, and no
+  // memory but the page cache's. For models too big to pack.
+  bool map_weights = false;
 };
 
 // Instruction sets with kernels, best first: "avx512vnni", "avxvnni", "avx2", "neon", "scalar".

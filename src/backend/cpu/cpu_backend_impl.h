@@ -46,8 +46,8 @@ class CpuRouting : public Routing {
 // A product ready to run, and its first group among all of its operation.
 struct LinearTask {
   LinearJob job;
-  PackedFormat format;
-  int64_t first_group;
+  const PackedWeight* weight;
+  int64_t part, first_group;
 };
 
 // The rotation angles of a batch's rows, shared by all layers with the same frequencies.
@@ -59,7 +59,8 @@ struct RopeTable {
 
 class CpuBackend : public Backend {
  public:
-  CpuBackend(const KernelTable& kernels, int n_threads) : kernels_(kernels), pool_(n_threads) {}
+  CpuBackend(const KernelTable& kernels, int n_threads, bool map_weights)
+      : kernels_(kernels), map_weights_(map_weights), pool_(n_threads) {}
 
   std::string description() const override;
   Result<std::unique_ptr<Weight>> load_weight(const gguf::Tensor& tensor, WeightUse use) override;
@@ -102,14 +103,17 @@ class CpuBackend : public Backend {
   void quantize_row(const CpuActivation& activation, int32_t row_idx);
   void quantize_rows(const CpuActivation& activation);
   void norm_row(const NormSpec& spec, const float* in, int64_t n, float* out) const;
+  Status reserve_mapped_scratch(const PackedWeight& weight);
   Status reserve_head_scratch(const PackedWeight& weight);
-  void add_task(const LinearJob& job, const PackedWeight& weight);
+  void add_task(const LinearJob& job, const PackedWeight& weight, int64_t part);
+  void run_groups(LinearJob job, const PackedWeight& weight, int64_t part, int64_t begin, int64_t end, int thread_idx);
   void run_tasks();  // and empties tasks_
   const RopeTable& rope_table(const RopeSpec& spec);
   void store_head(const CpuKvPool& pool, int32_t kv_layer_idx, int32_t head_idx, int32_t row, const float* key,
                   const float* value);
 
   const KernelTable& kernels_;
+  const bool map_weights_;
   ThreadPool pool_;
   Batch batch_;
   std::vector<int32_t> row_sequence_, row_position_;  // [n_rows] of the batch
@@ -122,7 +126,9 @@ class CpuBackend : public Backend {
 
   Arena weights_;
   Memory linear_scratch_;  // [n_threads][kLinearScratchFloats]
-  Memory head_scratch_;    // [n_threads][head_scratch_bytes_], for head_linear
+  Memory mapped_scratch_;  // [n_threads][mapped_scratch_bytes_]: two groups of the largest mapped weight
+  int64_t mapped_scratch_bytes_ = 0;
+  Memory head_scratch_;  // [n_threads][head_scratch_bytes_], for head_linear
   int64_t head_scratch_bytes_ = 0;
   Memory attention_scratch_;  // [n_threads][attention_scratch_stride_]
   int64_t attention_scratch_stride_ = 0;

@@ -44,12 +44,38 @@ LinearJob make_job(const CpuActivation& in, const LinearSpec& spec, int64_t part
 
 }  // namespace
 
-void CpuBackend::add_task(const LinearJob& job, const PackedWeight& weight) {
+// Groups [begin, end) of a product on one thread.
+void CpuBackend::run_groups(LinearJob job, const PackedWeight& weight, int64_t part, int64_t begin, int64_t end,
+                            int thread_idx) {
+  const auto product = kernels_.linear[static_cast<size_t>(weight.format)];
+  job.scratch = linear_scratch(thread_idx);
+  if (weight.mapped.empty()) return product(job, begin, end);
+  // Two at a time: as many as a tile takes.
+  uint8_t* codes = mapped_scratch_.data() + thread_idx * mapped_scratch_bytes_;
+  uint8_t* scales = codes + 2 * weight.codes_stride_bytes;
+  const float* bias = job.bias;
+  float* out = job.out;
+  for (int64_t group = begin; group < end; group += 2) {
+    const int64_t n_groups = std::min<int64_t>(2, end - group);
+    for (int64_t i = 0; i < n_groups; ++i) {
+      // What is not finite was refused at load.
+      (void)pack_group(kernels_, weight, weight.mapped, part, group + i, codes + i * weight.codes_stride_bytes,
+                       scales + i * weight.scales_stride_bytes);
+    }
+    job.codes = codes;
+    job.scales = scales;
+    job.out = out + group * kernels_.lanes;
+    job.bias = bias == nullptr ? nullptr : bias + group * kernels_.lanes;
+    product(job, 0, n_groups);
+  }
+}
+
+void CpuBackend::add_task(const LinearJob& job, const PackedWeight& weight, int64_t part) {
   const LinearTask* last = tasks_.empty() ? nullptr : &tasks_.back();
   const int64_t first =
       last == nullptr ? 0 : last->first_group + (last->job.n_out + kernels_.lanes - 1) / kernels_.lanes;
-  tasks_.push_back({job, weight.format, first});
-  task_bytes_ += (weight.size_bytes / static_cast<uint64_t>(weight.n_parts)) * static_cast<uint64_t>(job.n_rows);
+  tasks_.push_back({job, &weight, part, first});
+  task_bytes_ += static_cast<uint64_t>(weight.part_stride_bytes * job.n_rows);
 }
 
 void CpuBackend::run_tasks() {
@@ -62,10 +88,8 @@ void CpuBackend::run_tasks() {
                 1;
     for (; task != tasks_.end() && task->first_group < end; ++task) {
       const int64_t task_end = task + 1 == tasks_.end() ? n_groups : (task + 1)->first_group;
-      LinearJob job = task->job;
-      job.scratch = linear_scratch(thread_idx);
-      kernels_.linear[static_cast<size_t>(task->format)](job, std::max(begin, task->first_group) - task->first_group,
-                                                         std::min(end, task_end) - task->first_group);
+      run_groups(task->job, *task->weight, task->part, std::max(begin, task->first_group) - task->first_group,
+                 std::min(end, task_end) - task->first_group, thread_idx);
     }
   };
   // Waking the team takes a microsecond or two; this much is read in about ten.
@@ -73,8 +97,8 @@ void CpuBackend::run_tasks() {
   if (task_bytes_ < kWorthThreads) {
     run(0, 0, n_groups);
   } else {
-    // Chunks of eight groups, which share a pass over the activations; with few rows longer ones, a few for each thread:
-    // they are read from memory in one go.
+    // Chunks of eight groups, which share a pass over the activations; with few rows longer ones, a few for each
+    // thread: they are read from memory in one go.
     const int64_t per_thread = n_groups / (pool_.n_threads() * 4);
     const bool many_rows = tasks_.front().job.n_rows >= 32;
     const int64_t chunk = per_thread < 8 ? 4 : many_rows ? 8 : per_thread / 8 * 8;
@@ -92,7 +116,7 @@ void CpuBackend::linear(const Activation& in, std::span<const LinearSpec> produc
   for (const LinearSpec& product : products) {
     DA_CHECK(product.weight->n_parts == 1 && in.n_rows <= product.out->max_rows);
     product.out->n_rows = in.n_rows;
-    add_task(make_job(mine(in), product, 0, 0, in.n_rows), mine(*product.weight));
+    add_task(make_job(mine(in), product, 0, 0, in.n_rows), mine(*product.weight), 0);
   }
   run_tasks();
   for (const LinearSpec& product : products) quantize_rows(mine(*product.out));
@@ -124,7 +148,7 @@ void CpuBackend::expert_linear(const Activation& in, ExpertInput rows, const Rou
     for (int32_t expert = 0; expert < routing.n_experts; ++expert) {
       const int32_t begin = route.expert_begin[static_cast<size_t>(expert)];
       const int32_t n_rows = route.expert_begin[static_cast<size_t>(expert) + 1] - begin;
-      if (n_rows > 0) add_task(make_job(*from, product, expert, begin, n_rows), mine(*product.weight));
+      if (n_rows > 0) add_task(make_job(*from, product, expert, begin, n_rows), mine(*product.weight), expert);
     }
   }
   run_tasks();
@@ -180,8 +204,8 @@ void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activat
                             .scale = 1.0F,
                             .unpack = unpack_coded_tile,
                             .type = static_cast<uint32_t>(packed.type),
-                            .scratch = linear_scratch(thread_idx)};
-        kernels_.linear[static_cast<size_t>(packed.format)](job, 0, packed.n_groups());
+                            .scratch = nullptr};
+        run_groups(job, packed, head, 0, packed.n_groups(), thread_idx);
         for (int32_t i = 0; i < n_rows; ++i) {
           std::memcpy(mine(out).row(row + i) + head * out_step, results + i * out_stride,
                       static_cast<size_t>(packed.n_out) * sizeof(float));

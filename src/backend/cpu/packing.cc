@@ -171,13 +171,13 @@ void interleave(const Element* row, int64_t n_in, int lanes, int lane, uint8_t* 
   for (int64_t k = 0; k < n_in; ++k) out[k * lanes] = row[k];
 }
 
-void pack_float_row(const gguf::Tensor& tensor, const std::byte* row, PackedFormat format, int lanes, int lane,
-                    uint8_t* codes) {
-  const auto n_in = static_cast<int64_t>(tensor.dims[0]);
-  if (format == PackedFormat::kF32) {
+void pack_float_row(const PackedWeight& weight, const std::byte* row, int lane, uint8_t* codes) {
+  const int64_t n_in = weight.n_in;
+  const int lanes = weight.lanes;
+  if (weight.format == PackedFormat::kF32) {
     std::vector<float> values(static_cast<size_t>(n_in));
     // Cannot fail: packed_format asked can_dequantize.
-    if (!quant::dequantize(tensor.type, row, values.data(), values.size()).is_ok()) return;
+    if (!quant::dequantize(weight.type, row, values.data(), values.size()).is_ok()) return;
     interleave(values.data(), n_in, lanes, lane, codes);
   } else {
     std::vector<uint16_t> values(static_cast<size_t>(n_in));
@@ -231,8 +231,40 @@ Result<PackedSize> packed_size(TensorType type, int64_t n_out, int64_t n_in, int
   return size;
 }
 
+bool pack_group(const KernelTable& kernels, const PackedWeight& weight, std::span<const std::byte> tensor, int64_t part,
+                int64_t group, uint8_t* codes, uint8_t* scales) {
+  const int64_t row_bytes = row_bytes_of(weight.type, weight.n_in), first_row = group * weight.lanes;
+  const int64_t n_rows = std::min<int64_t>(weight.lanes, weight.n_out - first_row);
+  const std::byte* rows = tensor.data() + (part * weight.n_out + first_row) * row_bytes;
+  const bool coded = weight.format == PackedFormat::kCoded, integer = weight.wants_quantized() && !coded;
+  if (n_rows == weight.lanes && row_bytes * weight.lanes < INT32_MAX &&
+      kernels.pack_group(weight.format, {.rows = reinterpret_cast<const uint8_t*>(rows),
+                                         .row_bytes = row_bytes,
+                                         .n_in = weight.n_in,
+                                         .codes = codes,
+                                         .scales = scales})) {
+    return quant::is_finite(weight.type, rows, static_cast<size_t>(weight.n_in * n_rows));
+  }
+  bool finite = true;
+  for (int lane = 0; lane < n_rows; ++lane, rows += row_bytes) {
+    if (integer) {
+      const quant::IntegerFormat& format = *quant::integer_format(weight.type);
+      const PackRow pack_row = integer_packer(format.code_bits);
+      finite &= pack_row(format, rows, weight.n_in, kernels.signed_q8, weight.lanes, lane, codes, scales);
+      continue;
+    }
+    finite &= quant::is_finite(weight.type, rows, static_cast<size_t>(weight.n_in));
+    if (coded) {
+      std::memcpy(codes + lane * row_bytes, rows, static_cast<size_t>(row_bytes));
+    } else {
+      pack_float_row(weight, rows, lane, codes);
+    }
+  }
+  return finite;
+}
+
 Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
-                                                  ThreadPool& pool, Arena& arena) {
+                                                  ThreadPool& pool, Arena* arena) {
   const auto& info = gguf::tensor_type_info(tensor.type);
   const auto n_in = static_cast<int64_t>(tensor.dims[0]), n_out = static_cast<int64_t>(tensor.dims[1]);
   const auto n_parts = static_cast<int64_t>(tensor.dims[2]);
@@ -255,61 +287,40 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
 
   auto size = packed_size(tensor.type, n_out, n_in, kernels.lanes);
   if (!size.is_ok()) return size.status().with_context("tensor " + tensor.name);
-  DA_ASSIGN_OR_RETURN(weight->memory, arena.allocate(size->total_bytes * tensor.dims[2], "packed weights"));
   weight->packed = true;
   weight->format = size->format;
-  weight->size_bytes = weight->memory.size();
-  weight->part_stride_bytes = static_cast<int64_t>(size->total_bytes);
   weight->codes_stride_bytes = size->codes_stride_bytes;
   weight->scales_stride_bytes = size->scales_stride_bytes;
   weight->scales_offset_bytes = weight->n_groups() * size->codes_stride_bytes;
+  weight->part_stride_bytes = static_cast<int64_t>(size->total_bytes);
+  if (arena != nullptr) {
+    DA_ASSIGN_OR_RETURN(weight->memory, arena->allocate(size->total_bytes * tensor.dims[2], "packed weights"));
+    weight->size_bytes = weight->memory.size();
+  } else {
+    weight->mapped = tensor.data;
+  }
 
-  const int64_t row_bytes = row_bytes_of(tensor.type, n_in);
-  const int lanes = kernels.lanes;
-  const bool coded = weight->format == PackedFormat::kCoded;
-  const quant::IntegerFormat* integer =
-      weight->wants_quantized() && !coded ? quant::integer_format(tensor.type) : nullptr;
-  const PackRow pack_integer = integer == nullptr ? nullptr : integer_packer(integer->code_bits);
   std::atomic<int64_t> bad_row{-1};
+  const int64_t row_bytes = row_bytes_of(tensor.type, n_in);
   pool.parallel_for(n_parts * weight->n_groups(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
       const int64_t part = index / weight->n_groups(), group = index % weight->n_groups();
-      uint8_t* base = weight->memory.data() + part * weight->part_stride_bytes;
-      uint8_t* codes = base + group * size->codes_stride_bytes;
-      uint8_t* scales = base + weight->scales_offset_bytes + group * size->scales_stride_bytes;
-      if ((group + 1) * lanes <= n_out && row_bytes * lanes < INT32_MAX) {
-        const std::byte* rows = tensor.data.data() + (part * n_out + group * lanes) * row_bytes;
-        if (kernels.pack_group(size->format, {.rows = reinterpret_cast<const uint8_t*>(rows),
-                                              .row_bytes = row_bytes,
-                                              .n_in = n_in,
-                                              .codes = codes,
-                                              .scales = scales})) {
-          if (!quant::is_finite(tensor.type, rows, static_cast<size_t>(n_in * lanes)))
-            bad_row = part * n_out + group * lanes;
-          continue;
-        }
+      const int64_t first_row = group * weight->lanes, n_rows = std::min<int64_t>(weight->lanes, n_out - first_row);
+      bool finite = true;
+      if (arena != nullptr) {
+        uint8_t* base = weight->memory.data() + part * weight->part_stride_bytes;
+        finite = pack_group(kernels, *weight, tensor.data, part, group, base + group * size->codes_stride_bytes,
+                            base + weight->scales_offset_bytes + group * size->scales_stride_bytes);
+      } else {
+        finite = quant::is_finite(tensor.type, tensor.data.data() + (part * n_out + first_row) * row_bytes,
+                                  static_cast<size_t>(n_in * n_rows));
       }
-      for (int64_t row = group * lanes; row < std::min((group + 1) * lanes, n_out); ++row) {
-        const std::byte* source = tensor.data.data() + (part * n_out + row) * row_bytes;
-        const int lane = static_cast<int>(row % lanes);
-        bool finite = true;
-        if (integer != nullptr) {
-          finite = pack_integer(*integer, source, n_in, kernels.signed_q8, lanes, lane, codes, scales);
-        } else {
-          finite = quant::is_finite(tensor.type, source, static_cast<size_t>(n_in));
-          if (coded) {
-            std::memcpy(codes + lane * row_bytes, source, static_cast<size_t>(row_bytes));
-          } else {
-            pack_float_row(tensor, source, size->format, lanes, lane, codes);
-          }
-        }
-        if (!finite) bad_row = part * n_out + row;
-      }
+      if (!finite) bad_row = part * n_out + first_row;
     }
   });
   if (bad_row >= 0) {
     return {ErrorCode::kCorruptData, "tensor " + tensor.name + " row " + std::to_string(bad_row.load()) +
-                                         " holds a weight or scale that is not a finite number"};
+                                         " or one after it holds a weight or scale that is not a finite number"};
   }
   return weight;
 }

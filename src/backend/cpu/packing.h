@@ -25,7 +25,9 @@ class PackedWeight : public Weight {
   int lanes = 0;
   std::span<uint8_t> memory;  // the arena's
   int64_t codes_stride_bytes = 0, scales_stride_bytes = 0, scales_offset_bytes = 0, part_stride_bytes = 0;
-  bool packed = false;              // false: only rows are looked up
+  bool packed = false;  // false: only rows are looked up
+  // The GGUF tensor, if groups are packed anew at every product: no memory but the page cache's is taken, for speed.
+  std::span<const std::byte> mapped;
   std::span<const std::byte> rows;  // the GGUF tensor, for look-ups; empty if not wanted
 };
 
@@ -39,9 +41,14 @@ struct PackedSize {
 Result<PackedSize> packed_size(gguf::TensorType type, int64_t n_out, int64_t n_in, int lanes);
 
 // Reads `tensor` [n_parts][n_out][n_in] and packs it, in parallel, into memory of `arena`, which the weight must not
-// outlive.
+// outlive. Without an arena it stays where it is (PackedWeight::mapped) and is only checked.
 Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
-                                                  ThreadPool& pool, Arena& arena);
+                                                  ThreadPool& pool, Arena* arena);
+
+// Packs one group of part `part` of a tensor with the weight's shape and type. False if it holds what is not a finite
+// number.
+bool pack_group(const KernelTable& kernels, const PackedWeight& weight, std::span<const std::byte> tensor, int64_t part,
+                int64_t group, uint8_t* codes, uint8_t* scales);
 
 // Columns of a group of coded rows for a product: what LinearJob::unpack is.
 void unpack_coded_tile(const CodedTile& tile);

@@ -121,7 +121,9 @@ Result<Subject> load_subject(int fd, const std::string& name, const engine::Engi
   const auto begin = Clock::now();
   DA_ASSIGN_OR_RETURN(std::shared_ptr<gguf::File> file, gguf::File::open_fd(fd, name));
   DA_ASSIGN_OR_RETURN(std::shared_ptr<tokenizer::Tokenizer> tokenizer, tokenizer::Tokenizer::from_gguf(*file));
-  DA_ASSIGN_OR_RETURN(auto backend, backend::make_cpu_backend({.n_threads = options.n_threads, .isa = options.isa}));
+  DA_ASSIGN_OR_RETURN(auto backend,
+                      backend::make_cpu_backend(
+                          {.n_threads = options.n_threads, .isa = options.isa, .map_weights = options.map_weights}));
   subject.description = backend->description();
   DA_ASSIGN_OR_RETURN(auto model, model::Model::load(file, model::on_one(std::move(backend))));
   subject.n_vocab = model->hyper().n_vocab;
