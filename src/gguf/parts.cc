@@ -76,15 +76,18 @@ Result<UniqueFd> open_to_read(const std::string& path) {
 // Checks that files are the parts of one model and makes one File of them.
 class PartJoiner {
  public:
-  static Result<std::unique_ptr<File>> map(UniqueFd fd, const std::string& name) {
-    DA_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::from_fd(fd.get(), name));
+  // A mapping outlives the descriptor it was made from; a file that is read piece by piece needs one of its own.
+  static Result<std::unique_ptr<File>> map(int fd, const std::string& name) {
+    DA_ASSIGN_OR_RETURN(MappedFile mapping, MappedFile::from_fd(fd, name));
     DA_ASSIGN_OR_RETURN(std::unique_ptr<File> file, Parser::parse(mapping.bytes(), name));
     file->mappings_.push_back(std::move(mapping));
     return file;
   }
-  static Result<std::unique_ptr<File>> header(UniqueFd fd, const std::string& name) {
-    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> file, Parser::read_header(fd.get(), name));
-    file->readers_.push_back(std::move(fd));
+  static Result<std::unique_ptr<File>> header(int fd, const std::string& name) {
+    UniqueFd own(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!own.valid()) return Status(ErrorCode::kIo, "open " + name + ": " + std::strerror(errno));
+    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> file, Parser::read_header(fd, name));
+    file->readers_.push_back(std::move(own));
     return file;
   }
 
@@ -166,8 +169,8 @@ template <class Read>
 Result<std::unique_ptr<File>> open_parts(const std::string& path, const Read& read) {
   std::vector<std::unique_ptr<File>> parts;
   const auto open_part = [&](const std::string& part_path) -> Status {
-    DA_ASSIGN_OR_RETURN(UniqueFd fd, open_to_read(part_path));
-    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> part, read(std::move(fd), part_path));
+    DA_ASSIGN_OR_RETURN(const UniqueFd fd, open_to_read(part_path));
+    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> part, read(fd.get(), part_path));
     parts.push_back(std::move(part));
     return Status::ok();
   };
@@ -192,9 +195,7 @@ Result<std::unique_ptr<File>> open_descriptors(std::span<const int> fds, const s
   std::vector<std::unique_ptr<File>> parts;
   for (const int fd : fds) {
     const std::string part = fds.size() == 1 ? name : name + " part " + std::to_string(parts.size() + 1);
-    UniqueFd own(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-    if (!own.valid()) return Status(ErrorCode::kIo, "open " + part + ": " + std::strerror(errno));
-    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> file, read(std::move(own), part));
+    DA_ASSIGN_OR_RETURN(std::unique_ptr<File> file, read(fd, part));
     parts.push_back(std::move(file));
   }
   return PartJoiner::join(std::move(parts));

@@ -34,6 +34,8 @@ static inline void store_some(float* p, VecF x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
 }
 
+static inline int32_t first_sum_of(uint32_t sum) { return static_cast<int32_t>(kSumBias - 128 * sum); }
+
 static void quantize(const float* values, int64_t n, QuantBlock* out) {
   constexpr int kVectors = 32 / kLanes;
   for (int64_t begin = 0; begin < n; begin += 32, values += 32, ++out) {
@@ -56,11 +58,12 @@ static void quantize(const float* values, int64_t n, QuantBlock* out) {
     }
     out->scale = scale;
     out->scale_bias = scale * -12582912.0F;
-    out->first_sum = kSumBias - 128 * (half_sums[0] + half_sums[1]);
-    out->negative_value_sum = scale * static_cast<float>(-(half_sums[0] + half_sums[1]));
+    // Codes of what is no number are anything: their sums wrap, and the scale is NaN.
+    out->first_sum = first_sum_of(static_cast<uint32_t>(half_sums[0]) + static_cast<uint32_t>(half_sums[1]));
+    out->negative_value_sum = scale * -(static_cast<float>(half_sums[0]) + static_cast<float>(half_sums[1]));
     for (int h = 0; h < 2; ++h) {
-      out->first_sum16[h] = kSumBias - 128 * half_sums[h];
-      out->negative_value_sum16[h] = scale * static_cast<float>(-half_sums[h]);
+      out->first_sum16[h] = first_sum_of(static_cast<uint32_t>(half_sums[h]));
+      out->negative_value_sum16[h] = scale * -static_cast<float>(half_sums[h]);
     }
   }
 }
