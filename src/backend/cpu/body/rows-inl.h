@@ -50,20 +50,19 @@ static void quantize(const float* values, int64_t n, QuantBlock* out) {
     const float exact = reduce_max(largest) / 127.0F + reduce_add(poison);
     const float scale = __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, exact) & ~3U);
     const VecF inverse = set1(scale > 1e-30F ? 1.0F / scale : 0.0F);
-    int half_sums[2] = {0, 0};
+    uint32_t half_sums[2] = {0, 0};  // of what is no number they are anything; they may wrap
     for (int i = 0; i < kVectors; ++i) {
       const VecI code = round_to_int(mul(x[i], inverse));
       store_i8(out->codes + i * kLanes, code);
-      half_sums[i * kLanes / 16] += reduce_add_i(code);
+      half_sums[i * kLanes / 16] += static_cast<uint32_t>(reduce_add_i(code));
     }
     out->scale = scale;
     out->scale_bias = scale * -12582912.0F;
-    // Codes of what is no number are anything: their sums wrap, and the scale is NaN.
-    out->first_sum = first_sum_of(static_cast<uint32_t>(half_sums[0]) + static_cast<uint32_t>(half_sums[1]));
-    out->negative_value_sum = scale * -(static_cast<float>(half_sums[0]) + static_cast<float>(half_sums[1]));
+    out->first_sum = first_sum_of(half_sums[0] + half_sums[1]);
+    out->negative_value_sum = scale * -static_cast<float>(static_cast<int32_t>(half_sums[0] + half_sums[1]));
     for (int h = 0; h < 2; ++h) {
-      out->first_sum16[h] = first_sum_of(static_cast<uint32_t>(half_sums[h]));
-      out->negative_value_sum16[h] = scale * -static_cast<float>(half_sums[h]);
+      out->first_sum16[h] = first_sum_of(half_sums[h]);
+      out->negative_value_sum16[h] = scale * -static_cast<float>(static_cast<int32_t>(half_sums[h]));
     }
   }
 }
