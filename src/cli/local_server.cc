@@ -19,7 +19,7 @@ class Assembled final : public LocalServer {
         config_(std::move(config)),
         log_level_(std::make_shared<std::atomic<LogLevel>>(settings.log_level)),
         store_(store::Store::default_root(), {{"starter", bundled_model_path()}}),
-        scheduler_(scheduler::Scheduler::create(settings.scheduler, stderr_logger(log_level_))) {}
+        scheduler_(scheduler::Scheduler::create(settings.scheduler, stderr_logger(log_level_, settings.log_format))) {}
 
   Status listen() {
     server::ServerConfig config;
@@ -28,7 +28,7 @@ class Assembled final : public LocalServer {
     config.ui_port = static_cast<uint16_t>(settings_.ui_port);
     config.origins = settings_.origins;
     config.version = kVersion;
-    config.log = stderr_logger(log_level_);
+    config.log = stderr_logger(log_level_, settings_.log_format);
     config.settings = config_;
     config.apply_settings = [this] { apply_settings(); };
     for (const UiFile& file : ui_files()) config.static_files.push_back({std::string(file.path), "", file.bytes});

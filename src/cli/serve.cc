@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstdio>
 
 #include "cli/commands.h"
@@ -37,6 +38,9 @@ Status serve_until_signal(const ServeOptions& options) {
   if (options.ui_port >= 0) DA_RETURN_IF_ERROR(config->set(Source::kFlag, "ui_port", std::to_string(options.ui_port)));
   if (!options.log_level.empty()) DA_RETURN_IF_ERROR(config->set(Source::kFlag, "log_level", options.log_level));
   DA_ASSIGN_OR_RETURN(const Settings settings, settings_of(*config));
+  // For the runners, whatever place the settings are from; no other thread runs yet.
+  setenv("DEEPANALYZE_LOG_LEVEL", config->value("log_level").c_str(), 1);
+  setenv("DEEPANALYZE_LOG_FORMAT", config->value("log_format").c_str(), 1);
   // Blocked before any thread is made, so that the signals wait for sigwait below.
   sigset_t signals;
   sigemptyset(&signals);

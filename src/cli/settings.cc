@@ -42,6 +42,7 @@ Result<Settings> settings_of(const server::Config& config) {
   }
   settings.ui_port = static_cast<int>(config.number("ui_port"));
   settings.log_level = level_of(config.value("log_level"));
+  settings.log_format = log_format_of(config.value("log_format"));
   const std::string origins = config.value("origins");
   for (size_t at = 0; at < origins.size();) {
     const size_t comma = std::min(origins.find(',', at), origins.size());
@@ -52,7 +53,8 @@ Result<Settings> settings_of(const server::Config& config) {
   scheduler::Options& options = settings.scheduler;
   DA_ASSIGN_OR_RETURN(const auto keep_alive, server::ollama::parse_go_duration(config.value("keep_alive")));
   options.keep_alive = std::chrono::duration_cast<std::chrono::milliseconds>(keep_alive);
-  options.n_parallel = or_default(config.number("parallel"), defaults.n_parallel);
+  options.n_parallel = static_cast<int>(config.number("parallel"));
+  options.latency_target = std::chrono::milliseconds(config.number("latency_target"));
   options.max_loaded_models = or_default(config.number("max_loaded_models"), defaults.max_loaded_models);
   options.max_queue = static_cast<int>(config.number("max_queue"));
   options.context_tokens = config.number("context_length");

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/stderr_log.h"
 #include "base/result.h"
 #include "cli/api_client.h"
 #include "scheduler/scheduler.h"
@@ -17,6 +18,7 @@ struct Settings {
   Address api;
   int ui_port = 3000;
   LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kText;
   std::vector<std::string> origins;
   scheduler::Options scheduler;
 };

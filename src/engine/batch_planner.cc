@@ -82,15 +82,15 @@ const BatchPlanner::Plan& BatchPlanner::plan(std::span<PagedSequence* const> run
   std::vector<PendingRows> pending;
   planned_.clear();
   int32_t n_available = pages_.n_available();
-  bool first = true;  // of those that are not held
+  int32_t n_taking_part = 0;
   for (PagedSequence* sequence : running) {
     retain(*sequence);
     if (!sequence->held) share(*sequence);
     // One without pages begins when the pool has room for all of it, or it would soon have to step back again.
     const bool starts = sequence->pages.empty(), fits = pages_for(sequence->n_tokens()) <= n_available;
-    const bool waits = sequence->held || (starts && !fits && !first);
+    const bool waits = sequence->held || n_taking_part == most_sequences_ || (starts && !fits && n_taking_part > 0);
     if (starts && !waits) n_available -= pages_for(sequence->n_tokens());
-    if (!sequence->held) first = false;
+    if (!waits) ++n_taking_part;
     pending.push_back(
         {waits ? 0 : sequence->n_tokens() - sequence->n_computed, sequence->n_computed < sequence->n_prompt});
     planned_.push_back(sequence->n_computed);

@@ -16,7 +16,9 @@ namespace da::engine {
 // no clock; tests run it by the thousand under virtual time.
 class BatchPlanner {
  public:
-  explicit BatchPlanner(KvPages& pages) : pages_(pages) {}
+  // At most `most_sequences` take part in a step: there may be more, as one that was held leaves its place to another
+  // and comes back.
+  BatchPlanner(KvPages& pages, int32_t most_sequences) : pages_(pages), most_sequences_(most_sequences) {}
 
   struct Part {
     PagedSequence* sequence;
@@ -53,6 +55,7 @@ class BatchPlanner {
   PagedSequence* next_to_step_back(std::span<PagedSequence* const> running, size_t self) const;
 
   KvPages& pages_;
+  int32_t most_sequences_;
   Plan plan_;
   std::vector<int32_t> planned_;
   int64_t n_preemptions_ = 0, n_cached_tokens_ = 0;

@@ -40,7 +40,7 @@ Status EngineImpl::start() {
   }
   const auto retained = static_cast<int32_t>(options_.retained_tokens / backend::kPageTokens);
   pages_ = std::make_unique<KvPages>(std::move(pool), max_pages(), retained);
-  planner_ = std::make_unique<BatchPlanner>(*pages_);
+  planner_ = std::make_unique<BatchPlanner>(*pages_, options_.max_sequences);
   embedding_ = std::make_unique<EmbedQueue>(*model_, *pages_, options_.batch_tokens);
   thread_ = std::thread([this] { run(); });
   return Status::ok();

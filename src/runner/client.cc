@@ -244,6 +244,7 @@ class ProcessClient final : public Client {
     return id;
   }
   void cancel(RequestId id) override { connection_->push({{"op", "cancel"}, {"id", id}}); }
+  void tell(Json message) override { connection_->push(message); }
   Json stats() const override { return connection_->stats(); }
   bool alive() const override { return connection_->alive(); }
   pid_t pid() const override { return connection_->pid(); }

@@ -33,6 +33,8 @@ class Client {
 
   virtual RequestId send(nlohmann::json request, Handler handler) = 0;   // sets "id"
   virtual void cancel(RequestId id) = 0;
+  // A message without an answer, of protocol.md's hold and configure.
+  virtual void tell(nlohmann::json /*message*/) {}
   // The latest stats message (protocol.md); null before the first.
   virtual nlohmann::json stats() const { return nullptr; }
   virtual bool alive() const = 0;

@@ -9,12 +9,16 @@ namespace {
 
 using tokenizer::TokenId;
 
+// One text's tokens; `n_dropped` if it was cut.
 Result<std::vector<TokenId>> encode(const std::string& text, const tokenizer::Tokenizer& tokenizer, size_t max_tokens,
-                                    bool truncate) {
+                                    bool truncate, size_t& n_dropped) {
   std::vector<TokenId> tokens = tokenizer.encode(text, {.add_special = true});
   if (tokens.empty()) return {ErrorCode::kInvalidArgument, "embed: a text has no tokens"};
   if (tokens.size() <= max_tokens) return tokens;
-  if (!truncate) return {ErrorCode::kInvalidArgument, "the input length exceeds the context length"};
+  if (!truncate)
+    return {ErrorCode::kInvalidArgument, "the input length exceeds the context length: " + std::to_string(tokens.size()) +
+                                             " tokens, at most " + std::to_string(max_tokens)};
+  n_dropped = tokens.size() - max_tokens;
   // What the model wants at the end stays at the end.
   const size_t n_after = tokenizer.adds_eos() && tokenizer.eos() >= 0 ? 1 : 0;
   const std::vector<TokenId> after(tokens.end() - static_cast<std::ptrdiff_t>(n_after), tokens.end());
@@ -27,26 +31,31 @@ Result<std::vector<TokenId>> encode(const std::string& text, const tokenizer::To
 
 }  // namespace
 
-Result<std::vector<std::vector<TokenId>>> embed_inputs(const nlohmann::ordered_json& request,
+Result<EmbedInputs> embed_inputs(const nlohmann::ordered_json& request,
                                                        const tokenizer::Tokenizer& tokenizer, size_t max_tokens) {
   const auto input = request.find("input");
   const auto truncate = request.find("truncate");
-  const bool may_cut = truncate == request.end() || !truncate->is_boolean() || truncate->get<bool>();
+  const bool may_cut = truncate != request.end() && truncate->is_boolean() && truncate->get<bool>();
   if (input == request.end() || !input->is_array() || input->empty())
     return {ErrorCode::kInvalidArgument, "embed: input must be a non-empty array of texts"};
-  std::vector<std::vector<TokenId>> inputs;
+  EmbedInputs inputs;
   for (const auto& text : *input) {
     if (!text.is_string()) return {ErrorCode::kInvalidArgument, "invalid input type"};
-    DA_ASSIGN_OR_RETURN(auto tokens, encode(text.get_ref<const std::string&>(), tokenizer, max_tokens, may_cut));
-    inputs.push_back(std::move(tokens));
+    size_t n_dropped = 0;
+    DA_ASSIGN_OR_RETURN(auto tokens,
+                        encode(text.get_ref<const std::string&>(), tokenizer, max_tokens, may_cut, n_dropped));
+    if (n_dropped > 0) inputs.dropped.push_back({inputs.tokens.size(), n_dropped});
+    inputs.tokens.push_back(std::move(tokens));
   }
   return inputs;
 }
 
-void EmbedRun::start(std::vector<std::vector<TokenId>> inputs) {
+void EmbedRun::start(EmbedInputs given) {
+  std::vector<std::vector<TokenId>>& inputs = given.tokens;
   const size_t n_inputs = inputs.size();
   {
     const std::lock_guard lock(mutex_);
+    dropped_ = std::move(given.dropped);
     vectors_.resize(n_inputs);
     n_left_ = n_inputs;
     for (const auto& tokens : inputs) n_tokens_ += tokens.size();
@@ -95,6 +104,8 @@ void EmbedRun::take(size_t input_idx, Result<std::vector<float>> vector) {
     } else {
       message = {
           {"id", id_}, {"type", "done"}, {"reason", "stop"}, {"prompt_tokens", n_tokens_}, {"embeddings", vectors_}};
+      for (const auto& [input_idx_cut, n_tokens] : dropped_)
+        message["dropped"].push_back({{"input", input_idx_cut}, {"tokens", n_tokens}, {"where", "end"}});
     }
   }
   finished_(message);

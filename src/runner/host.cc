@@ -45,7 +45,8 @@ struct Host::Running {
   std::optional<engine::Engine::RequestId> engine_id;   // under mutex_
   std::vector<TokenId> context;   // prompt and answer, if wanted; on the engine's thread once it runs
   bool wants_context = true;
-  size_t prompt_tokens = 0, dropped_messages = 0;
+  size_t prompt_tokens = 0;
+  Json dropped;   // what the prompt lacks; null: nothing
   std::optional<chat::OutputParser> parser;   // on the engine's thread; none: the text is all content
   std::shared_ptr<const grammar::Grammar> grammar;
   std::string document;                       // what the grammar bound so far, to be checked once more at its end
@@ -69,6 +70,24 @@ std::vector<TokenId> control_tokens(const tokenizer::Tokenizer& tokenizer, const
   }
   std::sort(found.begin(), found.end());
   return found;
+}
+
+// What the prompt lacks, in words of the reply; null: nothing.
+Json dropped_json(const Prompt& prompt) {
+  if (prompt.dropped_tokens == 0 && prompt.dropped_messages == 0) return nullptr;
+  Json dropped = {{"tokens", prompt.dropped_tokens}, {"messages", prompt.dropped_messages}};
+  if (prompt.cut_from > 0) dropped["from_token"] = prompt.cut_from;
+  dropped["where"] = prompt.dropped_messages > 0 ? (prompt.cut_from > 0 ? "oldest messages and middle" : "oldest messages") : "middle";
+  return dropped;
+}
+
+// Contexts' worth of tokens a request may write that shifts and names no limit.
+constexpr int32_t kMostContextsWritten = 10;
+
+PromptBuilder::Room room_of(const RequestOptions& options, int32_t context_tokens, bool adds_bos) {
+  const auto keep = static_cast<size_t>(options.num_keep < 0 ? context_tokens : options.num_keep);
+  const int32_t answer = options.num_predict > 0 ? options.num_predict : context_tokens / 4;
+  return {.max_tokens = static_cast<size_t>(context_tokens) - 1, .answer_tokens = static_cast<size_t>(answer), .keep_tokens = keep + (adds_bos ? 1 : 0)};
 }
 
 }  // namespace
@@ -113,10 +132,15 @@ Status Host::start(uint64_t id, const Json& request) {
 
   engine::GenerateRequest generate;
   DA_ASSIGN_OR_RETURN(generate.grammar, grammar_of(request));
-  DA_ASSIGN_OR_RETURN(Prompt prompt, prompts_.build(request, static_cast<size_t>(context_tokens) - 1));
+  DA_ASSIGN_OR_RETURN(Prompt prompt, prompts_.build(request, room_of(options, context_tokens, model_.tokenizer->adds_bos())));
   const auto n_prompt = static_cast<int32_t>(prompt.tokens.size());
-  generate.max_tokens = context_tokens - n_prompt;
+  generate.context_tokens = context_tokens;
+  generate.shift = flag(request, "shift", false);
+  generate.keep_tokens = options.num_keep < 0 ? n_prompt : options.num_keep + (model_.tokenizer->adds_bos() ? 1 : 0);
+  // One that shifts would never end by itself.
+  generate.max_tokens = generate.shift ? static_cast<int32_t>(std::min<int64_t>(kMostContextsWritten * int64_t{context_tokens}, INT32_MAX)) : context_tokens - n_prompt;
   if (options.num_predict > 0) generate.max_tokens = std::min(generate.max_tokens, options.num_predict);
+  if (const Json& priority = member(request, "priority"); priority.is_number_integer()) generate.priority = std::clamp(priority.get<int32_t>(), -1, 1);
   generate.sampling = options.sampling;
   generate.stop = options.stop;
   if (const Json& name_space = member(request, "namespace"); name_space.is_string()) generate.name_space = name_space.get<std::string>();
@@ -124,7 +148,7 @@ Status Host::start(uint64_t id, const Json& request) {
   auto running = std::make_shared<Running>();
   running->wants_context = flag(request, "return_context", true);
   running->prompt_tokens = prompt.tokens.size();
-  running->dropped_messages = prompt.dropped_messages;
+  running->dropped = dropped_json(prompt);
   if (running->wants_context) running->context = prompt.tokens;
   // What a grammar binds is content from its first byte; raw text and models without a template have no markers.
   const Json& own_template = member(request, "template");
@@ -143,7 +167,7 @@ Status Host::start(uint64_t id, const Json& request) {
     if (!running_.emplace(id, running).second) return {ErrorCode::kInvalidArgument, "generate: the id is in use"};
   }
   log_.debug("generate", {{"request", id}, {"prompt_tokens", n_prompt}, {"max_tokens", generate.max_tokens},
-                          {"dropped_messages", running->dropped_messages}});
+                          {"dropped_tokens", prompt.dropped_tokens}});
   const auto submitted = model_.engine->submit(
       std::move(generate), [this, id, running](const engine::Update& update) { on_update(id, *running, update); });
   const std::lock_guard lock(mutex_);
@@ -215,7 +239,8 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
                {"cached_tokens", update.cached_tokens},
                {"prefill_ns", update.prefill_ns},
                {"decode_ns", update.decode_ns}};
-  if (running.dropped_messages > 0) done["dropped_messages"] = running.dropped_messages;
+  if (!running.dropped.is_null()) done["dropped"] = running.dropped;
+  if (update.shifted_tokens > 0) done["shifted_tokens"] = update.shifted_tokens;
   if (running.wants_context) done["context"] = running.context;
   send_(done);
 }
@@ -237,7 +262,14 @@ Json Host::stats() const {
           {"drafted_tokens", stats.drafted_tokens},
           {"accepted_tokens", stats.accepted_tokens},
           {"preemptions", stats.preemptions},
-          {"evicted_pages", stats.evicted_pages}};
+          {"evicted_pages", stats.evicted_pages},
+          {"held", stats.held},
+          {"steps", stats.steps},
+          {"step_ns", stats.step_ns},
+          {"forward_ns", stats.forward_ns},
+          {"weight_bytes", stats.weight_bytes},
+          {"buffer_bytes", stats.buffer_bytes},
+          {"kv_bytes", stats.kv_bytes}};
 }
 
 void Host::send_stats(bool now) {
@@ -252,7 +284,7 @@ Status Host::start_embedding(uint64_t id, const Json& request) {
   int32_t context_tokens = model_.engine->context_tokens();
   if (options.num_ctx > 0) context_tokens = std::min(context_tokens, std::max(options.num_ctx, 4));
   DA_ASSIGN_OR_RETURN(auto inputs, embed_inputs(request, *model_.tokenizer, static_cast<size_t>(context_tokens)));
-  log_.debug("embed", {{"request", id}, {"texts", inputs.size()}});
+  log_.debug("embed", {{"request", id}, {"texts", inputs.tokens.size()}});
   auto run = std::make_shared<EmbedRun>(id, *model_.engine, [this, id](const Json& message) {
     {
       const std::lock_guard lock(mutex_);
@@ -271,6 +303,21 @@ Status Host::start_embedding(uint64_t id, const Json& request) {
 void Host::embed(uint64_t id, const Json& request) {
   const Status status = start_embedding(id, request);
   if (!status.is_ok()) send_(error_message(id, status));
+}
+
+void Host::hold(uint64_t id, bool held) {
+  std::optional<engine::Engine::RequestId> engine_id;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = running_.find(id);
+    if (found != running_.end()) engine_id = found->second->engine_id;
+  }
+  if (engine_id) model_.engine->hold(*engine_id, held);
+}
+
+void Host::configure(const Json& request) {
+  const Json& target = member(request, "latency_target_ms");
+  if (target.is_number_integer()) model_.engine->set_latency_target(std::chrono::milliseconds(std::max<int64_t>(target.get<int64_t>(), 0)));
 }
 
 void Host::tokenize(uint64_t id, const Json& request) {

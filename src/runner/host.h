@@ -31,6 +31,7 @@ struct LoadedModel {
   std::string protocol;                // metadata deepanalyze.protocol
   std::vector<std::string> warnings;   // for the ready message
   int32_t context_tokens = 0;          // of a request that names none; 0: the engine's, which is the most there is
+  int32_t n_places = 0;                // requests at once that memory is good for; 0: not known
 };
 
 struct LoadRequest {
@@ -50,8 +51,8 @@ using Send = std::function<void(const nlohmann::ordered_json&)>;
 
 nlohmann::ordered_json error_message(uint64_t id, const Status& status);
 
-// Serves requests on a loaded model. Every generate, embed and tokenize ends in exactly one done, tokens or error. Its methods
-// are called on one thread; answers are sent from that and the engine's thread.
+// Serves requests on a loaded model. Every generate, embed and tokenize ends in exactly one done, tokens or error. These
+// three are called on one thread, the others on any; answers are sent from that one and the engine's thread.
 class Host {
  public:
   Host(LoadedModel model, Send send, Logger log);
@@ -61,6 +62,9 @@ class Host {
   void embed(uint64_t id, const nlohmann::ordered_json& request);
   void tokenize(uint64_t id, const nlohmann::ordered_json& request);
   void cancel(uint64_t id);
+  void hold(uint64_t id, bool held);   // a generate whose reader lags behind
+  void configure(const nlohmann::ordered_json& request);
+  int32_t n_places() const { return model_.n_places; }
   const engine::Engine& engine() const { return *model_.engine; }
   int32_t context_tokens() const { return context_tokens_; }
   nlohmann::ordered_json stats() const;   // the stats message

@@ -19,7 +19,7 @@ constexpr uint64_t kOtherBytes = 256ULL << 20;
 // nobody uses costs nothing.
 void size_pool(const LoadRequest& request, uint64_t weight_bytes, LoadedModel& loaded, engine::EngineOptions& options,
                int32_t own_context) {
-  const int32_t wanted = request.options.num_ctx > 0 ? request.options.num_ctx : kDefaultContextTokens;
+  const int32_t wanted = request.options.num_ctx > 0 ? request.options.num_ctx : own_context;
   loaded.context_tokens = std::min(wanted, own_context);
   options.context_tokens = own_context;
   options.pool_tokens = std::max<int64_t>(int64_t{loaded.context_tokens} * options.max_sequences, own_context);
@@ -27,6 +27,14 @@ void size_pool(const LoadRequest& request, uint64_t weight_bytes, LoadedModel& l
     const uint64_t taken = weight_bytes + kOtherBytes;
     options.kv_max_bytes = request.available_bytes > taken ? request.available_bytes - taken : 1;
   }
+}
+
+// As many requests at once as memory holds a quarter of the usual context for, and no less than kLeastContextTokens:
+// pages are shared, so that one may have far more while others have less.
+int32_t places(const engine::Engine& engine, int32_t context_tokens, int32_t most) {
+  const int64_t pool_tokens = int64_t{engine.stats().pages_max} * backend::kPageTokens;
+  const int64_t each = std::min(context_tokens, std::max(context_tokens / 4, engine::kLeastContextTokens));
+  return static_cast<int32_t>(std::clamp<int64_t>(pool_tokens / std::max<int64_t>(each, 1), 1, most));
 }
 
 Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& progress) {
@@ -60,16 +68,21 @@ Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& p
   DA_ASSIGN_OR_RETURN(const uint64_t own, file->get_uint_or(std::string(file->architecture()) + ".context_length", 0));
   uint64_t weight_bytes = 0;
   for (const gguf::Tensor& tensor : file->tensors()) weight_bytes += tensor.size_bytes;
-  size_pool(request, weight_bytes, loaded, options, own == 0 ? kDefaultContextTokens : static_cast<int32_t>(std::min<uint64_t>(own, 1 << 27)));
+  size_pool(request, weight_bytes, loaded, options, own == 0 ? kUsualContextTokens : static_cast<int32_t>(std::min<uint64_t>(own, 1 << 27)));
   options.n_threads = request.options.num_thread > 0 ? request.options.num_thread : request.n_cpus;
   DA_ASSIGN_OR_RETURN(loaded.engine, engine::load_engine(file, loaded.tokenizer, options, progress));
   if (options.map_weights)
     loaded.warnings.emplace_back("weights are left in the file (use_mmap) and packed anew at every product: less memory, slower answers");
   for (std::string& warning : loaded.engine->model_warnings()) loaded.warnings.push_back(std::move(warning));
-  if (loaded.engine->context_tokens() < loaded.context_tokens) {
-    loaded.warnings.push_back("memory allows a context of " + std::to_string(loaded.engine->context_tokens()) + " tokens, not " +
-                              std::to_string(loaded.context_tokens));
+  loaded.engine->set_latency_target(std::chrono::milliseconds(request.options.latency_target_ms));
+  const int32_t fits = loaded.engine->context_tokens();
+  if (fits < loaded.context_tokens) {
+    loaded.warnings.push_back("memory allows a context of " + std::to_string(fits) + " tokens, not " + std::to_string(loaded.context_tokens));
+    loaded.context_tokens = fits;
+  } else if (request.options.num_ctx == 0 && loaded.context_tokens < engine::kLeastContextTokens) {
+    loaded.warnings.push_back("the model's own context is only " + std::to_string(loaded.context_tokens) + " tokens");
   }
+  loaded.n_places = places(*loaded.engine, loaded.context_tokens, options.max_sequences);
   return loaded;
 }
 

@@ -6,7 +6,7 @@
 namespace da::runner {
 
 // Ollama's `options`: the names, and which JSON type each takes. One table for the Modelfile parser and the runner.
-enum class OptionType { kInteger, kFloat, kBoolean, kStrings };
+enum class OptionType { kInteger, kFloat, kBoolean, kText, kStrings };
 
 struct OptionRow {
   std::string_view name;
@@ -34,6 +34,7 @@ inline constexpr std::array kOptionTable = {
     OptionRow{"presence_penalty", OptionType::kFloat},
     OptionRow{"frequency_penalty", OptionType::kFloat},
     OptionRow{"stop", OptionType::kStrings},
+    OptionRow{"kv_cache_type", OptionType::kText},   // ours: of a model's own keys and values
 };
 
 // Options of older releases that files still carry: skipped, with a warning where there is a place for one.

@@ -38,6 +38,9 @@ Status check_types(const Json& options, int32_t& n_unknown) {
       case OptionType::kBoolean:
         if (!value.is_boolean()) return wrong(row->name, "type boolean");
         break;
+      case OptionType::kText:
+        if (!value.is_string()) return wrong(row->name, "type string");
+        break;
       case OptionType::kStrings:
         if (!value.is_array()) return wrong(row->name, "type array");
         if (!is_array_of_strings(value)) return wrong(row->name, "an array of strings");
@@ -90,6 +93,7 @@ Result<RequestOptions> parse_request_options(const Json& options) {
   read_integer(options, "seed", sampling.seed);
   read_integer(options, "num_predict", result.num_predict);
   read_integer(options, "num_ctx", result.num_ctx);
+  read_integer(options, "num_keep", result.num_keep);
   // Values that would divide by zero or turn a distribution over are off, as in the API these options come from.
   sampling.temperature = std::max(sampling.temperature, 0.0F);
   sampling.top_k = std::max(sampling.top_k, 0);
@@ -114,6 +118,7 @@ Result<LoadOptions> parse_load_options(const Json& options) {
   read_integer(options, "num_parallel", result.num_parallel);
   read_integer(options, "num_thread", result.num_thread);
   if (const auto use = options.find("use_mmap"); use != options.end() && use->is_boolean()) result.use_mmap = use->get<bool>();
+  read_integer(options, "latency_target_ms", result.latency_target_ms);
   if (const auto type = options.find("kv_cache_type"); type != options.end() && !type->is_null()) {
     const auto known = type->is_string() ? backend::kv_types_from_name(type->get_ref<const std::string&>()) : std::nullopt;
     if (!known) {
@@ -124,6 +129,7 @@ Result<LoadOptions> parse_load_options(const Json& options) {
   }
   if (result.num_ctx != 0) result.num_ctx = std::max(result.num_ctx, 4);
   result.num_parallel = std::clamp(result.num_parallel, 1, 256);
+  result.latency_target_ms = std::max(result.latency_target_ms, 0);
   result.num_thread = std::clamp(result.num_thread, 0, 1024);
   return result;
 }

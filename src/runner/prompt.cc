@@ -16,6 +16,11 @@ const Json& member(const Json& object, const char* key) {
   return found == object.end() ? kNull : *found;
 }
 
+bool is_true(const Json& object, const char* key) {
+  const Json& value = member(object, key);
+  return value.is_boolean() && value.get<bool>();
+}
+
 std::string text_of(const Json& object, const char* key) {
   const Json& value = member(object, key);
   return value.is_string() ? value.get<std::string>() : std::string();
@@ -148,9 +153,7 @@ Result<Prompt> PromptBuilder::build_conversation(const Json& request, size_t max
   DA_ASSIGN_OR_RETURN(const Json messages, conversation_of(request));
   DA_ASSIGN_OR_RETURN(const Render render, choose_template(request));
   DA_ASSIGN_OR_RETURN(Prompt whole, render_tokens(render, request, messages));
-  if (whole.tokens.size() <= max_tokens || !member(request, "truncate").is_boolean() || !request["truncate"].get<bool>()) {
-    return whole;
-  }
+  if (whole.tokens.size() <= max_tokens || !is_true(request, "truncate")) return whole;
   // The fewest messages to drop, by bisection: each try renders and tokenizes the rest.
   size_t droppable = 0;
   for (size_t i = 0; i + 1 < messages.size(); ++i) droppable += messages[i]["role"] != "system" ? 1 : 0;
@@ -159,18 +162,32 @@ Result<Prompt> PromptBuilder::build_conversation(const Json& request, size_t max
   for (size_t enough = droppable + 1; enough - too_few > 1;) {
     const size_t n_dropped = too_few + (enough - too_few) / 2;
     DA_ASSIGN_OR_RETURN(Prompt shorter, render_tokens(render, request, without_oldest(messages, n_dropped)));
+    shorter.dropped_messages = n_dropped;
+    shorter.dropped_tokens = whole.tokens.size() - std::min(whole.tokens.size(), shorter.tokens.size());
     if (shorter.tokens.size() <= max_tokens) {
       enough = n_dropped;
-      shorter.dropped_messages = n_dropped;
       best = std::move(shorter);
     } else {
       too_few = n_dropped;
+      if (n_dropped == droppable) best = std::move(shorter);   // what is left must be cut elsewhere
     }
   }
   return best ? std::move(*best) : std::move(whole);
 }
 
-Result<Prompt> PromptBuilder::build(const Json& request, size_t max_tokens) {
+// Asked to by `shift`, or by `truncate` where `shift` does not forbid it: a hole behind the head.
+void PromptBuilder::cut_middle(const Json& request, const Room& room, Prompt& prompt) {
+  const Json& shift = member(request, "shift");
+  const bool forbidden = shift.is_boolean() && !shift.get<bool>();
+  if (prompt.tokens.size() <= room.max_tokens || forbidden || (!is_true(request, "shift") && !is_true(request, "truncate"))) return;
+  const size_t target = std::max<size_t>(room.max_tokens - std::min(room.answer_tokens, room.max_tokens / 2), 1);
+  const size_t keep = std::min(room.keep_tokens, target / 2), n_cut = prompt.tokens.size() - target;
+  prompt.tokens.erase(prompt.tokens.begin() + static_cast<std::ptrdiff_t>(keep), prompt.tokens.begin() + static_cast<std::ptrdiff_t>(keep + n_cut));
+  prompt.dropped_tokens += n_cut;
+  prompt.cut_from = keep;
+}
+
+Result<Prompt> PromptBuilder::build(const Json& request, const Room& room) {
   Prompt prompt;
   if (!member(request, "suffix").is_null() && !text_of(request, "suffix").empty() && text_of(request, "template").empty()) {
     return {ErrorCode::kUnsupported, "generate: the model does not support insert"};
@@ -182,7 +199,7 @@ Result<Prompt> PromptBuilder::build(const Json& request, size_t max_tokens) {
     prompt.tokens = encode({{text_of(request, "prompt"), true}});
     put_bos(prompt.tokens);
   } else {
-    DA_ASSIGN_OR_RETURN(prompt, build_conversation(request, max_tokens));
+    DA_ASSIGN_OR_RETURN(prompt, build_conversation(request, room.max_tokens));
   }
   if (const Json& context = member(request, "context"); context.is_array() && !context.empty()) {
     DA_ASSIGN_OR_RETURN(std::vector<TokenId> earlier, token_list(context, *tokenizer_));
@@ -190,10 +207,12 @@ Result<Prompt> PromptBuilder::build(const Json& request, size_t max_tokens) {
     earlier.insert(earlier.end(), prompt.tokens.begin() + (starts_again ? 1 : 0), prompt.tokens.end());
     prompt.tokens = std::move(earlier);
   }
-  if (prompt.tokens.size() > max_tokens) {
+  cut_middle(request, room, prompt);
+  if (prompt.tokens.size() > room.max_tokens) {
     return {ErrorCode::kResourceExhausted,
             "the prompt is longer than the context length currently available to the model: " +
-                std::to_string(prompt.tokens.size()) + " tokens, at most " + std::to_string(max_tokens)};
+                std::to_string(prompt.tokens.size()) + " tokens, at most " + std::to_string(room.max_tokens) +
+                (prompt.dropped_messages > 0 ? ", without " + std::to_string(prompt.dropped_messages) + " messages that were to be left out" : "")};
   }
   if (prompt.tokens.empty()) return wrong("the prompt is empty");
   return prompt;

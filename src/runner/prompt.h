@@ -27,7 +27,9 @@ using CompileGo = std::function<Result<Render>(const std::string& text)>;
 
 struct Prompt {
   std::vector<tokenizer::TokenId> tokens;
-  size_t dropped_messages = 0;   // left out because the context is too short for them
+  // Left out, as was asked for, because the context is too short: messages, the oldest first; tokens in all, and where
+  // those begin that were cut from the middle (0: none were).
+  size_t dropped_messages = 0, dropped_tokens = 0, cut_from = 0;
   std::string tail;              // end of the rendered text, at most 64 bytes, to see whether it opened a thinking block
 };
 
@@ -37,9 +39,14 @@ class PromptBuilder {
   // `render`: the model's own template; empty: none, then text goes in as it is, turns separated by blank lines.
   PromptBuilder(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, Render render, CompileGo compile_go);
 
-  // `max_tokens` for the whole prompt. Errors: kInvalidArgument (names the field), kUnsupported, kResourceExhausted (both
-  // counts). None of them holds text of the request. Not thread-safe.
-  Result<Prompt> build(const nlohmann::ordered_json& request, size_t max_tokens);
+  struct Room {
+    size_t max_tokens = 0;      // for the whole prompt
+    size_t answer_tokens = 0;   // to be left of these where the middle is cut
+    size_t keep_tokens = 0;     // at the head, then
+  };
+  // Longer prompts are refused, or cut as the request's `truncate` and `shift` ask. Errors: kInvalidArgument (names the
+  // field), kUnsupported, kResourceExhausted (both counts). None of them holds text of the request. Not thread-safe.
+  Result<Prompt> build(const nlohmann::ordered_json& request, const Room& room);
 
  private:
   Result<Render> choose_template(const nlohmann::ordered_json& request);
@@ -47,6 +54,7 @@ class PromptBuilder {
   Result<Prompt> render_tokens(const Render& render, const nlohmann::ordered_json& request,
                                const nlohmann::ordered_json& messages) const;
   std::vector<tokenizer::TokenId> encode(const std::vector<Piece>& pieces) const;
+  static void cut_middle(const nlohmann::ordered_json& request, const Room& room, Prompt& prompt);
   void put_bos(std::vector<tokenizer::TokenId>& tokens) const;
 
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;

@@ -16,6 +16,8 @@
 
 #include "base/cpu_limits.h"
 #include "base/memory_limits.h"
+#include "base/stderr_log.h"
+#include "runner/desk.h"
 #include "runner/frame.h"
 #include "runner/outbox.h"
 #include "runner/sandbox.h"
@@ -105,18 +107,37 @@ class Session {
       load(id, request);
     } else if (!host_) {
       send(error_message(id, {ErrorCode::kUnavailable, "no model is loaded"}));
-    } else if (op == "generate") {
-      host_->generate(id, request);
-    } else if (op == "embed") {
-      host_->embed(id, request);
-    } else if (op == "tokenize") {
-      host_->tokenize(id, request);
+    } else if (op == "generate" || op == "embed" || op == "tokenize") {
+      desk_->put(id, request);
     } else if (op == "cancel") {
-      host_->cancel(id);
+      if (desk_->remove(id)) {
+        send({{"id", id}, {"type", "done"}, {"reason", "cancelled"}, {"prompt_tokens", 0}, {"generated_tokens", 0}});
+      } else {
+        host_->cancel(id);
+      }
+    } else if (op == "hold") {
+      const auto held = request.find("held");
+      host_->hold(id, held != request.end() && held->is_boolean() && held->get<bool>());
+    } else if (op == "configure") {
+      host_->configure(request);
     } else {
       send(error_message(id, {ErrorCode::kInvalidArgument, "unknown operation"}));
     }
     return true;
+  }
+
+  // On the desk's thread.
+  void prepare(uint64_t id, const Json& request) {
+    try {
+      const std::string op = request["op"].get<std::string>();
+      if (op == "generate") host_->generate(id, request);
+      if (op == "embed") host_->embed(id, request);
+      if (op == "tokenize") host_->tokenize(id, request);
+    } catch (const std::exception&) {
+      // Out of memory, most likely; what() might quote the input.
+      log_.error("runner ended by an unexpected exception");
+      std::_Exit(1);
+    }
   }
 
   void load(uint64_t id, const Json& request) {
@@ -149,11 +170,14 @@ class Session {
     const std::vector<std::string> warnings = model.warnings;
     const bool has_template = static_cast<bool>(model.render);
     host_.emplace(std::move(model), [this](const Json& message) { send(message); }, log_);
+    desk_.emplace([this](uint64_t request_id, const Json& prepared) { prepare(request_id, prepared); },
+                  [this](uint64_t request_id) { host_->cancel(request_id); });
     const engine::Engine& engine = host_->engine();
     Json ready = {{"id", id},
                   {"type", "ready"},
                   {"context_tokens", host_->context_tokens()},
                   {"max_context_tokens", engine.context_tokens()},
+                  {"parallel", host_->n_places()},
                   {"memory_bytes", engine.memory_bytes()},
                   {"protocol", protocol},
                   {"template", has_template ? "jinja" : ""},
@@ -175,6 +199,7 @@ class Session {
   Logger log_;
   Outbox outbox_;
   std::optional<Host> host_;   // after outbox_: its engine's thread sends until it is gone
+  std::optional<Desk> desk_;   // after host_: its thread hands requests over
 };
 
 }  // namespace
@@ -182,7 +207,8 @@ class Session {
 int serve(int argc, char** argv, const Loader& load) {
   // Its life is the server's: signals of a terminal or a service manager go to the server, which ends it in order.
   for (const int ignored : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(ignored, SIG_IGN);
-  const Logger log = stderr_logger(log_level());
+  const char* format = std::getenv("DEEPANALYZE_LOG_FORMAT");
+  const Logger log = stderr_logger(std::make_shared<const std::atomic<LogLevel>>(log_level()), log_format_of(format != nullptr ? format : ""));
   const int32_t n_cpus = available_cpus();   // reads files, as does the next
   const uint64_t available_bytes = available_memory_bytes();
   const int n_files = std::clamp(number_of("--files=", 1, argc, argv), 1, 1024);

@@ -1,6 +1,7 @@
 #include "scheduler/core.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace da::scheduler {
 namespace {
@@ -17,6 +18,12 @@ milliseconds back_off(int n_crashes) {
 
 // What a request is taken to cost until it is known, so that nobody takes all places at once.
 constexpr int64_t kAssumedTokens = 512;
+
+// Waiting for so long counts as one more of priority: nobody waits for ever.
+constexpr seconds kAgeing(60);
+
+// From so many places on one is kept for newcomers.
+constexpr int kPlacesWithReserve = 4;
 
 }  // namespace
 
@@ -35,24 +42,48 @@ bool Core::is_loaded_or_loading(const std::string& key) const {
   });
 }
 
+// Without a limit: a number that is never reached.
+int Core::places(const Instance& instance) const {
+  if (options_.n_parallel > 0) return options_.n_parallel;
+  return instance.n_places > 0 ? instance.n_places : INT32_MAX;
+}
+
+// Where the number of places is ours to choose, the last one is kept for a client that has none: who comes anew need not
+// wait for the end of another's long answers.
+bool Core::may_take(const Instance& instance, const std::string& client) const {
+  if (instance.state != State::kReady || instance.draining) return false;
+  const int n_free = places(instance) - instance.n_leases;
+  const bool keeps_one = options_.n_parallel <= 0 && instance.n_places >= kPlacesWithReserve;
+  return n_free > 1 || (n_free == 1 && (!keeps_one || !instance.clients.contains(client)));
+}
+
+bool Core::goes_before(const Waiter& one, const Waiter& other, TimePoint now) const {
+  const auto rank = [&](const Waiter& waiter) { return waiter.request.priority + (now - waiter.since) / kAgeing; };
+  if (rank(one) != rank(other)) return rank(one) > rank(other);
+  return shares_.tokens(one.request.client) < shares_.tokens(other.request.client);
+}
+
 void Core::grant(Ticket ticket, InstanceId id, Actions& actions) {
   Instance& instance = instances_.at(id);
   ++instance.n_leases;
+  instance.most_places = std::max(instance.most_places, places(instance));
   instance.expires_at.reset();
-  shares_.charge(waiters_.at(ticket).client, kAssumedTokens);
+  const std::string& client = waiters_.at(ticket).request.client;
+  ++instance.clients[client];
+  shares_.charge(client, kAssumedTokens);
   waiters_.erase(ticket);
   actions.push_back({Action::Kind::kGrant, instance.key, id, ticket, {}});
 }
 
-// As many as there are places, the least served client first, of one client in order of arrival.
-void Core::serve_waiters(InstanceId id, Actions& actions) {
+// As many as there are places: by priority, then the least served client first, of one client in order of arrival.
+void Core::serve_waiters(InstanceId id, TimePoint now, Actions& actions) {
   const Instance& instance = instances_.at(id);
-  while (instance.state == State::kReady && !instance.draining &&
-         (options_.n_parallel <= 0 || instance.n_leases < options_.n_parallel)) {
+  while (true) {
     auto best = waiters_.end();
     for (auto waiter = waiters_.begin(); waiter != waiters_.end(); ++waiter) {
-      if (waiter->second.key != instance.key) continue;
-      if (best == waiters_.end() || shares_.tokens(waiter->second.client) < shares_.tokens(best->second.client)) best = waiter;
+      const Request& request = waiter->second.request;
+      if (request.key != instance.key || !may_take(instance, request.client)) continue;
+      if (best == waiters_.end() || goes_before(waiter->second, best->second, now)) best = waiter;
     }
     if (best == waiters_.end()) return;
     grant(best->first, id, actions);
@@ -61,9 +92,9 @@ void Core::serve_waiters(InstanceId id, Actions& actions) {
 
 void Core::fail_waiters(const std::string& key, const Status& status, Actions& actions) {
   for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-    if (waiter->second.key == key) {
+    if (waiter->second.request.key == key) {
       actions.push_back({Action::Kind::kFail, key, 0, waiter->first, status});
-      shares_.leave(waiter->second.client);
+      shares_.leave(waiter->second.request.client);
       waiter = waiters_.erase(waiter);
     } else {
       ++waiter;
@@ -93,88 +124,94 @@ void Core::settle_idle(InstanceId id, TimePoint now, Actions& actions) {
 // The key of the first waiter that no loading or usable instance will serve.
 std::optional<std::string> Core::next_key_to_load() {
   for (const auto& [ticket, waiter] : waiters_) {
-    const Instance* instance = current(waiter.key);
-    if (instance == nullptr) return waiter.key;
+    if (current(waiter.request.key) == nullptr) return waiter.request.key;
   }
   return std::nullopt;
+}
+
+// A model that is loaded alone is loaded in any case: its runner says best what is lacking.
+bool Core::fits(uint64_t need_bytes) const {
+  return instances_.empty() || free_bytes_ == 0 || need_bytes == 0 || need_bytes + ledger_.promised_bytes() <= free_bytes_;
+}
+
+// Something that is on its way out already makes room; else the idle model unused for longest goes; else the busy one
+// unused for longest gets no new work until it is through.
+void Core::make_room(Actions& actions) {
+  bool stopping = false, draining = false;
+  InstanceId idle = 0, busy = 0;
+  for (const auto& [id, instance] : instances_) {
+    stopping = stopping || instance.state == State::kStopping;
+    draining = draining || instance.draining;
+    if (instance.state != State::kReady) continue;
+    InstanceId& best = instance.n_leases == 0 ? idle : busy;
+    if (best == 0 || instance.last_used < instances_.at(best).last_used) best = id;
+  }
+  if (idle != 0 && !stopping) {
+    stop(idle, actions);
+  } else if (!stopping && !draining && busy != 0) {
+    instances_.at(busy).draining = true;
+  }
 }
 
 void Core::make_room_and_load(TimePoint now, Actions& actions) {
   if (shutting_down_) return;
   while (const auto key = next_key_to_load()) {
-    if (static_cast<int>(instances_.size()) < std::max(options_.max_loaded_models, 1)) {
-      Instance instance;
-      instance.key = *key;
-      instance.keep_alive = options_.keep_alive;
-      instance.load_deadline = now + options_.load_timeout;
-      for (const auto& [ticket, waiter] : waiters_) {
-        if (waiter.key == *key && waiter.keep_alive) instance.keep_alive = *waiter.keep_alive;
-      }
-      const InstanceId id = ++last_instance_;
-      instances_[id] = std::move(instance);
-      actions.push_back({Action::Kind::kStart, *key, id, 0, {}});
-      continue;
+    Instance instance;
+    instance.key = *key;
+    instance.keep_alive = options_.keep_alive;
+    instance.load_deadline = now + options_.load_timeout;
+    for (const auto& [ticket, waiter] : waiters_) {
+      if (waiter.request.key != *key) continue;
+      if (waiter.request.keep_alive) instance.keep_alive = *waiter.request.keep_alive;
+      instance.need_bytes = std::max(instance.need_bytes, waiter.request.need_bytes);
     }
-    // Full. Something that is on its way out already makes room; else the idle model unused for longest goes; else the
-    // busy one unused for longest gets no new work until it is through.
-    bool room_is_coming = false;
-    InstanceId idle = 0, busy = 0;
-    for (const auto& [id, instance] : instances_) {
-      if (instance.state == State::kStopping || instance.draining) room_is_coming = true;
-      if (instance.state != State::kReady) continue;
-      InstanceId& best = instance.n_leases == 0 ? idle : busy;
-      if (best == 0 || instance.last_used < instances_.at(best).last_used) best = id;
+    if (static_cast<int>(instances_.size()) >= std::max(options_.max_loaded_models, 1) || !fits(instance.need_bytes)) {
+      make_room(actions);
+      return;
     }
-    if (idle != 0 && std::none_of(instances_.begin(), instances_.end(),
-                                  [](const auto& entry) { return entry.second.state == State::kStopping; })) {
-      stop(idle, actions);
-    } else if (!room_is_coming && busy != 0) {
-      instances_.at(busy).draining = true;
-    }
-    return;
+    const InstanceId id = ++last_instance_;
+    ledger_.promise(id, instance.need_bytes);
+    instances_[id] = std::move(instance);
+    actions.push_back({Action::Kind::kStart, *key, id, 0, {}});
   }
   // Nobody waits for room: what was to make it may go on.
   for (auto& [id, instance] : instances_) {
     if (!instance.draining || instance.state != State::kReady) continue;
     instance.draining = false;
-    serve_waiters(id, actions);
+    serve_waiters(id, now, actions);
   }
 }
 
-Core::Actions Core::acquire(Ticket ticket, const std::string& key, const std::string& client, std::optional<Duration> keep_alive,
-                            TimePoint now) {
+Core::Actions Core::acquire(const Request& request, TimePoint now) {
   Actions actions;
-  if (shutting_down_) {
-    actions.push_back({Action::Kind::kFail, key, 0, ticket, {ErrorCode::kCancelled, "the server is shutting down"}});
+  const auto refuse = [&](Status status) {
+    actions.push_back({Action::Kind::kFail, request.key, 0, request.ticket, std::move(status)});
     return actions;
-  }
+  };
+  if (shutting_down_) return refuse({ErrorCode::kCancelled, "the server is shutting down"});
   InstanceId id = 0;
-  Instance* instance = current(key, &id);
-  if (instance != nullptr && keep_alive) instance->keep_alive = *keep_alive;
+  Instance* instance = current(request.key, &id);
+  if (instance != nullptr && request.keep_alive) instance->keep_alive = *request.keep_alive;
   const bool ready = instance != nullptr && instance->state == State::kReady && !instance->draining;
   if (ready) instance->last_used = now;
-  // Whoever waits for a place of this instance has filled it, so a free one is this ticket's.
-  if (ready && (options_.n_parallel <= 0 || instance->n_leases < options_.n_parallel)) {
-    waiters_[ticket] = {key, client, keep_alive};
-    shares_.enter(client);
-    grant(ticket, id, actions);
+  // Whoever waits may not have the free places there are, so one that may is served at once.
+  if (ready && may_take(*instance, request.client)) {
+    waiters_[request.ticket] = {request, now};
+    shares_.enter(request.client);
+    grant(request.ticket, id, actions);
     return actions;
   }
-  if (const auto crashes = crashes_.find(key); instance == nullptr && crashes != crashes_.end() && now < crashes->second.retry_at) {
+  if (const auto crashes = crashes_.find(request.key); instance == nullptr && crashes != crashes_.end() && now < crashes->second.retry_at) {
     const auto wait = std::chrono::ceil<seconds>(crashes->second.retry_at - now).count();
-    actions.push_back({Action::Kind::kFail, key, 0, ticket,
-                       {ErrorCode::kUnavailable, "the model runner stopped while loading this model " + std::to_string(crashes->second.count) +
-                                                     " times in a row; next try possible in " + std::to_string(wait) + " s"}});
-    return actions;
+    return refuse({ErrorCode::kUnavailable, "the model runner stopped while loading this model " + std::to_string(crashes->second.count) +
+                                                " times in a row; next try possible in " + std::to_string(wait) + " s"});
   }
   if (static_cast<int>(waiters_.size()) >= options_.max_queue) {
-    actions.push_back({Action::Kind::kFail, key, 0, ticket,
-                       {ErrorCode::kResourceExhausted, "server busy, please try again.  maximum pending requests exceeded: " +
-                                                              std::to_string(waiters_.size()) + " waiting"}});
-    return actions;
+    return refuse({ErrorCode::kResourceExhausted,
+                   "server busy, please try again.  maximum pending requests exceeded: " + std::to_string(waiters_.size()) + " waiting"});
   }
-  waiters_[ticket] = {key, client, keep_alive};
-  shares_.enter(client);
+  waiters_[request.ticket] = {request, now};
+  shares_.enter(request.client);
   make_room_and_load(now, actions);
   return actions;
 }
@@ -183,11 +220,11 @@ Core::Actions Core::cancel(Ticket ticket, TimePoint now) {
   Actions actions;
   const auto waiter = waiters_.find(ticket);
   if (waiter == waiters_.end()) return actions;
-  const std::string key = waiter->second.key;
-  shares_.leave(waiter->second.client);
+  const std::string key = waiter->second.request.key;
+  shares_.leave(waiter->second.request.client);
   waiters_.erase(waiter);
   actions.push_back({Action::Kind::kFail, key, 0, ticket, {ErrorCode::kCancelled, "request canceled"}});
-  const bool wanted = std::any_of(waiters_.begin(), waiters_.end(), [&](const auto& entry) { return entry.second.key == key; });
+  const bool wanted = std::any_of(waiters_.begin(), waiters_.end(), [&](const auto& entry) { return entry.second.request.key == key; });
   InstanceId id = 0;
   const Instance* instance = current(key, &id);
   if (!wanted && instance != nullptr && instance->state == State::kLoading) stop(id, actions);
@@ -200,15 +237,17 @@ Core::Actions Core::load_progress(InstanceId id, TimePoint now) {
   return {};
 }
 
-Core::Actions Core::load_done(InstanceId id, TimePoint now) {
+Core::Actions Core::load_done(InstanceId id, TimePoint now, int n_places) {
   Actions actions;
   const auto found = instances_.find(id);
   if (found == instances_.end() || found->second.state != State::kLoading) return actions;
   Instance& instance = found->second;
   instance.state = State::kReady;
   instance.last_used = now;
+  instance.n_places = n_places;
+  ledger_.settle(id);
   crashes_.erase(instance.key);
-  serve_waiters(id, actions);
+  serve_waiters(id, now, actions);
   settle_idle(id, now, actions);
   make_room_and_load(now, actions);
   return actions;
@@ -245,11 +284,19 @@ Core::Actions Core::released(InstanceId id, const std::string& client, int64_t t
   Actions actions;
   shares_.charge(client, tokens - kAssumedTokens);
   shares_.leave(client);
+  if (last_release_) {
+    const double ms = std::chrono::duration<double, std::milli>(now - *last_release_).count();
+    release_interval_ms_ = release_interval_ms_ > 0 ? release_interval_ms_ * 0.8 + ms * 0.2 : ms;
+  }
+  last_release_ = now;
   const auto found = instances_.find(id);
   if (found == instances_.end()) return actions;
   --found->second.n_leases;
+  if (const auto entry = found->second.clients.find(client); entry != found->second.clients.end() && --entry->second == 0) {
+    found->second.clients.erase(entry);
+  }
   found->second.last_used = now;
-  serve_waiters(id, actions);
+  serve_waiters(id, now, actions);
   settle_idle(id, now, actions);
   make_room_and_load(now, actions);
   return actions;
@@ -258,6 +305,7 @@ Core::Actions Core::released(InstanceId id, const std::string& client, int64_t t
 Core::Actions Core::stopped(InstanceId id, TimePoint now) {
   Actions actions;
   instances_.erase(id);
+  ledger_.settle(id);
   make_room_and_load(now, actions);
   return actions;
 }
@@ -293,8 +341,7 @@ Core::Actions Core::set_options(Options options, TimePoint now) {
   options_ = options;
   most_options_.max_loaded_models = std::max(most_options_.max_loaded_models, options.max_loaded_models);
   most_options_.max_queue = std::max(most_options_.max_queue, options.max_queue);
-  most_options_.n_parallel = options.n_parallel <= 0 || most_options_.n_parallel <= 0 ? 0 : std::max(most_options_.n_parallel, options.n_parallel);
-  for (auto& [id, instance] : instances_) serve_waiters(id, actions);
+  for (auto& [id, instance] : instances_) serve_waiters(id, now, actions);
   make_room_and_load(now, actions);
   return actions;
 }
@@ -303,9 +350,9 @@ Core::Actions Core::shut_down(TimePoint) {
   Actions actions;
   shutting_down_ = true;
   for (const auto& [ticket, waiter] : waiters_) {
-    actions.push_back({Action::Kind::kFail, waiter.key, 0, ticket, {ErrorCode::kCancelled, "the server is shutting down"}});
+    actions.push_back({Action::Kind::kFail, waiter.request.key, 0, ticket, {ErrorCode::kCancelled, "the server is shutting down"}});
+    shares_.leave(waiter.request.client);
   }
-  for (const auto& [ticket, waiter] : waiters_) shares_.leave(waiter.client);
   waiters_.clear();
   for (auto& [id, instance] : instances_) stop(id, actions);
   return actions;
@@ -323,6 +370,12 @@ std::optional<Core::TimePoint> Core::next_deadline() const {
   return next;
 }
 
+Core::Duration Core::retry_after() const {
+  if (release_interval_ms_ <= 0) return seconds(5);
+  const double ms = release_interval_ms_ * static_cast<double>(waiters_.size() + 1);
+  return milliseconds(static_cast<int64_t>(std::clamp(ms, 1000.0, 120'000.0)));
+}
+
 std::vector<Core::Loaded> Core::loaded(TimePoint now) const {
   std::vector<Loaded> result;
   for (const auto& [id, instance] : instances_) {
@@ -336,16 +389,21 @@ std::vector<Core::Loaded> Core::loaded(TimePoint now) const {
 }
 
 bool Core::check_integrity() const {
+  if (instances_.empty() && !ledger_.empty()) return false;
   // Limits that were lowered are kept from then on.
   if (static_cast<int>(instances_.size()) > std::max(most_options_.max_loaded_models, 1)) return false;
   if (static_cast<int>(waiters_.size()) > most_options_.max_queue) return false;
   for (const auto& [id, instance] : instances_) {
     if (instance.n_leases < 0) return false;
-    if (most_options_.n_parallel > 0 && instance.n_leases > most_options_.n_parallel) return false;
-    // Nobody waits beside a free place.
-    const bool has_place = instance.state == State::kReady && !instance.draining &&
-                           (options_.n_parallel <= 0 || instance.n_leases < options_.n_parallel);
-    if (has_place && std::any_of(waiters_.begin(), waiters_.end(), [&](const auto& entry) { return entry.second.key == instance.key; })) {
+    if (instance.n_leases > instance.most_places) return false;
+    int n_of_clients = 0;
+    for (const auto& [client, n_leases] : instance.clients) n_of_clients += n_leases;
+    if (n_of_clients != instance.n_leases) return false;
+    if (ledger_.holds(id) && instance.state == State::kReady) return false;
+    // Nobody waits beside a place they may take.
+    if (std::any_of(waiters_.begin(), waiters_.end(), [&](const auto& entry) {
+          return entry.second.request.key == instance.key && may_take(instance, entry.second.request.client);
+        })) {
       return false;
     }
     if (instance.state == State::kLoading && instance.n_leases != 0) return false;

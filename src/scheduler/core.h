@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "scheduler/fair_share.h"
+#include "scheduler/ledger.h"
 
 namespace da::scheduler {
 
@@ -25,7 +26,7 @@ class Core {
     Duration keep_alive{300'000};   // negative: for ever
     int max_loaded_models = 3;
     int max_queue = 512;                  // of those that wait: for a load, or for their turn
-    int n_parallel = 0;                   // leases of an instance at once; 0: any number
+    int n_parallel = 0;                   // leases of an instance at once; 0: as many as it says it is good for
     Duration load_timeout{300'000};   // without any progress
   };
 
@@ -46,12 +47,18 @@ class Core {
   explicit Core(Options options) : options_(options), most_options_(options) {}
 
   // --- events ---
-  // `client`: whose turn it is among many; see FairShare.
-  Actions acquire(Ticket ticket, const std::string& key, const std::string& client, std::optional<Duration> keep_alive,
-                  TimePoint now);
+  struct Request {
+    Ticket ticket = 0;
+    std::string key, client;   // client: whose turn it is among many; see FairShare
+    std::optional<Duration> keep_alive;
+    int priority = 0;          // higher goes first; a minute of waiting counts as one more
+    uint64_t need_bytes = 0;   // of memory, if the model must be loaded; 0: not known
+  };
+  Actions acquire(const Request& request, TimePoint now);
   Actions cancel(Ticket ticket, TimePoint now);   // of one that waits; others are ignored
   Actions load_progress(InstanceId instance, TimePoint now);
-  Actions load_done(InstanceId instance, TimePoint now);
+  // `n_places`: requests at once it is good for; 0: any number.
+  Actions load_done(InstanceId instance, TimePoint now, int n_places = 0);
   // `crashed`: the process died, rather than said why it cannot load.
   Actions load_failed(InstanceId instance, const Status& status, bool crashed, TimePoint now);
   Actions died(InstanceId instance, TimePoint now);
@@ -62,6 +69,8 @@ class Core {
   Actions tick(TimePoint now);                             // deadlines that have passed
   Actions set_options(Options options, TimePoint now);     // for what comes; nothing is taken from anybody
   Actions shut_down(TimePoint now);                        // all waiters fail, everything stops
+  // Memory that is free at this moment, as the system says; 0: it does not. What loads beside others is to fit.
+  void set_free_bytes(uint64_t n_bytes) { free_bytes_ = n_bytes; }
 
   // --- questions ---
   std::optional<TimePoint> next_deadline() const;
@@ -75,6 +84,8 @@ class Core {
   std::vector<Loaded> loaded(TimePoint now) const;
   size_t n_waiting() const { return waiters_.size(); }
   int n_crashes() const { return n_crashes_; }
+  // After how long one who is refused now may find a place: what waits, at the rate at which requests have ended.
+  Duration retry_after() const;
   // Counts that must agree; for tests.
   bool check_integrity() const;
 
@@ -83,15 +94,17 @@ class Core {
   struct Instance {
     std::string key;
     State state = State::kLoading;
-    int n_leases = 0;
+    int n_leases = 0, n_places = 0, most_places = 0;   // most_places: there have been at once, for integrity
+    std::map<std::string, int> clients;                // with leases
+    uint64_t need_bytes = 0;
     Duration keep_alive{0};
     std::optional<TimePoint> expires_at;   // set while idle, unless for ever
     TimePoint last_used{}, load_deadline{};
     bool draining = false;   // stops when idle, because another model needs its place
   };
   struct Waiter {
-    std::string key, client;
-    std::optional<Duration> keep_alive;
+    Request request;
+    TimePoint since{};
   };
   struct Crashes {
     int count = 0;
@@ -100,8 +113,13 @@ class Core {
 
   // The instance of the key that requests go to, or null. kStopping ones are on their way out and count only as room.
   Instance* current(const std::string& key, InstanceId* id = nullptr);
+  int places(const Instance& instance) const;
+  bool may_take(const Instance& instance, const std::string& client) const;
+  bool goes_before(const Waiter& one, const Waiter& other, TimePoint now) const;
+  bool fits(uint64_t need_bytes) const;
+  void make_room(Actions& actions);
   void grant(Ticket ticket, InstanceId id, Actions& actions);   // of a waiter
-  void serve_waiters(InstanceId id, Actions& actions);
+  void serve_waiters(InstanceId id, TimePoint now, Actions& actions);
   void fail_waiters(const std::string& key, const Status& status, Actions& actions);
   void stop(InstanceId id, Actions& actions);
   void settle_idle(InstanceId id, TimePoint now, Actions& actions);
@@ -113,6 +131,10 @@ class Core {
   std::map<Ticket, Waiter> waiters_;   // in order of arrival
   std::map<std::string, Crashes> crashes_;
   FairShare shares_;
+  Ledger ledger_;
+  uint64_t free_bytes_ = 0;
+  std::optional<TimePoint> last_release_;
+  double release_interval_ms_ = 0;   // between ends of requests, lately; 0: not known
   int n_crashes_ = 0;
   InstanceId last_instance_ = 0;
   bool shutting_down_ = false;

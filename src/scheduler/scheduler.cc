@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/memory_limits.h"
 #include "scheduler/core.h"
 
 namespace da::scheduler {
@@ -73,6 +74,18 @@ Core::Options core_options(const Options& options) {
           .n_parallel = options.n_parallel};
 }
 
+// Names for the same weights share a runner, unless a model wants keys and values of a type of its own.
+std::string key_of(const store::ModelInfo& model) {
+  const auto kv_type = model.parameters.find("kv_cache_type");
+  if (kv_type == model.parameters.end() || !kv_type->is_string()) return model.gguf_path;
+  return model.gguf_path + "\n" + kv_type->get<std::string>();
+}
+
+// What a load is taken to need: the weights, packed, and a little for work buffers and the first pages.
+uint64_t need_bytes(const store::ModelInfo& model) {
+  return model.size_bytes == 0 ? 0 : model.size_bytes + model.size_bytes / 8 + (64ULL << 20);
+}
+
 // An engine has room for this many at once, so that the number of places can be raised while it runs.
 constexpr int kLeastSequences = 16;
 
@@ -80,22 +93,23 @@ constexpr int kLeastSequences = 16;
 // scheduler.
 class Shared : public std::enable_shared_from_this<Shared> {
  public:
-  Shared(Options options, Logger log, Scheduler::Start start)
+  Shared(Options options, Logger log, Scheduler::Start start, Scheduler::FreeMemory free_memory)
       : options_(options),
         log_(std::move(log)),
         start_(std::move(start)),
+        free_memory_(std::move(free_memory)),
         core_(core_options(options)) {}
 
-  Scheduler::Ticket acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive,
-                            Scheduler::LoadProgress progress, Scheduler::Ready ready) {
+  Scheduler::Ticket acquire(const store::ModelInfo& model, const Use& use, Scheduler::LoadProgress progress, Scheduler::Ready ready) {
     Deferred deferred;
     Scheduler::Ticket ticket = 0;
     {
       const std::lock_guard lock(mutex_);
       note_deaths(deferred);
       ticket = ++last_ticket_;
-      waiters_[ticket] = {model, client, std::move(progress), std::move(ready)};
-      apply(core_.acquire(ticket, model.gguf_path, client, keep_alive, Clock::now()), deferred);
+      waiters_[ticket] = {model, use.client, std::move(progress), std::move(ready)};
+      if (!core_.is_loaded_or_loading(key_of(model))) core_.set_free_bytes(free_memory_());
+      apply(core_.acquire({ticket, key_of(model), use.client, use.keep_alive, use.priority, need_bytes(model)}, Clock::now()), deferred);
     }
     run(deferred);
     return ticket;
@@ -110,9 +124,9 @@ class Shared : public std::enable_shared_from_this<Shared> {
     happen([&](Core& core) {
       Core::Actions actions;
       for (const auto& [id, entry] : entries_) {
-        if ((entry.model.name != name && entry.model.gguf_path != name) || !core.is_loaded_or_loading(entry.model.gguf_path)) continue;
+        if ((entry.model.name != name && entry.model.gguf_path != name) || !core.is_loaded_or_loading(key_of(entry.model))) continue;
         found = true;
-        actions = core.unload(entry.model.gguf_path, Clock::now());
+        actions = core.unload(key_of(entry.model), Clock::now());
         break;
       }
       return actions;
@@ -149,6 +163,11 @@ class Shared : public std::enable_shared_from_this<Shared> {
 
   void set_options(const Options& options) {
     happen([&](Core& core) {
+      if (options.latency_target != options_.latency_target) {
+        for (const auto& [id, entry] : entries_) {
+          if (entry.client) entry.client->tell({{"op", "configure"}, {"latency_target_ms", options.latency_target.count()}});
+        }
+      }
       options_ = options;
       return core.set_options(core_options(options), Clock::now());
     });
@@ -159,6 +178,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
     Stats stats = stats_;
     stats.n_waiting = core_.n_waiting();
     stats.crashes = core_.n_crashes();
+    stats.retry_after_s = static_cast<int>(std::chrono::ceil<std::chrono::seconds>(core_.retry_after()).count());
     return stats;
   }
 
@@ -238,6 +258,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
 
   void apply(Core::Actions actions, Deferred& deferred);
   void start(Core::InstanceId instance);
+  Core::Actions loaded_now(Core::InstanceId instance, const Entry& entry);
   void on_load_message(Core::InstanceId instance, const json& message);
   void load_failed(Core::InstanceId instance, const Status& status, bool crashed);
   runner::Spec spec_of(const store::ModelInfo& model) const;
@@ -245,6 +266,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   Options options_;   // under mutex_
   const Logger log_;
   const Scheduler::Start start_;
+  const Scheduler::FreeMemory free_memory_;
   std::mutex mutex_;
   std::condition_variable timer_;
   Core core_;
@@ -291,12 +313,15 @@ runner::Spec Shared::spec_of(const store::ModelInfo& model) const {
   spec.name = model.name;
   spec.model_path = model.gguf_path;
   spec.options["num_parallel"] = std::max(options_.n_parallel, kLeastSequences);
+  spec.options["latency_target_ms"] = options_.latency_target.count();
   spec.options["kv_cache_type"] = options_.kv_cache_type;
   spec.options["num_ctx"] = options_.context_tokens;
   for (const char* key : {"num_ctx", "num_thread", "use_mmap"}) {
     const auto found = model.parameters.find(key);
     if (found != model.parameters.end() && (found->is_number() || found->is_boolean())) spec.options[key] = *found;
   }
+  const auto kv_type = model.parameters.find("kv_cache_type");
+  if (kv_type != model.parameters.end() && kv_type->is_string()) spec.options["kv_cache_type"] = *kv_type;
   return spec;
 }
 
@@ -307,7 +332,7 @@ void Shared::apply(Core::Actions actions, Deferred& deferred) {
       case Core::Action::Kind::kStart: {
         // The first waiter for these weights gives its name to the load.
         for (const auto& [ticket, waiter] : waiters_) {
-          if (waiter.model.gguf_path != action.key) continue;
+          if (key_of(waiter.model) != action.key) continue;
           entries_[action.instance].model = waiter.model;
           break;
         }
@@ -323,8 +348,11 @@ void Shared::apply(Core::Actions actions, Deferred& deferred) {
         entries_.erase(action.instance);
         if (stopper_ == nullptr) break;
         stopper_->post([self = shared_from_this(), instance = action.instance, client = std::move(client)]() mutable {
-          client.reset();   // waits for the process
-          self->happen([&](Core& core) { return core.stopped(instance, Clock::now()); });
+          client.reset();   // waits for the process: its memory is free from here on
+          self->happen([&](Core& core) {
+            core.set_free_bytes(self->free_memory_());
+            return core.stopped(instance, Clock::now());
+          });
         });
         break;
       }
@@ -352,15 +380,15 @@ void Shared::apply(Core::Actions actions, Deferred& deferred) {
 // On the starter's thread.
 void Shared::start(Core::InstanceId instance) {
   runner::Spec spec;
-  int n_parallel = 0;
+  std::string parallel;
   {
     const std::lock_guard lock(mutex_);
-    n_parallel = options_.n_parallel;
+    parallel = options_.n_parallel > 0 ? std::to_string(options_.n_parallel) : "auto";
     const auto entry = entries_.find(instance);
     if (entry == entries_.end()) return;   // abandoned meanwhile
     spec = spec_of(entry->second.model);
   }
-  log_.info("loading model", {{"model", spec.name}, {"command", "runner --parallel " + std::to_string(n_parallel)}});
+  log_.info("loading model", {{"model", spec.name}, {"command", "runner --parallel " + parallel}});
   auto client = start_(spec, log_, [weak = weak_from_this(), instance](const json& message) {
     if (const auto self = weak.lock()) self->on_load_message(instance, message);
   });
@@ -376,10 +404,22 @@ void Shared::start(Core::InstanceId instance) {
   }
   if (unwanted) return;   // abandoned while it started; the end of this scope ends the process
   // The ready message may have come before the client was in its place.
-  happen([&](Core& core) {
+  happen([&](Core&) {
     const auto entry = entries_.find(instance);
-    return entry != entries_.end() && !entry->second.ready.is_null() ? core.load_done(instance, Clock::now()) : Core::Actions();
+    return entry != entries_.end() && !entry->second.ready.is_null() ? loaded_now(instance, entry->second) : Core::Actions();
   });
+}
+
+// Under the lock.
+Core::Actions Shared::loaded_now(Core::InstanceId instance, const Entry& entry) {
+  const int n_places = static_cast<int>(std::clamp<int64_t>(entry.ready.value("parallel", int64_t{0}), 0, 1024));
+  const int in_use = options_.n_parallel > 0 ? options_.n_parallel : n_places;
+  log_.info("model ready", {{"model", entry.model.name},
+                            {"command", "runner --parallel " + std::to_string(in_use)},
+                            {"parallel_from", options_.n_parallel > 0 ? "setting" : "memory"},
+                            {"context_tokens", entry.ready.value("context_tokens", int64_t{0})}});
+  core_.set_free_bytes(free_memory_());
+  return core_.load_done(instance, Clock::now(), n_places);
 }
 
 void Shared::on_load_message(Core::InstanceId instance, const json& message) {
@@ -392,17 +432,17 @@ void Shared::on_load_message(Core::InstanceId instance, const json& message) {
       const auto entry = entries_.find(instance);
       if (entry == entries_.end()) return;
       for (const auto& [ticket, waiter] : waiters_) {
-        if (waiter.model.gguf_path == entry->second.model.gguf_path && waiter.progress) progress.push_back(waiter.progress);
+        if (key_of(waiter.model) == key_of(entry->second.model) && waiter.progress) progress.push_back(waiter.progress);
       }
     }
     for (const auto& report : progress) report(message.value("bytes_done", uint64_t{0}), message.value("bytes_total", uint64_t{0}));
   } else if (type == "ready") {
-    happen([&](Core& core) {
+    happen([&](Core&) {
       const auto entry = entries_.find(instance);
       if (entry == entries_.end()) return Core::Actions();
       entry->second.ready = message;
       ++stats_.loads;
-      return entry->second.client ? core.load_done(instance, Clock::now()) : Core::Actions();
+      return entry->second.client ? loaded_now(instance, entry->second) : Core::Actions();
     });
   } else if (type == "error") {
     const ErrorCode code = code_of(message.value("code", ""));
@@ -423,8 +463,8 @@ void Shared::load_failed(Core::InstanceId instance, const Status& status, bool c
 
 class SchedulerImpl final : public Scheduler {
  public:
-  SchedulerImpl(Options options, Logger log, Start start)
-      : shared_(std::make_shared<Shared>(options, std::move(log), std::move(start))) {
+  SchedulerImpl(Options options, Logger log, Start start, FreeMemory free_memory)
+      : shared_(std::make_shared<Shared>(options, std::move(log), std::move(start), std::move(free_memory))) {
     shared_->attach(&starter_, &stopper_);
     timer_ = std::thread([shared = shared_] { shared->watch(); });
   }
@@ -435,9 +475,8 @@ class SchedulerImpl final : public Scheduler {
     shared_->attach(nullptr, nullptr);
   }
 
-  Ticket acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive,
-                 LoadProgress progress, Ready ready) override {
-    return shared_->acquire(model, client, keep_alive, std::move(progress), std::move(ready));
+  Ticket acquire(const store::ModelInfo& model, const Use& use, LoadProgress progress, Ready ready) override {
+    return shared_->acquire(model, use, std::move(progress), std::move(ready));
   }
   void cancel(Ticket ticket) override { shared_->cancel(ticket); }
   bool unload(const std::string& model_name) override { return shared_->unload(model_name); }
@@ -454,9 +493,10 @@ class SchedulerImpl final : public Scheduler {
 
 }  // namespace
 
-std::unique_ptr<Scheduler> Scheduler::create(Options options, Logger log, Start start) {
+std::unique_ptr<Scheduler> Scheduler::create(Options options, Logger log, Start start, FreeMemory free_memory) {
   if (!start) start = runner::Client::start;
-  return std::make_unique<SchedulerImpl>(options, std::move(log), std::move(start));
+  if (!free_memory) free_memory = available_memory_bytes;
+  return std::make_unique<SchedulerImpl>(options, std::move(log), std::move(start), std::move(free_memory));
 }
 
 }  // namespace da::scheduler

@@ -21,9 +21,18 @@ struct Options {
   std::chrono::milliseconds keep_alive{std::chrono::minutes(5)};   // negative: for ever
   int max_loaded_models = 3;
   int max_queue = 512;          // requests waiting, for a load or for their turn; more are refused (kResourceExhausted)
-  int n_parallel = 4;           // sequences a runner decodes at once
-  int64_t context_tokens = 0;   // default num_ctx; 0: the model's own, capped by the runner
+  int n_parallel = 0;           // requests a model answers at once; 0: as many as its runner finds memory for
+  int64_t context_tokens = 0;   // default num_ctx; 0: what fits, up to the model's own
+  std::chrono::milliseconds latency_target{0};   // between two tokens of a request; 0: none
   std::string kv_cache_type = "f16";
+};
+
+// Who asks, and how.
+struct Use {
+  std::string client;   // whose turn it is among many
+  // nullopt keeps what the model has, 0 unloads it when idle, negative keeps it for ever.
+  std::optional<std::chrono::milliseconds> keep_alive;
+  int priority = 0;     // 1 goes before 0, that before -1
 };
 
 // Use of a loaded model; the model stays loaded at least as long. Move-only; returning it starts the keep-alive clock.
@@ -49,6 +58,7 @@ struct LoadedModel {
 struct Stats {
   size_t n_waiting = 0;   // for a load, or for their turn
   int64_t loads = 0, failed_loads = 0, unloads = 0, crashes = 0;   // since the start
+  int retry_after_s = 5;  // when one who is refused now may come back
 };
 
 class Scheduler {
@@ -58,18 +68,19 @@ class Scheduler {
   using Ticket = uint64_t;
   // Starts a runner; runner::Client::start but for tests.
   using Start = std::function<Result<std::shared_ptr<runner::Client>>(const runner::Spec&, Logger, runner::Client::Handler on_load)>;
-  static std::unique_ptr<Scheduler> create(Options options, Logger log, Start start = {});
+  // Free memory at this moment; 0: not known.
+  using FreeMemory = std::function<uint64_t()>;
+  static std::unique_ptr<Scheduler> create(Options options, Logger log, Start start = {}, FreeMemory free_memory = {});
   // Waiters get kCancelled; everything is unloaded, the processes are waited for. A lease that is still out keeps its
   // process until it is returned, and may outlive the scheduler.
   virtual ~Scheduler() = default;
 
   // `ready` is called exactly once, from any thread, perhaps before this returns; it and `progress` must not block. One
-  // load serves all who wait for it. `keep_alive`: nullopt keeps what the model has, 0 unloads it when idle, negative
-  // keeps it for ever. A dead runner is replaced; a model whose runner died twice in a row while loading rests before
-  // the next try (kUnavailable). Errors: those of loading, kResourceExhausted (queue full), kCancelled.
-  // Of waiting clients the one that was served the fewest tokens comes first.
-  virtual Ticket acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive,
-                         LoadProgress progress, Ready ready) = 0;
+  // load serves all who wait for it. A dead runner is replaced; a model whose runner died twice in a row while loading
+  // rests before the next try (kUnavailable). A model that does not fit beside others takes the place of those unused
+  // for longest. Errors: those of loading, kResourceExhausted (queue full), kCancelled.
+  // Of those that wait, the higher priority goes first, then the client that was served the fewest tokens.
+  virtual Ticket acquire(const store::ModelInfo& model, const Use& use, LoadProgress progress, Ready ready) = 0;
   virtual void cancel(Ticket ticket) = 0;    // a waiter that left: `ready` gets kCancelled
   // After running requests; false if it was not loaded. `model_name`: ModelInfo::name, or the path of the weights.
   virtual bool unload(const std::string& model_name) = 0;

@@ -36,6 +36,7 @@ struct AnalyzeRequest {
   analysis::Request request;
   std::string model;
   nlohmann::json options;
+  Urgency urgency;
 };
 
 // GCC 12 destroys temporaries of braced lists and conditions inside coroutines twice, so answers are made outside.
@@ -45,15 +46,18 @@ Response accepted(const AnalysisTask& task) {
 Response cancelled() { return ollama::json_response({{"status", "cancelled"}}); }
 
 // The refusal, or nullopt with the request read and its text checked.
-std::optional<Response> read_request(const Json& body, AnalyzeRequest& read) {
+std::optional<Response> read_request(const App& app, const Request& http, const Json& body, AnalyzeRequest& read) {
   Fields fields(body, "AnalyzeRequest");
   if (fields.find("text") == nullptr) fields.fail("text is required");
   read.request.text = fields.text("text");
   read.request.language = fields.text("language", "auto");
   read.model = fields.text("model");
+  const auto urgency = read_urgency(app, fields, http);
   auto options = ollama::merge_options(Json::object(), fields.object("options"));
   if (!fields.status().is_ok()) return error_response(400, fields.status().message());
   if (!options.is_ok()) return error_response(400, options.status().message());
+  if (!urgency.is_ok()) return error_response(400, urgency.status().message());
+  read.urgency = *urgency;
   read.options = std::move(*options);
   // Everything about the text shows before a model is loaded; the true preparation follows when its protocol is known.
   auto checked = analysis::prepare(read.request, "", read.options);
@@ -189,7 +193,7 @@ Awaitable<void> AnalysisApi::handle_analyze(Exchange& exchange) {
     co_return;
   }
   AnalyzeRequest read;
-  std::optional<Response> refusal = read_request(*parsed, read);
+  std::optional<Response> refusal = read_request(app_, exchange.request(), *parsed, read);
   wipe(*parsed);
   std::optional<Result<store::ModelInfo>> model;
   if (!refusal && read.model.empty()) {
@@ -210,7 +214,8 @@ Awaitable<void> AnalysisApi::handle_analyze(Exchange& exchange) {
   }
   if (!refusal) {
     AnalysisTask::Start start;
-    start.client = exchange.client();
+    start.caller = exchange.caller();
+    start.urgency = read.urgency;
     start.id = random_id();
     start.model = std::move(**model);
     start.request = std::move(read.request);

@@ -120,7 +120,8 @@ void AnalysisTask::leave_queue() {
 void AnalysisTask::fail(std::string_view message) { publish({{"status", "error"}, {"error", message}}, true); }
 
 void AnalysisTask::end_by(const server::Event& event) {
-  if (event.kind == server::Event::Kind::kFailed && event.status.code() != ErrorCode::kCancelled) {
+  if (event.kind == server::Event::Kind::kExpired ||
+      (event.kind == server::Event::Kind::kFailed && event.status.code() != ErrorCode::kCancelled)) {
     fail(event.status.message());
   } else {
     publish({{"status", "cancelled"}}, true);
@@ -151,7 +152,7 @@ Awaitable<void> AnalysisTask::run() {
 }
 
 Awaitable<bool> AnalysisTask::load(Job& job) {
-  job.acquire(start_.model, start_.client, std::nullopt);
+  job.acquire(start_.model, start_.caller, std::nullopt, start_.urgency);
   for (;;) {
     const std::optional<server::Event> event = co_await job.next();
     if (!event) continue;
@@ -164,6 +165,7 @@ Awaitable<bool> AnalysisTask::load(Job& job) {
         co_return true;
       case server::Event::Kind::kFailed:
       case server::Event::Kind::kAborted:
+      case server::Event::Kind::kExpired:
         end_by(*event);
         co_return false;
       case server::Event::Kind::kMessage:
@@ -205,7 +207,8 @@ Awaitable<void> AnalysisTask::generate(Job& job) {
     }
     const std::optional<server::Event> event = co_await job.next(wait);
     if (!event) continue;
-    if (event->kind == server::Event::Kind::kAborted || event->kind == server::Event::Kind::kFailed) {
+    if (event->kind == server::Event::Kind::kAborted || event->kind == server::Event::Kind::kFailed ||
+        event->kind == server::Event::Kind::kExpired) {
       end_by(*event);
       co_return;
     }

@@ -22,7 +22,8 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
   struct Start {
     std::string id;
     store::ModelInfo model;
-    std::string client;  // as of Exchange
+    std::string caller;  // as of Exchange
+    Urgency urgency;
     analysis::Request request;
     nlohmann::json options;  // sampling options of the client's
     // The number of earlier tasks that still wait, and a call for when this one no longer does.

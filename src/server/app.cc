@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/edge.h"
+#include "server/ollama_common.h"
 
 namespace da::server {
 namespace {
@@ -65,6 +66,12 @@ Awaitable<Result<store::ModelInfo>> App::default_model() {
                      "no model is installed: create one from a GGUF file with 'deepanalyze create'");
   }
   co_return *choice;
+}
+
+std::chrono::milliseconds App::request_timeout() const {
+  if (!config.settings) return std::chrono::milliseconds(0);
+  const auto duration = ollama::parse_go_duration(config.settings->value("request_timeout"));
+  return duration.is_ok() ? std::chrono::duration_cast<std::chrono::milliseconds>(*duration) : std::chrono::milliseconds(0);
 }
 
 void App::note_use(const store::ModelInfo& model) {

@@ -32,6 +32,8 @@ class App {
   // other. kNotFound if there is none at all.
   Awaitable<Result<store::ModelInfo>> default_model();
   void note_use(const store::ModelInfo& model);
+  // The most a request may take, from its arrival to its last token; 0: any time.
+  std::chrono::milliseconds request_timeout() const;
 
  private:
   std::mutex mutex_;

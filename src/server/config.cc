@@ -35,6 +35,8 @@ Text one_of(const std::string& text, std::initializer_list<const char*> choices,
 Text any_text(const std::string& text) { return text; }
 Text port(const std::string& text) { return whole_number(text, 0, 65535, "a port from 0 to 65535"); }
 Text log_level(const std::string& text) { return one_of(text, {"debug", "info", "warn", "error"}, "debug, info, warn or error"); }
+Text log_format(const std::string& text) { return one_of(text, {"text", "json"}, "text or json"); }
+Text latency(const std::string& text) { return whole_number(text, 0, 60'000, "milliseconds from 1 to 60000, or 0 for none"); }
 Text kv_type(const std::string& text) {
   const size_t slash = text.find('/');
   for (const std::string& part : {text.substr(0, slash), slash == std::string::npos ? "f16" : text.substr(slash + 1)}) {
@@ -56,16 +58,26 @@ Text keep_alive(const std::string& text) {
   return plain ? text + "s" : text;
 }
 
+Text timeout(const std::string& text) {
+  const bool plain = text.find_first_not_of("0123456789.") == std::string::npos;
+  const auto duration = ollama::parse_go_duration(plain ? text + "s" : text);
+  if (text.empty() || !duration.is_ok() || duration->count() < 0) return expected("seconds or a duration like 5m, or 0 for any time");
+  return plain ? text + "s" : text;
+}
+
 constexpr std::array kRows = {
     Config::Row{"host", "OLLAMA_HOST", "", "address of the model API, host:port", any_text},
     Config::Row{"ui_port", "DEEPANALYZE_UI_PORT", "3000", "port of the web page", port},
     Config::Row{"origins", "OLLAMA_ORIGINS", "", "web origins that may use the API, with commas between", any_text},
     Config::Row{"log_level", "DEEPANALYZE_LOG_LEVEL", "info", "debug, info, warn or error", log_level, true},
-    Config::Row{"parallel", "OLLAMA_NUM_PARALLEL", "0", "requests a model answers at once; 0: the default", parallel, true},
+    Config::Row{"log_format", "DEEPANALYZE_LOG_FORMAT", "text", "text or json", log_format},
+    Config::Row{"parallel", "OLLAMA_NUM_PARALLEL", "0", "requests a model answers at once; 0: as many as memory is good for", parallel, true},
+    Config::Row{"latency_target", "DEEPANALYZE_LATENCY_TARGET", "0", "milliseconds between two tokens of a request that steps are made to fit; 0: none", latency, true},
+    Config::Row{"request_timeout", "DEEPANALYZE_REQUEST_TIMEOUT", "0s", "the most a request may take in all; 0: any time", timeout, true},
     Config::Row{"max_loaded_models", "OLLAMA_MAX_LOADED_MODELS", "0", "models loaded at once; 0: the default", parallel, true},
     Config::Row{"max_queue", "OLLAMA_MAX_QUEUE", "512", "requests that may wait", queue, true},
     Config::Row{"keep_alive", "OLLAMA_KEEP_ALIVE", "5m", "how long an idle model stays loaded; negative: for ever", keep_alive, true},
-    Config::Row{"context_length", "OLLAMA_CONTEXT_LENGTH", "0", "context of requests that name none; 0: the model's own, at most 32768; from the next load on", context, true},
+    Config::Row{"context_length", "OLLAMA_CONTEXT_LENGTH", "0", "context of requests that name none; 0: what fits, up to the model's own; from the next load on", context, true},
     Config::Row{"kv_cache_type", "OLLAMA_KV_CACHE_TYPE", "f16", "type of keys and values: f16, bf16, f32, q8_0, q4_0, or keys/values; from the next load on", kv_type, true},
 };
 

@@ -19,6 +19,7 @@ using Error = boost::system::error_code;
 namespace {
 
 constexpr size_t kInputLimitBytes = 64 * 1024;
+constexpr int kSendBufferBytes = 128 * 1024;
 constexpr std::chrono::seconds kLingerTime{2};
 constexpr size_t kLingerBytes = 8 << 20;
 
@@ -49,6 +50,8 @@ Connection::~Connection() { wipe(input_); }
 void Connection::start() {
   Error ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  // Left to itself the kernel would take megabytes of an answer that nobody reads.
+  socket_.set_option(asio::socket_base::send_buffer_size(kSendBufferBytes), ignored);
   client_ = socket_.remote_endpoint(ignored).address().to_string();
   {
     const std::lock_guard lock(shared_->mutex);
@@ -269,6 +272,7 @@ Awaitable<bool> Connection::one_exchange() {
   }
 
   request_ = parser_->take_request();
+  caller_ = caller_of(request_, client_, shared_->salt);
   keep_alive_ = parser_->keep_alive() && !parser_->http_1_0();
   std::optional<Response> refusal = refuse_at_edge(port_->rules, request_);
   edge_headers_ = edge_headers(port_->rules, refusal ? Request{} : request_);  // no CORS field for a refused origin

@@ -13,6 +13,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "server/caller.h"
 #include "server/http_parser.h"
 #include "server/transport.h"
 
@@ -25,6 +26,7 @@ struct ConnectionShared {
   TransportLimits limits;
   IoPool& pool;
   Logger log;
+  const std::string salt = make_salt();  // of callers' fingerprints
   std::atomic<bool> draining = false;
   std::atomic<uint64_t> body_bytes = 0;  // held by requests being read or handled
 
@@ -58,6 +60,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   Awaitable<bool> write(std::string chunk) override;
   Awaitable<bool> finish() override;
   const std::string& client() const override { return client_; }
+  const std::string& caller() const override { return caller_; }
   bool started() const override { return started_; }
   void on_abort(std::function<void(Abort)> hook) override;
 
@@ -86,7 +89,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   std::shared_ptr<const PortConfig> port_;
   boost::asio::any_io_executor strand_;
   boost::asio::ip::tcp::socket socket_;
-  std::string client_;
+  std::string client_, caller_;
   boost::asio::steady_timer wake_;  // cancelled when input_ grows or the connection's fate changes
   boost::asio::steady_timer write_timer_;
 

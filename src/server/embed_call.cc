@@ -56,13 +56,9 @@ void append_vector(const std::vector<float>& vector, std::string& text) {
 Awaitable<std::optional<Response>> embed(App& app, Exchange& exchange, Call& call, Embedded& out) {
   Job job(exchange.executor(), app.scheduler, app.metrics, "embed");
   const AbortHook hook(exchange, job);
-  job.acquire(call.model, exchange.client(), call.keep_alive);
-  std::optional<Response> refusal = co_await wait_for_model(job);
-  if (refusal) {
-    if (refusal->status == 503)
-      refusal->headers.push_back({"X-Queue-Length", std::to_string(app.scheduler.stats().n_waiting)});
-    co_return refusal;
-  }
+  job.acquire(call.model, exchange.caller(), call.keep_alive, call.urgency);
+  std::optional<Response> refusal = co_await wait_for_model(job, app.scheduler);
+  if (refusal) co_return refusal;
   app.note_use(call.model);
   out.load_ns =
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - call.start).count();
@@ -75,6 +71,7 @@ Awaitable<std::optional<Response>> embed(App& app, Exchange& exchange, Call& cal
     std::optional<Event> event = co_await job.next();
     if (!event) continue;
     if (event->kind == Event::Kind::kAborted) co_return abort_response(event->abort);
+    if (event->kind == Event::Kind::kExpired) co_return error_response(504, event->status.message());
     if (event->kind == Event::Kind::kFailed) co_return error_response(500, event->status.message());
     if (event->kind != Event::Kind::kMessage) continue;
     const nlohmann::json& message = event->message;
@@ -82,19 +79,23 @@ Awaitable<std::optional<Response>> embed(App& app, Exchange& exchange, Call& cal
     if (type == "error") co_return runner_error(message.value("code", "internal"), message.value("message", ""));
     if (type != "done") continue;
     out.prompt_tokens = message.value("prompt_tokens", int64_t{0});
+    if (const auto found = message.find("dropped"); found != message.end()) out.dropped = *found;
     if (const auto found = message.find("embeddings"); found != message.end())
       out.vectors = found->get<std::vector<std::vector<float>>>();
     co_return std::nullopt;
   }
 }
 
-Awaitable<std::optional<Response>> prepare_embed(App& app, Fields& fields, Call& call, EmbedFields& read) {
+Awaitable<std::optional<Response>> prepare_embed(App& app, const Request& http, Fields& fields, Call& call, EmbedFields& read) {
   call.name = fields.text("model");
   const Json* options = fields.object("options");
   const auto keep_alive = parse_keep_alive(fields.find("keep_alive"));
   if (!fields.status().is_ok()) co_return error_response(400, fields.status().message());
   if (!keep_alive.is_ok()) co_return error_response(400, keep_alive.status().message());
   call.keep_alive = *keep_alive;
+  const auto urgency = read_urgency(app, fields, http);
+  if (!urgency.is_ok()) co_return error_response(400, urgency.status().message());
+  call.urgency = *urgency;
   auto reference = parse_model_reference(call.name);
   if (reference.code() == ErrorCode::kUnsupported) co_return error_response(403, reference.status().message());
   if (!reference.is_ok()) co_return error_response(400, reference.status().message());

@@ -12,19 +12,20 @@ namespace da::server::ollama {
 
 struct EmbedFields {
   std::vector<std::string> inputs;  // empty: load only
-  bool truncate = true;
+  bool truncate = false;
   int64_t dimensions = 0;
 };
 
 // A text or a list of them; "" is none. The refusal, or nullopt.
 std::optional<Response> read_inputs(const Json* input, std::vector<std::string>& inputs);
 
-// Reads model, keep_alive and options, looks the model up and makes the runner's request. The refusal, or nullopt.
-Awaitable<std::optional<Response>> prepare_embed(App& app, Fields& fields, Call& call, EmbedFields& read);
+// Reads model, keep_alive, priority, deadline and options, looks the model up and makes the runner's request. The refusal, or nullopt.
+Awaitable<std::optional<Response>> prepare_embed(App& app, const Request& http, Fields& fields, Call& call, EmbedFields& read);
 
 struct Embedded {
   std::vector<std::vector<float>> vectors;
   int64_t load_ns = 0, prompt_tokens = 0;
+  nlohmann::json dropped;  // of texts that were cut, as was asked for; null: none
 };
 // Loads the model and runs the request, if it has texts. The refusal, or nullopt with `out` filled.
 Awaitable<std::optional<Response>> embed(App& app, Exchange& exchange, Call& call, Embedded& out);

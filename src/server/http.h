@@ -71,6 +71,8 @@ class Exchange {
 
   // Who asks: the address of the other side, without port.
   virtual const std::string& client() const = 0;
+  // The same for shares and isolation: see caller_of().
+  virtual const std::string& caller() const = 0;
 
   // Called at most once for each reason, on `executor()`, perhaps at once; nullptr takes the hook away.
   virtual void on_abort(std::function<void(Abort)> hook) = 0;

@@ -7,6 +7,7 @@
 #include "scheduler/scheduler.h"
 #include "server/mailbox.h"
 #include "server/metrics.h"
+#include "server/urgency.h"
 
 namespace da::server {
 
@@ -21,10 +22,13 @@ class Job {
   Job& operator=(const Job&) = delete;
 
   // Asks for the model; events kLoading…, then kLease or kFailed.
-  void acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive);
+  // `caller`: as of Exchange. At the deadline all ends with kExpired.
+  void acquire(const store::ModelInfo& model, const std::string& caller, std::optional<std::chrono::milliseconds> keep_alive,
+               const Urgency& urgency = {});
   // Valid after kLease.
   scheduler::Lease& lease() { return *lease_; }
-  // Sends a request to the leased runner; events kMessage…, the last of type done, tokens or error.
+  // Sends a request to the leased runner; events kMessage…, the last of type done, tokens or error. If the runner dies
+  // before the first text, another is asked for, once.
   void send(nlohmann::json request);
   // That was all that was asked for.
   void loaded_only() { outcome_ = Metrics::Outcome::kOk; }
@@ -36,17 +40,29 @@ class Job {
 
  private:
   using Clock = std::chrono::steady_clock;
+  class Flow;
   void cancel();
+  void ask_for_model();
+  void run_request();
+  bool may_try_again(const nlohmann::json& message) const;
+  Event expire();
   void measure(const nlohmann::json& message);
 
   scheduler::Scheduler& scheduler_;
   Metrics& metrics_;
   const char* kind_;
-  std::string client_;
+  store::ModelInfo model_;
+  std::string caller_;
+  std::optional<std::chrono::milliseconds> keep_alive_;
+  nlohmann::json request_;  // until its first text
+  bool tried_again_ = false;
+  Urgency urgency_;
+  std::optional<Clock::time_point> deadline_;
   Metrics::Outcome outcome_ = Metrics::Outcome::kCancelled;
   Clock::time_point asked_, last_text_;
   int64_t n_generated_ = 0;
   std::shared_ptr<Mailbox> mailbox_;
+  std::shared_ptr<Flow> flow_;
   std::unique_ptr<scheduler::Lease> lease_;
   std::optional<scheduler::Scheduler::Ticket> ticket_;
   std::optional<runner::Client::RequestId> running_;

@@ -55,6 +55,11 @@ void Mailbox::add(Event event, bool front) {
   });
 }
 
+size_t Mailbox::size() {
+  const std::lock_guard lock(mutex_);
+  return events_.size();
+}
+
 void Mailbox::close() {
   std::deque<Event> rest;
   std::unique_ptr<Waiter> waiter;

@@ -22,6 +22,7 @@ struct Event {
     kMessage,   // message: from the runner
     kProgress,  // status.message() is the text, done, total: of store work
     kAborted,   // abort
+    kExpired,   // status: the request's deadline has passed
     kWake,      // something changed, look again
   };
   Kind kind = Kind::kWake;
@@ -42,6 +43,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // place, once.
   void push(Event event);
   void push_front(Event event);
+  size_t size();  // events that wait; thread-safe
   // On the executor, with nobody waiting. Later events are dropped where they are pushed, and nothing of the executor
   // is touched any more: the mailbox may outlive it.
   void close();

@@ -33,6 +33,8 @@ const char* outcome_name(Metrics::Outcome outcome) {
       return "failed";
     case Metrics::Outcome::kCancelled:
       return "cancelled";
+    case Metrics::Outcome::kExpired:
+      return "expired";
   }
   return "failed";
 }
@@ -42,19 +44,27 @@ double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<dou
 // Of a loaded model, from its runner's latest stats message (runner/protocol.md).
 struct ModelGauge {
   const char *name, *help, *key, *label_name, *label;
+  double scale = 1;
+  bool counts = false;  // from the load on: a counter
 };
 constexpr std::array kModelGauges = {
     ModelGauge{"deepanalyze_model_sequences", "Requests of a model in its engine", "running", "state", "running"},
     ModelGauge{"deepanalyze_model_sequences", "", "waiting", "state", "waiting"},
+    ModelGauge{"deepanalyze_model_sequences", "", "held", "state", "held"},
     ModelGauge{"deepanalyze_kv_pages", "Pages of keys and values by use; max is what the pool may grow to", "kv_pages_in_use", "use", "in_use"},
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_retained", "use", "retained"},
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_committed", "use", "committed"},
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_max", "use", "max"},
-    ModelGauge{"deepanalyze_model_memory_bytes", "Weights, pages and work buffers of a model", "memory_bytes", "device", "cpu"},
-    ModelGauge{"deepanalyze_model_preemptions", "Requests that stepped back for older ones since the load", "preemptions", "", ""},
-    ModelGauge{"deepanalyze_model_speculated_tokens", "Tokens guessed and checked since the load; accepted: of them right", "drafted_tokens", "kind", "drafted"},
-    ModelGauge{"deepanalyze_model_speculated_tokens", "", "accepted_tokens", "kind", "accepted"},
-    ModelGauge{"deepanalyze_model_evicted_pages", "Retained pages given up since the load", "evicted_pages", "", ""},
+    ModelGauge{"deepanalyze_model_memory_bytes", "Memory of a model by device and kind", "weight_bytes", "kind", "weights"},
+    ModelGauge{"deepanalyze_model_memory_bytes", "", "kv_bytes", "kind", "kv"},
+    ModelGauge{"deepanalyze_model_memory_bytes", "", "buffer_bytes", "kind", "buffers"},
+    ModelGauge{"deepanalyze_model_preemptions_total", "Requests that stepped back for others since the load", "preemptions", "", "", 1, true},
+    ModelGauge{"deepanalyze_model_evicted_pages_total", "Retained pages given up since the load", "evicted_pages", "", "", 1, true},
+    ModelGauge{"deepanalyze_model_steps_total", "Steps of a model's engine since the load", "steps", "", "", 1, true},
+    ModelGauge{"deepanalyze_model_step_seconds_total", "Time of these steps, and of it in the model; the rest is the engine's own", "step_ns", "part", "all", 1e-9, true},
+    ModelGauge{"deepanalyze_model_step_seconds_total", "", "forward_ns", "part", "model", 1e-9, true},
+    ModelGauge{"deepanalyze_model_speculated_tokens_total", "Tokens guessed and checked since the load; accepted: of them right", "drafted_tokens", "kind", "drafted", 1, true},
+    ModelGauge{"deepanalyze_model_speculated_tokens_total", "", "accepted_tokens", "kind", "accepted", 1, true},
 };
 
 }  // namespace
@@ -99,7 +109,7 @@ std::string Metrics::text(scheduler::Scheduler& scheduler) {
     BuildGauge().Name(name).Help(help).Register(now).Add(labels).Set(value);
   };
   const scheduler::Stats stats = scheduler.stats();
-  gauge("deepanalyze_queue_length", "Requests waiting for a model to load", {}, static_cast<double>(stats.n_waiting));
+  gauge("deepanalyze_queue_length", "Requests waiting for a model to load or for their turn", {}, static_cast<double>(stats.n_waiting));
   const auto counter = [&now](const char* name, const char* help, const prometheus::Labels& labels, int64_t value) {
     BuildCounter().Name(name).Help(help).Register(now).Add(labels).Increment(static_cast<double>(value));
   };
@@ -110,10 +120,16 @@ std::string Metrics::text(scheduler::Scheduler& scheduler) {
   counter("deepanalyze_runner_crashes_total", "Runner processes that ended unasked", {}, stats.crashes);
   for (const scheduler::LoadedModel& model : scheduler.loaded()) {
     for (const ModelGauge& row : kModelGauges) {
-      if (!model.runner_stats.is_object()) continue;
+      if (!model.runner_stats.is_object() || !model.runner_stats.contains(row.key)) continue;
       prometheus::Labels labels{{"model", model.model.name}};
       if (*row.label_name != '\0') labels.emplace(row.label_name, row.label);
-      gauge(row.name, row.help, labels, model.runner_stats.value(row.key, 0.0));
+      if (std::string_view(row.name) == "deepanalyze_model_memory_bytes") labels.emplace("device", "cpu");
+      const double value = model.runner_stats.value(row.key, 0.0) * row.scale;
+      if (row.counts) {
+        BuildCounter().Name(row.name).Help(row.help).Register(now).Add(labels).Increment(value);
+      } else {
+        gauge(row.name, row.help, labels, value);
+      }
     }
   }
   auto families = impl_->registry.Collect();

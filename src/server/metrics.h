@@ -22,7 +22,7 @@ class Metrics {
   Metrics();
   ~Metrics();
 
-  enum class Outcome { kOk, kRefused, kFailed, kCancelled };
+  enum class Outcome { kOk, kRefused, kFailed, kCancelled, kExpired };
   void request_ended(const char* kind, Outcome outcome);
   void waited_for_model(std::chrono::nanoseconds time);
   void first_token_after(std::chrono::nanoseconds time);

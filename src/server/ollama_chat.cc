@@ -58,7 +58,7 @@ nlohmann::json read_message(const Json& message, Fields& fields, bool& has_image
 struct ChatFields {
   nlohmann::json messages = nlohmann::json::array();
   nlohmann::json tools;
-  bool has_images = false, truncate = true;
+  bool has_images = false;
 };
 
 ChatFields read_fields(Fields& fields) {
@@ -73,8 +73,6 @@ ChatFields read_fields(Fields& fields) {
     }
     read.tools = nlohmann::json(*tools);
   }
-  read.truncate = fields.boolean("truncate", true);
-  (void)fields.boolean("shift", true);
   return read;
 }
 
@@ -110,7 +108,7 @@ std::optional<Response> build_request(ChatFields& read, const SharedFields& shar
   if (!shared.format.is_null()) request["format"] = shared.format;
   if (!call.model.go_template.empty()) request["template"] = call.model.go_template;
   if (call.wants_tools) request["tools"] = std::move(read.tools);
-  request["truncate"] = read.truncate;
+  request.update(shared.cuts);
   if (!call.empty) request["messages"] = conversation(std::move(read.messages), call.model);
   return std::nullopt;
 }
@@ -126,7 +124,7 @@ Awaitable<void> handle_chat(App& app, Exchange& exchange) {
   SharedFields shared;
   Fields fields(*parsed, "ChatRequest");
   ChatFields read = read_fields(fields);
-  std::optional<Response> refusal = read_shared_fields(fields, call, shared);
+  std::optional<Response> refusal = read_shared_fields(app, exchange.request(), fields, call, shared);
   if (!refusal && call.reference.empty()) refusal = error_response(400, "model is required");
   if (!refusal) refusal = co_await resolve_model(app, call);
   if (!refusal) {

@@ -291,9 +291,7 @@ Response load_error(const Status& status) {
       // The queue's refusal has Ollama's words; a model too large for this machine keeps its own.
       if (status.message().find("queue") != std::string::npos ||
           status.message().find("pending") != std::string::npos) {
-        Response response = error_response(503, "server busy, please try again.  maximum pending requests exceeded");
-        response.headers.push_back({"Retry-After", "5"});
-        return response;
+        return error_response(503, "server busy, please try again.  maximum pending requests exceeded");
       }
       return error_response(500, status.message());
     default:

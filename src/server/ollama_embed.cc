@@ -17,10 +17,10 @@ Awaitable<void> handle_embed(App& app, Exchange& exchange) {
   EmbedFields read;
   Embedded embedded;
   Fields fields(*parsed, "EmbedRequest");
-  read.truncate = fields.boolean("truncate", true);
+  read.truncate = fields.boolean("truncate", false);
   read.dimensions = fields.integer("dimensions", 0);
   std::optional<Response> refusal = read_inputs(fields.find("input"), read.inputs);
-  if (!refusal) refusal = co_await prepare_embed(app, fields, call, read);
+  if (!refusal) refusal = co_await prepare_embed(app, exchange.request(), fields, call, read);
   wipe(*parsed);
   if (!refusal) refusal = co_await embed(app, exchange, call, embedded);
   if (refusal) {
@@ -40,6 +40,7 @@ Awaitable<void> handle_embed(App& app, Exchange& exchange) {
         R"(,"total_duration":)" + std::to_string(std::chrono::duration_cast<std::chrono::nanoseconds>(total).count());
     text += R"(,"load_duration":)" + std::to_string(embedded.load_ns);
     text += R"(,"prompt_eval_count":)" + std::to_string(embedded.prompt_tokens);
+    if (!embedded.dropped.is_null()) text += R"(,"truncated":)" + to_text(embedded.dropped);
   }
   text += '}';
   Response response = json_response(Json());
@@ -63,7 +64,7 @@ Awaitable<void> handle_embeddings(App& app, Exchange& exchange) {
   if (std::string prompt = fields.text("prompt"); !prompt.empty()) read.inputs.push_back(std::move(prompt));
   std::optional<Response> refusal;
   if (fields.status().is_ok() && fields.text("model").empty()) refusal = error_response(400, "model is required");
-  if (!refusal) refusal = co_await prepare_embed(app, fields, call, read);
+  if (!refusal) refusal = co_await prepare_embed(app, exchange.request(), fields, call, read);
   wipe(*parsed);
   if (!refusal) {
     refusal = co_await embed(app, exchange, call, embedded);

@@ -18,7 +18,7 @@ struct GenerateFields {
   const Json* system_given = nullptr;
   const Json* context = nullptr;
   const Json* images = nullptr;
-  bool raw = false, truncate = true;
+  bool raw = false;
 };
 
 GenerateFields read_fields(Fields& fields) {
@@ -30,8 +30,6 @@ GenerateFields read_fields(Fields& fields) {
   read.context = fields.array("context");
   read.images = fields.array("images");
   read.raw = fields.boolean("raw", false);
-  read.truncate = fields.boolean("truncate", true);
-  (void)fields.boolean("shift", true);
   if (read.context != nullptr) {
     for (const Json& id : *read.context) {
       if (!id.is_number_integer()) fields.wrong_type("context", id, "int");
@@ -66,7 +64,6 @@ void add_prompt(const GenerateFields& read, const store::ModelInfo& model, nlohm
   }
   messages.push_back({{"role", "user"}, {"content", read.prompt}});
   request["messages"] = std::move(messages);
-  request["truncate"] = read.truncate;
 }
 
 // The refusal, or nullopt with call.runner_request ready.
@@ -89,6 +86,7 @@ std::optional<Response> build_request(const GenerateFields& read, const SharedFi
   request["options"] = std::move(*options);
   if (!shared.format.is_null()) request["format"] = shared.format;
   add_prompt(read, call.model, request);
+  request.update(shared.cuts);
   return std::nullopt;
 }
 
@@ -103,7 +101,7 @@ Awaitable<void> handle_generate(App& app, Exchange& exchange) {
   SharedFields shared;
   Fields fields(*parsed, "GenerateRequest");
   const GenerateFields read = read_fields(fields);
-  std::optional<Response> refusal = read_shared_fields(fields, call, shared);
+  std::optional<Response> refusal = read_shared_fields(app, exchange.request(), fields, call, shared);
   if (!refusal) refusal = co_await resolve_model(app, call);
   if (!refusal) {
     call.empty = read.prompt.empty();

@@ -63,6 +63,9 @@ Json final_chunk(const Call& call, const nlohmann::json& done, int64_t load_ns, 
     if (const auto context = done.find("context"); context != done.end() && context->is_array())
       chunk["context"] = Json(*context);
   }
+  // What the model did not see, as the client asked.
+  if (const auto dropped = done.find("dropped"); dropped != done.end() && dropped->is_object()) chunk["truncated"] = Json(*dropped);
+  add_nonzero(chunk, "shifted_tokens", done.value("shifted_tokens", int64_t{0}));
   add_nonzero(chunk, "total_duration", ns_between(call.start, Clock::now()));
   add_nonzero(chunk, "load_duration", load_ns);
   add_nonzero(chunk, "prompt_eval_count", done.value("prompt_tokens", int64_t{0}));
@@ -150,7 +153,21 @@ Response abort_response(Abort reason) {
                                     : error_response(499, "request canceled");
 }
 
-Awaitable<std::optional<Response>> wait_for_model(Job& job) {
+namespace {
+
+// A full queue says how long it is, and when to come back.
+Response queue_refusal(const Status& status, scheduler::Scheduler& scheduler) {
+  Response response = load_error(status);
+  if (response.status != 503) return response;
+  const scheduler::Stats stats = scheduler.stats();
+  response.headers.push_back({"Retry-After", std::to_string(stats.retry_after_s)});
+  response.headers.push_back({"X-Queue-Length", std::to_string(stats.n_waiting)});
+  return response;
+}
+
+}  // namespace
+
+Awaitable<std::optional<Response>> wait_for_model(Job& job, scheduler::Scheduler& scheduler) {
   for (;;) {
     const std::optional<Event> event = co_await job.next();
     if (!event) continue;
@@ -158,9 +175,11 @@ Awaitable<std::optional<Response>> wait_for_model(Job& job) {
       case Event::Kind::kLease:
         co_return std::nullopt;
       case Event::Kind::kFailed:
-        co_return load_error(event->status);
+        co_return queue_refusal(event->status, scheduler);
       case Event::Kind::kAborted:
         co_return abort_response(event->abort);
+      case Event::Kind::kExpired:
+        co_return error_response(504, event->status.message());
       case Event::Kind::kLoading:
       case Event::Kind::kMessage:
       case Event::Kind::kProgress:
@@ -170,7 +189,8 @@ Awaitable<std::optional<Response>> wait_for_model(Job& job) {
   }
 }
 
-std::optional<Response> read_shared_fields(Fields& fields, Call& call, SharedFields& shared) {
+std::optional<Response> read_shared_fields(const App& app, const Request& http, Fields& fields, Call& call,
+                                           SharedFields& shared) {
   call.name = fields.text("model");
   call.stream = fields.boolean("stream", true);
   shared.options = fields.object("options");
@@ -178,10 +198,15 @@ std::optional<Response> read_shared_fields(Fields& fields, Call& call, SharedFie
   const int64_t top_logprobs = fields.integer("top_logprobs", 0);
   const bool render_only = fields.boolean("_debug_render_only", false);
   auto keep_alive = parse_keep_alive(fields.find("keep_alive"));
+  auto urgency = read_urgency(app, fields, http);
+  for (const char* key : {"truncate", "shift"}) {
+    if (fields.find(key) != nullptr) shared.cuts[key] = fields.boolean(key, false);
+  }
   auto think = parse_think(fields.find("think"));
   auto format = parse_format(fields.find("format"));
   if (!fields.status().is_ok()) return error_response(400, fields.status().message());
   if (!keep_alive.is_ok()) return error_response(400, keep_alive.status().message());
+  if (!urgency.is_ok()) return error_response(400, urgency.status().message());
   if (!think.is_ok()) return error_response(400, think.status().message());
   if (top_logprobs < 0 || top_logprobs > 20) return error_response(400, "top_logprobs must be between 0 and 20");
   // Not done yet: an answer without what was asked for would be taken for one with it.
@@ -189,6 +214,7 @@ std::optional<Response> read_shared_fields(Fields& fields, Call& call, SharedFie
   if (render_only) return error_response(501, "_debug_render_only is not supported");
   if (!format.is_ok()) return error_response(500, format.status().message());
   call.keep_alive = *keep_alive;
+  call.urgency = *urgency;
   shared.think = std::move(*think);
   shared.format = std::move(*format);
 
@@ -222,7 +248,7 @@ std::string full_name(const Call& call) {
 }
 
 Awaitable<void> unload(App& app, Exchange& exchange, const Call& call, AddDelta add_delta) {
-  app.scheduler.unload(call.model.name);
+  app.scheduler.unload(call.model.gguf_path);   // whatever name it was loaded under
   const Json reply = short_reply(call, "unload", add_delta);
   co_await exchange.send(json_response(reply));
 }
@@ -231,10 +257,9 @@ Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta)
   Job job(exchange.executor(), app.scheduler, app.metrics, call.kind);
   const AbortHook hook(exchange, job);
   Answer answer(exchange, call, add_delta);
-  job.acquire(call.model, exchange.client(), call.keep_alive);
-  std::optional<Response> refusal = co_await wait_for_model(job);
+  job.acquire(call.model, exchange.caller(), call.keep_alive, call.urgency);
+  std::optional<Response> refusal = co_await wait_for_model(job, app.scheduler);
   if (refusal) {
-    if (refusal->status == 503) refusal->headers.push_back({"X-Queue-Length", std::to_string(app.scheduler.stats().n_waiting)});
     co_await answer.fail(std::move(*refusal));
     co_return;
   }
@@ -254,8 +279,8 @@ Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta)
       co_await answer.fail(abort_response(event->abort));
       co_return;
     }
-    if (event->kind == Event::Kind::kFailed) {
-      co_await answer.fail(error_response(500, event->status.message()));
+    if (event->kind == Event::Kind::kFailed || event->kind == Event::Kind::kExpired) {
+      co_await answer.fail(error_response(event->kind == Event::Kind::kExpired ? 504 : 500, event->status.message()));
       co_return;
     }
     if (event->kind != Event::Kind::kMessage) continue;

@@ -20,6 +20,7 @@ struct Call {
   store::ModelInfo model;
   bool stream = true;
   std::optional<std::chrono::milliseconds> keep_alive;
+  Urgency urgency;
   bool empty = false;          // nothing to answer: the request loads the model, or unloads it
   bool wants_tools = false;    // without tools a reply's calls are dropped
   bool wants_context = false;  // the final chunk carries `context`
@@ -37,13 +38,15 @@ struct Delta {
 // How an endpoint shows a delta: adds its keys between "created_at" and "done".
 using AddDelta = void (*)(Json& chunk, Delta& delta);
 
-// Reads what both requests share: model, stream, keep_alive, think, format, options, logprobs. The refusal, or nullopt.
+// Reads what both requests share: model, stream, keep_alive, priority and deadline, think, format, options, logprobs,
+// truncate and shift (as far as they are given). The refusal, or nullopt.
 struct SharedFields {
   Json format_value, think_value;
   const Json* options = nullptr;
   nlohmann::json format, think;
+  nlohmann::json cuts = nlohmann::json::object();  // truncate and shift, for the runner
 };
-std::optional<Response> read_shared_fields(Fields& fields, Call& call, SharedFields& shared);
+std::optional<Response> read_shared_fields(const App& app, const Request& http, Fields& fields, Call& call, SharedFields& shared);
 
 // Looks the model up; the refusal, or nullopt with call.model set.
 Awaitable<std::optional<Response>> resolve_model(App& app, Call& call);
@@ -70,7 +73,7 @@ class AbortHook {
 
 Response abort_response(Abort reason);
 // Until the job has its lease: the refusal, or nullopt.
-Awaitable<std::optional<Response>> wait_for_model(Job& job);
+Awaitable<std::optional<Response>> wait_for_model(Job& job, scheduler::Scheduler& scheduler);
 
 // Loads, runs, streams or collects; gives the whole answer.
 Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta);

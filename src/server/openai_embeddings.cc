@@ -62,6 +62,7 @@ Awaitable<void> handle_embeddings(App& app, Exchange& exchange) {
   EmbedFields read;
   Embedded embedded;
   Fields fields(*parsed, "EmbedRequest");
+  read.truncate = fields.boolean("truncate", false);   // ours: nothing is cut unless asked for
   read.dimensions = fields.integer("dimensions", 0);
   const std::string format = fields.text("encoding_format");
   std::optional<Response> refusal = read_texts(fields.find("input"), read.inputs);
@@ -69,7 +70,7 @@ Awaitable<void> handle_embeddings(App& app, Exchange& exchange) {
     refusal = error_response(
         400, "Invalid value for 'encoding_format' = " + format + ". Supported values: ['float', 'base64'].");
   }
-  if (!refusal) refusal = co_await prepare_embed(app, fields, call, read);
+  if (!refusal) refusal = co_await prepare_embed(app, exchange.request(), fields, call, read);
   wipe(*parsed);
   if (!refusal) refusal = co_await embed(app, exchange, call, embedded);
   if (refusal) {
@@ -89,7 +90,9 @@ Awaitable<void> handle_embeddings(App& app, Exchange& exchange) {
     text += R"(,"index":)" + std::to_string(i) + '}';
   }
   const std::string tokens = std::to_string(embedded.prompt_tokens);
-  text += R"(],"model":)" + to_text(Json(call.name)) + R"(,"usage":{"prompt_tokens":)" + tokens +
+  text += ']';
+  if (!embedded.dropped.is_null()) text += R"(,"truncated":)" + to_text(embedded.dropped);
+  text += R"(,"model":)" + to_text(Json(call.name)) + R"(,"usage":{"prompt_tokens":)" + tokens +
           R"(,"total_tokens":)" + tokens + "}}";
   Response response = json_response(Json());
   response.body = std::move(text);

@@ -175,6 +175,9 @@ Status set_parameter(const std::string& name, const std::string& text, nlohmann:
       parameters[name] = text == "true" || text == "1";
       break;
     }
+    case runner::OptionType::kText:
+      parameters[name] = text;
+      break;
     case runner::OptionType::kStrings:
       parameters[name].push_back(text);
       break;

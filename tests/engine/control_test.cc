@@ -163,6 +163,40 @@ TEST(Hold, OneThatIsHeldWaitsWithoutItsPlaceAndGoesOnAlike) {
   EXPECT_TRUE(loaded.engine->check_integrity().is_ok());
 }
 
+// It may come back while another has its place: then there are more than take part in a step.
+TEST(Hold, ComesBackBesideTheOneThatTookItsPlace) {
+  auto loaded = load_stories({.max_sequences = 1});
+  const GenerateRequest request{.prompt = story_tokens(20), .sampling = greedy(), .max_tokens = 60};
+  const Answer alone = generate(*loaded.engine, request);
+  for (int round = 0; round < 5; ++round) {
+    Pending held, other;
+    std::atomic<bool> begun = false, let_go = false;
+    const auto id = loaded.engine->submit(request, [&, callback = held.callback()](const Update& update) {
+      callback(update);
+      begun = true;
+      while (!let_go) std::this_thread::sleep_for(1ms);
+    });
+    ASSERT_TRUE(wait_until([&] { return begun.load(); }));
+    loaded.engine->hold(*id, true);
+    let_go = true;
+    ASSERT_TRUE(wait_until([&] { return loaded.engine->stats().held == 1; }));
+    std::atomic<bool> other_begun = false, other_let_go = false;
+    ASSERT_TRUE(loaded.engine
+                    ->submit(request,
+                             [&, callback = other.callback()](const Update& update) {
+                               callback(update);
+                               other_begun = true;
+                               while (!other_let_go) std::this_thread::sleep_for(1ms);
+                             })
+                    .is_ok());
+    ASSERT_TRUE(wait_until([&] { return other_begun.load(); }));
+    loaded.engine->hold(*id, false);
+    other_let_go = true;
+    EXPECT_EQ(held.wait().tokens, alone.tokens);
+    EXPECT_EQ(other.wait().tokens, alone.tokens);
+  }
+}
+
 TEST(Hold, GivesItsPagesToWhoNeedsThem) {
   auto loaded = load_stories({.max_sequences = 2, .pool_tokens = 512, .retained_tokens = 0});
   const GenerateRequest request{.prompt = story_tokens(300), .sampling = greedy(), .max_tokens = 100};

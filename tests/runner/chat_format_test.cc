@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 std::string tokens_of(std::vector<std::string> control, const Render& render, const Json& request) {
   const auto tokenizer = std::make_shared<test::ByteTokenizer>(false, std::move(control));
   PromptBuilder builder(tokenizer, render, compile_go);
-  const auto prompt = builder.build(request, 100000);
+  const auto prompt = builder.build(request, {.max_tokens = 100000});
   return prompt.is_ok() ? tokenizer->show(prompt->tokens) : prompt.status().message();
 }
 

@@ -85,17 +85,48 @@ TEST(Host, EmbedsTextsInTheirOrder) {
 }
 
 TEST(Host, EmbedCutsOrRefusesWhatIsTooLong) {
-  EXPECT_EQ(embed({{"input", {"abcdefgh"}}}, 5)["embeddings"].dump(), "[[5.0,100.0]]");
-  EXPECT_EQ(embed({{"input", {"abcdefgh"}}, {"options", {{"num_ctx", 4}}}})["embeddings"].dump(), "[[4.0,99.0]]");
-  const Json refused = embed({{"input", {"ab", "abcdefgh"}}, {"truncate", false}}, 5);
-  EXPECT_EQ(refused["code"], "invalid_argument");
-  EXPECT_EQ(refused["message"], "the input length exceeds the context length");
+  const Json cut = embed({{"input", {"ab", "abcdefgh"}}, {"truncate", true}}, 5);
+  EXPECT_EQ(cut["embeddings"].dump(), "[[3.0,98.0],[5.0,100.0]]");
+  EXPECT_EQ(cut["dropped"].dump(), R"([{"input":1,"tokens":4,"where":"end"}])");
+  EXPECT_EQ(embed({{"input", {"abcdefgh"}}, {"truncate", true}, {"options", {{"num_ctx", 4}}}})["embeddings"].dump(), "[[4.0,99.0]]");
+  for (const Json& asked : {Json(nullptr), Json(false)}) {
+    const Json refused = embed({{"input", {"ab", "abcdefgh"}}, {"truncate", asked}}, 5);
+    EXPECT_EQ(refused["code"], "invalid_argument");
+    EXPECT_EQ(refused["message"], "the input length exceeds the context length: 9 tokens, at most 5");
+  }
 }
 
 TEST(Host, OneTextThatFailsFailsTheRequest) {
   EXPECT_EQ(embed({{"input", {"a", "Z", "b"}}})["message"], "no Z");
   EXPECT_EQ(embed({{"input", {"a", 1}}})["message"], "invalid input type");
   EXPECT_EQ(embed({{"input", Json::array()}})["type"], "error");
+}
+
+// The last message of a generate request of raw text; the engine repeats its prompt.
+Json done_of(Json request, int32_t context_tokens) {
+  std::promise<Json> finished;
+  LoadedModel model;
+  model.tokenizer = std::make_shared<test::ByteTokenizer>(false);
+  model.engine = std::make_unique<test::EchoEngine>(context_tokens, std::chrono::milliseconds(0));
+  Host host(std::move(model), [&](const Json& message) {
+    if (message["type"] == "done" || message["type"] == "error") finished.set_value(message);
+  }, Logger());
+  request["raw"] = true;
+  host.generate(7, request);
+  return finished.get_future().get();
+}
+
+TEST(Host, WhatIsCutIsTold) {
+  const Json refused = done_of({{"prompt", std::string(50, 'x')}}, 40);
+  EXPECT_EQ(refused["code"], "resource_exhausted");
+  EXPECT_NE(refused["message"].get<std::string>().find("50 tokens, at most 39"), std::string::npos) << refused;
+  const Json cut = done_of({{"prompt", std::string(50, 'x')}, {"truncate", true}}, 40);
+  EXPECT_EQ(cut["prompt_tokens"], 29) << "a quarter is left for the answer";
+  EXPECT_EQ(cut["dropped"].dump(), R"({"tokens":21,"messages":0,"from_token":4,"where":"middle"})");
+  const Json asked = done_of({{"prompt", std::string(50, 'x')}, {"shift", true}, {"options", {{"num_predict", 2}, {"num_keep", 7}}}}, 40);
+  EXPECT_EQ(asked["prompt_tokens"], 37);
+  EXPECT_EQ(asked["dropped"]["from_token"], 7);
+  EXPECT_FALSE(done_of({{"prompt", "x"}, {"truncate", true}}, 40).contains("dropped"));
 }
 
 // J10: this engine does not mask; what it says under a grammar is checked before it is called done.

@@ -72,8 +72,10 @@ class PromptTest : public ::testing::Test {
  protected:
   std::string tokens_of(const Json& request, size_t max_tokens = 100000) {
     PromptBuilder builder(tokenizer_, render_, compile_go_);
-    const auto prompt = builder.build(request, max_tokens);
+    const auto prompt = builder.build(request, {.max_tokens = max_tokens, .answer_tokens = 10, .keep_tokens = 6});
     dropped_ = prompt.is_ok() ? prompt->dropped_messages : 0;
+    dropped_tokens_ = prompt.is_ok() ? prompt->dropped_tokens : 0;
+    cut_from_ = prompt.is_ok() ? prompt->cut_from : 0;
     return prompt.is_ok() ? tokenizer_->show(prompt->tokens) : prompt.status().message();
   }
   std::shared_ptr<ByteTokenizer> tokenizer_ = std::make_shared<ByteTokenizer>();
@@ -84,7 +86,7 @@ class PromptTest : public ::testing::Test {
       return "<s>" + text + c.messages.back()["content"].get<std::string>() + c.suffix;
     });
   };
-  size_t dropped_ = 0;
+  size_t dropped_ = 0, dropped_tokens_ = 0, cut_from_ = 0;
 };
 
 TEST_F(PromptTest, TheTemplateWritesControlTokensTheUserDoesNot) {
@@ -154,8 +156,34 @@ TEST_F(PromptTest, OldMessagesAreDroppedOnRequest) {
   // One fewer would not have fitted.
   const size_t dropped = dropped_;
   EXPECT_NE(tokens_of({{"messages", messages}}, 150).find("longer than the context length"), std::string::npos);
-  EXPECT_NE(tokens_of(request, 20).find("longer than the context length"), std::string::npos);
   EXPECT_LT(dropped, 9U);
+  // Not even the last message fits: refused where the middle must stay.
+  Json no_shift = request;
+  no_shift["shift"] = false;
+  EXPECT_NE(tokens_of(no_shift, 20).find("longer than the context length"), std::string::npos);
+}
+
+TEST_F(PromptTest, TheMiddleIsCutOnRequestAndTold) {
+  render_ = nullptr;
+  const Json plain = {{"prompt", "0123456789abcdefghijABCDEFGHIJ"}};   // 31 tokens with its bos
+  EXPECT_NE(tokens_of(plain, 25).find("31 tokens, at most 25"), std::string::npos);
+  for (const char* asked : {"truncate", "shift"}) {
+    Json request = plain;
+    request[asked] = true;
+    EXPECT_EQ(tokens_of(request, 31), "[<s>]0123456789abcdefghijABCDEFGHIJ");
+    EXPECT_EQ(dropped_tokens_, 0U);
+    EXPECT_EQ(tokens_of(request, 25), "[<s>]01234BCDEFGHIJ") << "ten are left for the answer";
+    EXPECT_EQ(dropped_tokens_, 16U);
+    EXPECT_EQ(cut_from_, 6U);
+    EXPECT_EQ(tokens_of(request, 8), "[<s>]0IJ") << "half of it at most";
+  }
+  Json forbidden = plain;
+  forbidden["truncate"] = true;
+  forbidden["shift"] = false;
+  EXPECT_NE(tokens_of(forbidden, 25).find("longer than"), std::string::npos);
+  // Token ids and raw text alike.
+  EXPECT_EQ(tokens_of({{"prompt", "0123456789abcdefghijABCDEFGHIJ"}, {"raw", true}, {"truncate", true}}, 25), "[<s>]01234BCDEFGHIJ");
+  EXPECT_EQ(tokens_of({{"tokens", Json(std::vector<int>(40, 'x'))}, {"shift", true}}, 25), std::string(15, 'x'));
 }
 
 TEST_F(PromptTest, ErrorsNameFieldsNotText) {
@@ -170,7 +198,7 @@ TEST_F(PromptTest, ErrorsNameFieldsNotText) {
                                       {{"prompt", secret}, {"suffix", secret}}};
   for (const Json& request : requests) {
     PromptBuilder builder(tokenizer_, render_, compile_go_);
-    const auto prompt = builder.build(request, 1000);
+    const auto prompt = builder.build(request, {.max_tokens = 1000});
     EXPECT_FALSE(prompt.is_ok()) << request;
     EXPECT_EQ(prompt.status().message().find(secret), std::string::npos);
   }

@@ -33,7 +33,7 @@ class CoreTest : public ::testing::Test {
     return text;
   }
   std::string acquire(Core::Ticket ticket, const std::string& key, std::optional<Core::Duration> keep_alive = std::nullopt) {
-    return say(core_.acquire(ticket, key, "", keep_alive, now_));
+    return say(core_.acquire({ticket, key, "", keep_alive}, now_));
   }
   std::string load_done(Core::InstanceId id) { return say(core_.load_done(id, now_)); }
   std::string released(Core::InstanceId id) { return say(core_.released(id, "", 0, now_)); }
@@ -190,18 +190,18 @@ TEST(CoreTurns, TheLeastServedClientComesFirst) {
     return tickets;
   };
   using Tickets = std::vector<Core::Ticket>;
-  for (Core::Ticket ticket = 1; ticket <= 5; ++ticket) core.acquire(ticket, "m", "heavy", std::nullopt, now);
-  core.acquire(6, "m", "light", std::nullopt, now);
+  for (Core::Ticket ticket = 1; ticket <= 5; ++ticket) core.acquire({ticket, "m", "heavy"}, now);
+  core.acquire({6, "m", "light"}, now);
   // Two places: the first of each.
   EXPECT_EQ(granted(core.load_done(1, now)), (Tickets{1, 6}));
   EXPECT_EQ(granted(core.released(1, "heavy", 8000, now)), Tickets{2});
   EXPECT_EQ(granted(core.released(1, "light", 100, now)), Tickets{3}) << "nobody else waits";
   // The light one comes back and need not wait for what the heavy one queued.
-  EXPECT_TRUE(granted(core.acquire(7, "m", "light", std::nullopt, now)).empty());
+  EXPECT_TRUE(granted(core.acquire({7, "m", "light"}, now)).empty());
   EXPECT_EQ(granted(core.released(1, "heavy", 8000, now)), Tickets{7});
   EXPECT_EQ(granted(core.released(1, "light", 100, now)), Tickets{4});
   // A newcomer starts level with the least served of those present, here the heavy one, who then gets more.
-  EXPECT_TRUE(granted(core.acquire(8, "m", "new", std::nullopt, now)).empty());
+  EXPECT_TRUE(granted(core.acquire({8, "m", "new"}, now)).empty());
   EXPECT_EQ(granted(core.released(1, "heavy", 8000, now)), Tickets{8});
   EXPECT_EQ(granted(core.released(1, "heavy", 8000, now)), Tickets{5});
   EXPECT_TRUE(core.check_integrity());
@@ -210,10 +210,10 @@ TEST(CoreTurns, TheLeastServedClientComesFirst) {
 TEST(CoreTurns, TheQueueBehindALoadedModelIsBounded) {
   Core core({.max_loaded_models = 1, .max_queue = 3, .n_parallel = 1});
   const Core::TimePoint now{1000s};
-  core.acquire(1, "m", "", std::nullopt, now);
+  core.acquire({1, "m", ""}, now);
   core.load_done(1, now);
-  for (Core::Ticket ticket = 2; ticket <= 4; ++ticket) EXPECT_TRUE(core.acquire(ticket, "m", "", std::nullopt, now).empty());
-  const Core::Actions refused = core.acquire(5, "m", "", std::nullopt, now);
+  for (Core::Ticket ticket = 2; ticket <= 4; ++ticket) EXPECT_TRUE(core.acquire({ticket, "m", ""}, now).empty());
+  const Core::Actions refused = core.acquire({5, "m", ""}, now);
   ASSERT_EQ(refused.size(), 1U);
   EXPECT_EQ(refused[0].status.code(), ErrorCode::kResourceExhausted);
   EXPECT_EQ(core.n_waiting(), 3U);
@@ -325,7 +325,7 @@ TEST(CoreRandom, EveryTicketEndsOnceWhateverHappens) {
         case 2: {
           const std::optional<Core::Duration> keep[] = {std::nullopt, 0s, -1s, 2s};
           ends[++last] = 0;
-          apply(core.acquire(last, std::string(1, static_cast<char>('a' + pick(5))), "", keep[pick(4)], now));
+          apply(core.acquire({last, std::string(1, static_cast<char>('a' + pick(5))), "", keep[pick(4)]}, now));
           break;
         }
         case 3:

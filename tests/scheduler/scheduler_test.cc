@@ -137,11 +137,14 @@ TEST_F(SchedulerTest, LoadsOnceAndReports) {
   std::atomic<uint64_t> progress{0};
   store::ModelInfo info = model("m");
   info.parameters["num_ctx"] = 2000;
-  scheduler_->acquire(info, "", std::nullopt, [&](uint64_t done, uint64_t) { progress = done; }, a.ready());
-  scheduler_->acquire(model("other-tag", "/models/m"), "", std::nullopt, {}, b.ready());
+  info.parameters["kv_cache_type"] = "q8_0/f16";
+  scheduler_->acquire(info, {}, [&](uint64_t done, uint64_t) { progress = done; }, a.ready());
+  store::ModelInfo tag = info;   // another name for the same weights, and keys and values alike
+  tag.name = "other-tag";
+  scheduler_->acquire(tag, {}, {}, b.ready());
   const auto client = runners_.client(0);
   EXPECT_EQ(runners_.spec(0).model_path, "/models/m");
-  EXPECT_EQ(runners_.spec(0).options, json({{"kv_cache_type", "f16"}, {"num_ctx", 2000}, {"num_parallel", 16}}));
+  EXPECT_EQ(runners_.spec(0).options, json({{"kv_cache_type", "q8_0/f16"}, {"latency_target_ms", 0}, {"num_ctx", 2000}, {"num_parallel", 16}}));
   client->say({{"id", 1}, {"type", "loading"}, {"bytes_done", 42}, {"bytes_total", 100}});
   EXPECT_EQ(progress, 42U);
   EXPECT_TRUE(scheduler_->loaded().empty());
@@ -164,7 +167,7 @@ TEST_F(SchedulerTest, LoadsOnceAndReports) {
 TEST_F(SchedulerTest, UnloadsAfterKeepAliveAndOnRequest) {
   make({.keep_alive = 30ms});
   Outcome a;
-  scheduler_->acquire(model("m"), "", std::nullopt, {}, a.ready());
+  scheduler_->acquire(model("m"), {}, {}, a.ready());
   runners_.finish(0);
   ASSERT_NE(a.lease(), nullptr);
   std::this_thread::sleep_for(60ms);
@@ -173,7 +176,7 @@ TEST_F(SchedulerTest, UnloadsAfterKeepAliveAndOnRequest) {
   EXPECT_TRUE(eventually([&] { return runners_.n_alive == 0; }));
   EXPECT_FALSE(scheduler_->unload("m"));
   Outcome b;
-  scheduler_->acquire(model("m"), "", -1ms, {}, b.ready());
+  scheduler_->acquire(model("m"), {.keep_alive = -1ms}, {}, b.ready());
   runners_.finish(1);
   ASSERT_NE(b.lease(), nullptr);
   EXPECT_TRUE(scheduler_->unload("m"));
@@ -186,7 +189,7 @@ TEST_F(SchedulerTest, UnloadsAfterKeepAliveAndOnRequest) {
 TEST_F(SchedulerTest, CancelAbandonsTheLoad) {
   make({});
   Outcome a;
-  const auto ticket = scheduler_->acquire(model("m"), "", std::nullopt, {}, a.ready());
+  const auto ticket = scheduler_->acquire(model("m"), {}, {}, a.ready());
   runners_.client(0);
   scheduler_->cancel(ticket);
   scheduler_->cancel(ticket);
@@ -198,11 +201,11 @@ TEST_F(SchedulerTest, CancelAbandonsTheLoad) {
 TEST_F(SchedulerTest, DeadRunnersAreReplaced) {
   make({});
   Outcome a, b;
-  scheduler_->acquire(model("m"), "", std::nullopt, {}, a.ready());
+  scheduler_->acquire(model("m"), {}, {}, a.ready());
   runners_.finish(0);
   ASSERT_NE(a.lease(), nullptr);
   runners_.client(0)->die();
-  scheduler_->acquire(model("m"), "", std::nullopt, {}, b.ready());
+  scheduler_->acquire(model("m"), {}, {}, b.ready());
   runners_.finish(1);
   ASSERT_NE(b.lease(), nullptr);
   EXPECT_NE(&a.lease()->client(), &b.lease()->client());
@@ -212,8 +215,8 @@ TEST_F(SchedulerTest, DeadRunnersAreReplaced) {
 TEST_F(SchedulerTest, FailuresReachEveryWaiter) {
   make({});
   Outcome a, b;
-  scheduler_->acquire(model("m"), "", std::nullopt, {}, a.ready());
-  scheduler_->acquire(model("m"), "", std::nullopt, {}, b.ready());
+  scheduler_->acquire(model("m"), {}, {}, a.ready());
+  scheduler_->acquire(model("m"), {}, {}, b.ready());
   runners_.client(0)->say({{"id", 1}, {"type", "error"}, {"code", "unsupported"}, {"message", "no such architecture"}});
   EXPECT_EQ(a.code(), ErrorCode::kUnsupported);
   EXPECT_EQ(b.code(), ErrorCode::kUnsupported);
@@ -222,17 +225,17 @@ TEST_F(SchedulerTest, FailuresReachEveryWaiter) {
     return {ErrorCode::kNotFound, "no file"};
   });
   Outcome c;
-  scheduler_->acquire(model("m"), "", std::nullopt, {}, c.ready());
+  scheduler_->acquire(model("m"), {}, {}, c.ready());
   EXPECT_EQ(c.code(), ErrorCode::kNotFound);
 }
 
 TEST_F(SchedulerTest, DestructionEndsEverything) {
   make({});
   Outcome a, b;
-  scheduler_->acquire(model("m"), "", std::nullopt, {}, a.ready());
+  scheduler_->acquire(model("m"), {}, {}, a.ready());
   runners_.finish(0);
   ASSERT_NE(a.lease(), nullptr);
-  scheduler_->acquire(model("n"), "", std::nullopt, {}, b.ready());
+  scheduler_->acquire(model("n"), {}, {}, b.ready());
   runners_.client(1);
   scheduler_.reset();
   EXPECT_EQ(b.code(), ErrorCode::kCancelled);
@@ -259,7 +262,7 @@ TEST_F(SchedulerTest, ManyThreads) {
     users.emplace_back([&, user] {
       for (int round = 0; round < 50; ++round) {
         Outcome outcome;
-        const auto ticket = scheduler_->acquire(model(std::string("m").append(std::to_string((user + round) % 3))), "", std::nullopt, {}, outcome.ready());
+        const auto ticket = scheduler_->acquire(model(std::string("m").append(std::to_string((user + round) % 3))), {}, {}, outcome.ready());
         if (round % 5 == 0) scheduler_->cancel(ticket);
         EXPECT_TRUE(outcome.wait());
         if (outcome.lease() != nullptr) outcome.lease()->client().alive();
@@ -283,7 +286,7 @@ TEST(SchedulerProcess, ARunnerKilledMidwayIsReplaced) {
   test::write_file(dir / "m.gguf", "slow");
   const auto scheduler = Scheduler::create({}, Logger());
   Outcome a;
-  scheduler->acquire(model("m", dir / "m.gguf"), "", std::nullopt, {}, a.ready());
+  scheduler->acquire(model("m", dir / "m.gguf"), {}, {}, a.ready());
   ASSERT_NE(a.lease(), nullptr);
   std::atomic<bool> texted{false};
   std::atomic<bool> failed{false};
@@ -296,7 +299,7 @@ TEST(SchedulerProcess, ARunnerKilledMidwayIsReplaced) {
   kill(first, SIGKILL);
   ASSERT_TRUE(eventually([&] { return failed.load(); }));
   Outcome b;
-  scheduler->acquire(model("m", dir / "m.gguf"), "", std::nullopt, {}, b.ready());
+  scheduler->acquire(model("m", dir / "m.gguf"), {}, {}, b.ready());
   ASSERT_NE(b.lease(), nullptr);
   EXPECT_NE(scheduler->loaded().at(0).runner_pid, first);
   std::atomic<bool> done{false};
@@ -311,12 +314,12 @@ TEST(SchedulerProcess, CrashingLoadsAreReportedAndBackedOff) {
   const auto scheduler = Scheduler::create({}, Logger());
   for (int attempt = 0; attempt < 3; ++attempt) {
     Outcome outcome;
-    scheduler->acquire(model("m", dir / "m.gguf"), "", std::nullopt, {}, outcome.ready());
+    scheduler->acquire(model("m", dir / "m.gguf"), {}, {}, outcome.ready());
     EXPECT_EQ(outcome.code(), ErrorCode::kUnavailable);
   }
   test::write_file(dir / "good.gguf", "echo");
   Outcome good;
-  scheduler->acquire(model("good", dir / "good.gguf"), "", std::nullopt, {}, good.ready());
+  scheduler->acquire(model("good", dir / "good.gguf"), {}, {}, good.ready());
   EXPECT_NE(good.lease(), nullptr);
 }
 

@@ -50,6 +50,10 @@ class FakeClient final : public runner::Client {
     found->second->cancelled = true;
     found->second->changed.notify_all();
   }
+  void tell(nlohmann::json message) override {
+    const std::lock_guard lock(owner_.mutex_);
+    owner_.told_.push_back(std::move(message));
+  }
   bool alive() const override { return true; }
   pid_t pid() const override { return 4711; }
   void cancel_all() {
@@ -139,6 +143,14 @@ std::optional<std::optional<std::chrono::milliseconds>> FakeScheduler::last_keep
   const std::lock_guard lock(mutex_);
   return last_keep_alive_;
 }
+scheduler::Use FakeScheduler::last_use() const {
+  const std::lock_guard lock(mutex_);
+  return last_use_;
+}
+std::vector<nlohmann::json> FakeScheduler::told() const {
+  const std::lock_guard lock(mutex_);
+  return told_;
+}
 std::vector<std::string> FakeScheduler::unloaded() const {
   const std::lock_guard lock(mutex_);
   return unloaded_;
@@ -148,11 +160,11 @@ int FakeScheduler::cancelled_loads() const { return cancelled_loads_; }
 int FakeScheduler::open_leases() const { return open_leases_; }
 int FakeScheduler::running() const { return running_; }
 
-scheduler::Scheduler::Ticket FakeScheduler::acquire(const store::ModelInfo& model, const std::string& /*client*/,
-                                                    std::optional<std::chrono::milliseconds> keep_alive,
+scheduler::Scheduler::Ticket FakeScheduler::acquire(const store::ModelInfo& model, const scheduler::Use& use,
                                                     LoadProgress progress, Ready ready) {
   const std::lock_guard lock(mutex_);
-  last_keep_alive_ = keep_alive;
+  last_keep_alive_ = use.keep_alive;
+  last_use_ = use;
   const Ticket ticket = next_ticket_++;
   if (script_.hold_load) {
     held_[ticket] = std::move(ready);

@@ -42,7 +42,9 @@ class FakeScheduler final : public scheduler::Scheduler {
   Script script() const;
   nlohmann::json last_request() const;  // of the runner; null: none yet
   std::optional<std::optional<std::chrono::milliseconds>> last_keep_alive() const;
+  scheduler::Use last_use() const;
   std::vector<std::string> unloaded() const;
+  std::vector<nlohmann::json> told() const;  // messages without an answer
   int cancelled_runs() const;  // runner requests ended by cancel
   int cancelled_loads() const;
   int open_leases() const;
@@ -57,8 +59,7 @@ class FakeScheduler final : public scheduler::Scheduler {
     return condition();
   }
 
-  Ticket acquire(const store::ModelInfo& model, const std::string& client, std::optional<std::chrono::milliseconds> keep_alive,
-                 LoadProgress progress, Ready ready) override;
+  Ticket acquire(const store::ModelInfo& model, const scheduler::Use& use, LoadProgress progress, Ready ready) override;
   void cancel(Ticket ticket) override;
   bool unload(const std::string& model_name) override;
   std::vector<scheduler::LoadedModel> loaded() const override;
@@ -75,6 +76,8 @@ class FakeScheduler final : public scheduler::Scheduler {
   Script script_;
   nlohmann::json last_request_;
   std::optional<std::optional<std::chrono::milliseconds>> last_keep_alive_;
+  scheduler::Use last_use_;
+  std::vector<nlohmann::json> told_;
   std::vector<std::string> unloaded_;
   std::map<Ticket, Ready> held_;
   Ticket next_ticket_ = 1;

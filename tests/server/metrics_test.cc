@@ -1,7 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
+#include <sstream>
 
 #include "server/fixture.h"
 #include "server/http_client.h"
@@ -53,12 +57,13 @@ TEST_F(MetricsTest, CountRequestsTokensAndTimes) {
 TEST_F(MetricsTest, LoadedModelsShowWhatTheirRunnersSay) {
   scheduler::LoadedModel model;
   model.model = *store_->resolve("tiny");
-  model.runner_stats = {{"running", 2}, {"kv_pages_in_use", 7}, {"kv_pages_max", 64}, {"memory_bytes", 12345678}};
+  model.runner_stats = {{"running", 2}, {"kv_pages_in_use", 7}, {"kv_pages_max", 64}, {"kv_bytes", 12345678}, {"steps", 5}, {"step_ns", 2500000000}};
   scheduler_.loaded_models = {model};
   const std::string text = metrics();
   EXPECT_EQ(value(text, R"(deepanalyze_kv_pages{model="tiny:latest",use="in_use"})"), 7) << text;
   EXPECT_EQ(value(text, R"(deepanalyze_kv_pages{model="tiny:latest",use="max"})"), 64);
-  EXPECT_EQ(value(text, R"(deepanalyze_model_memory_bytes{device="cpu",model="tiny:latest"})"), 12345678);
+  EXPECT_EQ(value(text, R"(deepanalyze_model_memory_bytes{device="cpu",kind="kv",model="tiny:latest"})"), 12345678);
+  EXPECT_EQ(value(text, R"(deepanalyze_model_step_seconds_total{model="tiny:latest",part="all"})"), 2.5);
   // The format: each family is announced once, each line is a name, labels and a number.
   std::map<std::string, int> announced;
   const std::regex line_form(R"(^[a-z_]+(\{[^{}]*\})? [-+0-9.eInfNa]+$)");
@@ -71,6 +76,31 @@ TEST_F(MetricsTest, LoadedModelsShowWhatTheirRunnersSay) {
     }
   }
   EXPECT_GT(announced.size(), 8U);
+}
+
+// What the dashboard shows is what there is.
+TEST_F(MetricsTest, TheDashboardNamesOnlyMetricsThatExist) {
+  Script script;
+  scheduler_.set(script.text("one", 1).text(" two", 3).done("stop", 11, 3));
+  EXPECT_EQ(ask(R"({"model":"tiny","prompt":"x"})"), 200);
+  scheduler::LoadedModel model;
+  model.model = *store_->resolve("tiny");
+  for (const char* key : {"running", "waiting", "held", "kv_pages_in_use", "kv_pages_retained", "kv_pages_committed", "kv_pages_max", "weight_bytes", "kv_bytes",
+                          "buffer_bytes", "preemptions", "evicted_pages", "steps", "step_ns", "forward_ns"}) {
+    model.runner_stats[key] = 1;
+  }
+  scheduler_.loaded_models = {model};
+  const std::string text = metrics();
+  std::ifstream file(std::string(DEEPANALYZE_SOURCE_DIR) + "/deploy/grafana-dashboard.json");
+  std::stringstream dashboard;
+  ASSERT_TRUE(dashboard << file.rdbuf());
+  const std::string json = dashboard.str();
+  ASSERT_TRUE(nlohmann::json::accept(json));
+  const std::regex name("deepanalyze_[a-z_]+");
+  std::set<std::string> names;
+  for (std::sregex_iterator it(json.begin(), json.end(), name), end; it != end; ++it) names.insert(it->str());
+  EXPECT_GT(names.size(), 15U);
+  for (const std::string& one : names) EXPECT_NE(text.find(one), std::string::npos) << one;
 }
 
 TEST_F(MetricsTest, HealthAndReadiness) {

@@ -84,6 +84,74 @@ TEST_F(OllamaTest, AReaderThatStopsReadingIsGivenUp) {
   EXPECT_EQ(get("/").status, 200);
 }
 
+// H12: the engine is told to hold a request whose client reads too slowly, and to go on when it has caught up.
+TEST_F(OllamaTest, ASlowReaderIsHeld) {
+  Script script;
+  for (int i = 0; i < 400; ++i) script.text(std::string(64 * 1024, 'x'), i + 1);
+  script.done("stop", 1, 400);
+  scheduler_.set(script);
+  HttpClient client(api(), 4096);
+  client.send(HttpClient::request_text("POST", "/api/generate", kAsk));
+  const auto last_said = [this](bool held) {
+    const auto told = scheduler_.told();
+    return !told.empty() && told.back()["op"] == "hold" && told.back()["held"] == held;
+  };
+  EXPECT_TRUE(scheduler_.wait_until([&] { return last_said(true); }));
+  const HttpResponse response = client.read_response();
+  EXPECT_NE(response.body.find("\"done\":true"), std::string::npos);
+  EXPECT_TRUE(last_said(false));
+  EXPECT_EQ(scheduler_.told().size(), 2U) << "once each";
+}
+
+// C01, C09: an API key is a client of its own, whatever its address; without one this machine's programs are one.
+TEST_F(OllamaTest, KeysAreKeptApart) {
+  Script script;
+  script.text("a", 1).done("stop", 1, 1);
+  scheduler_.set(script);
+  const auto ask = [this](const std::string& header) {
+    EXPECT_EQ(post("/api/generate", kAsk, header).status, 200);
+    return std::pair(scheduler_.last_use().client, scheduler_.last_request().value("namespace", ""));
+  };
+  const auto [nobody, none] = ask("");
+  EXPECT_EQ(nobody, "127.0.0.1");
+  EXPECT_EQ(none, "");
+  const auto [alice, alices] = ask("Authorization: Bearer alices-secret\r\n");
+  const auto [bob, bobs] = ask("authorization: bearer  bobs-secret\r\n");
+  EXPECT_TRUE(alice.starts_with("key:")) << alice;
+  EXPECT_EQ(alice.find("secret"), std::string::npos);
+  EXPECT_NE(alice, bob);
+  EXPECT_EQ(alices, alice);
+  EXPECT_EQ(bobs, bob);
+  EXPECT_EQ(ask("Authorization: Bearer alices-secret\r\n").first, alice);
+  EXPECT_EQ(ask("Authorization: Basic YTpi\r\n").first, "127.0.0.1");
+  EXPECT_EQ(ask("Authorization: Bearer \r\n").first, "127.0.0.1");
+  EXPECT_EQ(log().find("secret"), std::string::npos);
+}
+
+// In every state: what a request held is free within a tenth of a second of its deadline.
+TEST_F(OllamaTest, AtItsDeadlineARequestGivesEverythingBack) {
+  Script script;
+  script.hold_load = true;
+  scheduler_.set(script);
+  HttpResponse response = post("/api/generate", R"({"model":"tiny","prompt":"Hi","deadline":"50ms"})");
+  EXPECT_EQ(response.status, 504);
+  EXPECT_NE(response.body.find("while it waited for the model"), std::string::npos) << response.body;
+  EXPECT_EQ(scheduler_.cancelled_loads(), 1);
+  script.hold_load = false;
+  script.messages.push_back({{"type", "hold"}});
+  scheduler_.set(script);
+  EXPECT_EQ(post("/api/generate", R"({"model":"tiny","prompt":"Hi","deadline":"50ms"})").status, 504);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(scheduler_.wait_until([&] { return scheduler_.cancelled_runs() == 1 && scheduler_.open_leases() == 0; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(100));
+  // The server's own limit holds for those that ask for none, or for more.
+  ASSERT_TRUE(settings_->change({{"request_timeout", "50ms"}}).is_ok());
+  for (const char* body : {R"({"model":"tiny","prompt":"Hi"})", R"({"model":"tiny","prompt":"Hi","deadline":"1h"})"}) {
+    EXPECT_EQ(post("/api/generate", body).status, 504);
+  }
+  EXPECT_NE(get("/metrics").body.find(R"(deepanalyze_requests_total{kind="generate",outcome="expired"} 4)"), std::string::npos);
+}
+
 TEST_F(OllamaTest, StreamsRunSideBySide) {
   Script script;
   script.text("a", 1).messages.push_back({{"type", "pause"}, {"ms", 150}});
@@ -132,7 +200,7 @@ TEST_F(OllamaTest, KeepAliveIsHandedOn) {
     EXPECT_EQ(*scheduler_.last_keep_alive(), wanted) << text;
   }
   EXPECT_EQ(post("/api/generate", R"({"model":"tiny","keep_alive":0})").status, 200);
-  EXPECT_EQ(scheduler_.unloaded(), std::vector<std::string>{"tiny:latest"});
+  EXPECT_EQ(scheduler_.unloaded(), std::vector<std::string>{store_->resolve("tiny")->gguf_path});
 }
 
 TEST_F(OllamaTest, LoadedModelsLastToExpireFirst) {

@@ -49,7 +49,7 @@ class Preparer {
                         analysis::prepare({.text = std::move(text)}, protocol_, nlohmann::json::object()));
     const Json request = Json(prepared.runner_request);
     engine::GenerateRequest generate;
-    DA_ASSIGN_OR_RETURN(runner::Prompt prompt, prompts_.build(request, kContextTokens - 1));
+    DA_ASSIGN_OR_RETURN(runner::Prompt prompt, prompts_.build(request, {.max_tokens = kContextTokens - 1}));
     generate.prompt = std::move(prompt.tokens);
     DA_ASSIGN_OR_RETURN(const runner::RequestOptions options,
                         runner::parse_request_options(request.value("options", Json::object())));
