@@ -142,7 +142,8 @@ class PatternBuilder {
         // Once it has matched somewhere, everything after is fine.
         if (std::any_of(to.begin(), to.end(), [&](uint32_t at) { return is_match(at); }))
           std::erase_if(to, [&](uint32_t at) { return !is_match(at); });
-        add_edge(states_[i].edges, {cuts[c], cuts[c + 1] - 1, 0}, state_of(std::move(to)));
+        const uint32_t target = state_of(std::move(to));  // may move the states
+        add_edge(states_[i].edges, {cuts[c], cuts[c + 1] - 1, 0}, target);
         if (sets.size() > kMaxStates || ++n_edges > kMaxEdges || work_ > kMaxWork) return too_large();
       }
     }
