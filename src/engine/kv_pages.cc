@@ -66,11 +66,21 @@ void KvPages::share(const std::string& name_space, std::span<const int32_t> toke
   update_retained();
 }
 
-void KvPages::retain(const std::string& name_space, std::span<const int32_t> tokens, std::span<const int32_t> pages) {
+void KvPages::retain(const std::string& name_space, std::span<const int32_t> tokens, std::vector<int32_t>& pages) {
   const size_t n_full = tokens.size() / backend::kPageTokens;
-  for (const int32_t page : cache_.add(name_space, tokens.first(n_full * backend::kPageTokens), pages.first(n_full))) {
-    allocator_.retain(page);
+  const std::span<const int32_t> whole = tokens.first(n_full * backend::kPageTokens);
+  for (const int32_t page : cache_.add(name_space, whole, std::span(pages).first(n_full))) allocator_.retain(page);
+  // A second copy would take room that nobody can give back: pages known later depend on the first.
+  const std::vector<int32_t> known = cache_.find(name_space, whole);
+  for (size_t i = 0; i < known.size(); ++i) {
+    if (known[i] == pages[i]) continue;
+    allocator_.retain(known[i]);
+    take(known[i]);
+    if (--users_[static_cast<size_t>(pages[i])] == 0) --n_in_use_;
+    allocator_.release(pages[i]);
+    pages[i] = known[i];
   }
+  update_retained();
 }
 
 Status KvPages::check_integrity(std::vector<int32_t> owned) const {

@@ -37,8 +37,9 @@ class KvPages {
 
   // Appends pages that hold the tokens after those in `pages`, as far as they are known; [0, tokens) may be covered.
   void share(const std::string& name_space, std::span<const int32_t> tokens, std::vector<int32_t>& pages);
-  // The first full pages of `pages` hold `tokens`: others may share them, and they stay when the sequence ends.
-  void retain(const std::string& name_space, std::span<const int32_t> tokens, std::span<const int32_t> pages);
+  // The first full pages of `pages` hold `tokens`: others may share them, and they stay when the sequence ends. Where
+  // other pages are known to hold the same, `pages` has those from here on, and its own are free.
+  void retain(const std::string& name_space, std::span<const int32_t> tokens, std::vector<int32_t>& pages);
 
   int32_t n_committed() const { return n_committed_; }
   int32_t n_in_use() const { return n_in_use_; }      // by sequences

@@ -221,5 +221,21 @@ TEST(Sharing, SurvivesAStorm) {
   EXPECT_TRUE(loaded.engine->check_integrity().is_ok());
 }
 
+// The pool holds one context and no more: what the first answer computed and the second computes again is kept once.
+TEST(Sharing, TheSameAnswerTwiceFitsIntoOneContext) {
+  auto loaded = load_stories({.context_tokens = 256, .max_sequences = 1});
+  const GenerateRequest request{
+      .prompt = {1, 400, 401, 402}, .sampling = greedy(), .max_tokens = 250, .ignores_end = true};
+  const Answer first = generate(*loaded.engine, request);
+  ASSERT_TRUE(first.error.is_ok()) << first.error.message();
+  for (int i = 0; i < 3; ++i) {
+    const Answer again = generate(*loaded.engine, request);
+    EXPECT_TRUE(again.error.is_ok()) << again.error.message();
+    EXPECT_EQ(again.tokens, first.tokens);
+  }
+  EXPECT_EQ(loaded.engine->stats().pages_in_use, 0);
+  EXPECT_TRUE(loaded.engine->check_integrity().is_ok());
+}
+
 }  // namespace
 }  // namespace da::engine
