@@ -43,6 +43,9 @@ std::string name_of(KvTypes types) {
   return name;
 }
 
+Status Backend::reserve_rotation(const Vector&, int32_t) { return Status::ok(); }
+Status Backend::reserve_reading(const Activation&) { return Status::ok(); }
+
 Status Backend::receive(Backend& source, const Activation& in, Activation& out) {
   DA_ASSIGN_OR_RETURN(const RowsView rows, source.read_rows(in));
   return write_rows(rows, out);

@@ -216,6 +216,9 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string description() const = 0;  // "CPU avx512vnni, 2 threads"
+  // Bytes of a memory of its own (a GPU's) that this backend holds now, as the device hands them out: weights, buffers,
+  // tables, pages. 0 where that is the host's memory. From any thread.
+  virtual uint64_t device_bytes() const { return 0; }
 
   // --- made at load; errors: kUnsupported names the type, kResourceExhausted the bytes -------------------------------
   // `tensor` is [n_out][n_in] or [n_parts][n_out][n_in]. With use.rows its data must stay mapped as long as the Weight
@@ -229,6 +232,10 @@ class Backend {
   virtual Result<std::unique_ptr<Routing>> make_routing(int32_t n_experts, int32_t n_used, int32_t max_rows,
                                                         int64_t in_width, std::span<const Weight* const> readers) = 0;
   virtual Result<std::unique_ptr<KvPool>> make_kv_pool(const KvSpec& spec) = 0;
+  // What a run would otherwise have to allocate: for batches of up to `max_rows` rows rotated with `frequencies`, and
+  // for read_rows of an activation.
+  virtual Status reserve_rotation(const Vector& frequencies, int32_t max_rows);
+  virtual Status reserve_reading(const Activation& activation);
 
   // --- operations of every layer -------------------------------------------------------------------------------------
   // Announces the batch of the operations that follow; the spans must live until the next begin().

@@ -36,21 +36,27 @@ GpuPluginSearch GpuPluginSearch::from_environment() {
   return search;
 }
 
+std::string GpuPluginSearch::found() const {
+  if (disabled) return "";
+  for (const std::string& path : paths) {
+    if (access(path.c_str(), F_OK) == 0) return path;
+  }
+  return "";
+}
+
 Result<const GpuPlugin*> load_gpu_plugin(const GpuPluginSearch& search) {
   if (search.disabled) return no_gpu("OLLAMA_NO_CUDA is set");
-  for (const std::string& path : search.paths) {
-    if (access(path.c_str(), F_OK) != 0) continue;
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) return no_gpu(std::string("the plugin cannot be loaded: ") + dlerror());
-    const auto function = reinterpret_cast<const GpuPlugin* (*)()>(dlsym(library, kGpuPluginFunction));
-    const GpuPlugin* plugin = function == nullptr ? nullptr : function();
-    if (plugin == nullptr || plugin->build != gpu_plugin_build()) {
-      dlclose(library);
-      return no_gpu(path + " belongs to another build of this program");
-    }
-    return plugin;
+  const std::string path = search.found();
+  if (path.empty()) return no_gpu("this installation has no plugin for GPUs");
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) return no_gpu(std::string("the plugin cannot be loaded: ") + dlerror());
+  const auto function = reinterpret_cast<const GpuPlugin* (*)()>(dlsym(library, kGpuPluginFunction));
+  const GpuPlugin* plugin = function == nullptr ? nullptr : function();
+  if (plugin == nullptr || plugin->build != gpu_plugin_build()) {
+    dlclose(library);
+    return no_gpu(path + " belongs to another build of this program");
   }
-  return no_gpu("this installation has no plugin for GPUs");
+  return plugin;
 }
 
 }  // namespace da::backend

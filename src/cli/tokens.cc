@@ -1,4 +1,5 @@
 // tokenize, detokenize, eval, render: what scripts and tests rely on; they load the model file themselves.
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -80,11 +81,22 @@ Status eval_to_file(const EvalOptions& options) {
   const auto warn = [](const std::string& warning) { std::fprintf(stderr, "warning: %s\n", warning.c_str()); };
   engine::EvalOptions eval{.isa = options.isa, .n_threads = options.threads, .warn = warn};
   if (options.gpu_layers != 0) {
-    DA_ASSIGN_OR_RETURN(const backend::GpuPlugin* plugin,
-                        backend::load_gpu_plugin(backend::GpuPluginSearch::from_environment()));
-    eval.place = [plugin, &options](const gguf::File& file) -> Result<model::Placement> {
-      DA_ASSIGN_OR_RETURN(auto placed, placement::place(file, plugin,
+    const auto gpus = std::make_shared<placement::Gpus>(
+        placement::open_gpus(backend::GpuPluginSearch::from_environment(), {.n_threads = options.threads}));
+    DA_RETURN_IF_ERROR(gpus->fault);
+    if (gpus->open.empty()) return {ErrorCode::kUnavailable, gpus->none};
+    for (const std::string& warning : gpus->warnings) warn(warning);
+    const auto rows = static_cast<int32_t>(std::min<size_t>(ids.size(), 512));
+    const auto pages = static_cast<int32_t>((ids.size() + backend::kPageTokens - 1) / backend::kPageTokens);
+    eval.place = [gpus, &options, rows, pages, n_tokens = static_cast<int32_t>(ids.size())](const gguf::File& file) -> Result<model::Placement> {
+      DA_ASSIGN_OR_RETURN(auto placed, placement::place(file, gpus.get(),
                                                         {.wishes = {.gpu_layers = options.gpu_layers},
+                                                         .meter = {.max_rows = rows,
+                                                                   .max_logit_rows = rows,
+                                                                   .whole_text_rows = n_tokens,
+                                                                   .kv_type = backend::KvType::kF32,
+                                                                   .max_pages = pages,
+                                                                   .n_pages = pages},
                                                          .cpu = {.n_threads = options.threads, .isa = options.isa}}));
       std::fprintf(stderr, "%s\n", placed.why.c_str());
       return std::move(placed.stages);

@@ -87,12 +87,14 @@ std::vector<EmbedQueue::Part> EmbedQueue::build_batch(bool others_run) {
   return parts;
 }
 
-void EmbedQueue::step(bool others_run) {
+Status EmbedQueue::step(bool others_run) {
   const std::vector<Part> parts = build_batch(others_run);
+  Status status;
   if (!parts.empty()) {
     const auto hidden = model_.forward({.token_ids = tokens_, .sequences = sequences_, .output_rows = outputs_},
                                        pages_.pool(), model::Output::kHidden);
     Result<backend::RowsView> rows = hidden.is_ok() ? model_.output_backend().read_rows(**hidden) : hidden.status();
+    status = rows.status();
     for (const Part& part : parts) {
       Job& job = *part.job;
       if (!rows.is_ok()) {
@@ -113,6 +115,7 @@ void EmbedQueue::step(bool others_run) {
     }
   }
   erase_finished();
+  return status;
 }
 
 }  // namespace da::engine

@@ -24,7 +24,8 @@ class EmbedQueue {
   void end_all(const Status& status);
 
   // One batch: as many texts, or as much of a long one, as fit. `others_run`: pages that are short now may come free.
-  void step(bool others_run);
+  // The device's status.
+  Status step(bool others_run);
   // Adds the pages held to `owned`.
   void list_pages(std::vector<int32_t>& owned) const;
 

@@ -131,8 +131,8 @@ Status EngineImpl::page_integrity() const {
 }
 
 uint64_t EngineImpl::memory_bytes() const {
-  const EngineStats now = stats();
-  return now.weight_bytes + now.buffer_bytes + now.kv_bytes;
+  return model_->device_bytes() + model_->host_bytes() +
+         pages_->pool().host_page_bytes() * static_cast<uint64_t>(pages_->n_committed());
 }
 
 EngineStats EngineImpl::stats() const {

@@ -83,6 +83,9 @@ struct EngineOptions {
   Speculation speculation = Speculation::kWherePaid;
   // Of those, tokens of finished requests kept to be shared; -1: one context.
   int64_t retained_tokens = -1;
+  // Called once, on the engine's thread, when a device has failed: every request has had its error, every later one gets
+  // it too. The process should end.
+  std::function<void(const Status&)> on_device_lost;
 };
 
 inline constexpr int32_t kLeastContextTokens = 4096;
@@ -125,6 +128,7 @@ class Engine {
 
   virtual int32_t context_tokens() const = 0;
   virtual uint64_t memory_bytes() const = 0;  // weights + KV pages committed + work buffers
+  virtual uint64_t device_bytes() const { return 0; }  // of those, on GPUs
   virtual EngineStats stats() const = 0;      // thread-safe
   // What a user should know about the model's file.
   virtual std::vector<std::string> model_warnings() const { return {}; }

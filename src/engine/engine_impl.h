@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <future>
@@ -53,6 +54,7 @@ class EngineImpl final : public Engine {
   int32_t context_tokens() const override { return options_.context_tokens; }
   std::vector<std::string> model_warnings() const override { return model_->warnings(); }
   uint64_t memory_bytes() const override;
+  uint64_t device_bytes() const override { return model_->device_bytes(); }
   EngineStats stats() const override;
 
  private:
@@ -70,6 +72,9 @@ class EngineImpl final : public Engine {
   void step();
   void finish(SequencePtr& sequence, const Finish& finish);  // leaves null
   void finish_all(const Finish& reason);
+  void note_device(const Status& status);
+  void give_up();
+  void note_forward(int32_t n_rows);
   SequencePtr& owner(const PagedSequence* sequence);
   void prepare_grammar();
   Status page_integrity() const;
@@ -89,6 +94,9 @@ class EngineImpl final : public Engine {
   std::unique_ptr<EmbedQueue> embedding_;
   StepBudget budget_;
   StepCost cost_;
+  Status device_lost_;
+  std::chrono::steady_clock::time_point forward_begun_;
+  bool forward_writes_only_ = false;  // few rows, none of a prompt
 
   std::vector<SequencePtr> running_;  // by priority, then in order of arrival
   std::vector<PagedSequence*> ranked_;

@@ -21,7 +21,11 @@ void EngineImpl::run() {
     while (take_requests()) {
       const bool others_run = n_held_ < n_running_;
       if (others_run) step();
-      if (!embedding_->empty()) embedding_->step(others_run);
+      if (device_lost_.is_ok() && !embedding_->empty()) note_device(embedding_->step(others_run));
+      if (!device_lost_.is_ok()) {
+        give_up();
+        break;
+      }
       n_running_ = static_cast<int32_t>(running_.size());
     }
   } catch (const std::exception& error) {
@@ -31,6 +35,17 @@ void EngineImpl::run() {
       finish_all({FinishReason::kError, {ErrorCode::kUnavailable, "engine: stopped after an earlier failure"}});
   }
   finish_all({FinishReason::kCancelled, {}});
+}
+
+// A device that failed stays failed (the backends see to that).
+void EngineImpl::note_device(const Status& status) {
+  if (status.code() == ErrorCode::kUnavailable && device_lost_.is_ok()) device_lost_ = status;
+}
+
+void EngineImpl::give_up() {
+  finish_all({FinishReason::kError, device_lost_});
+  if (options_.on_device_lost) options_.on_device_lost(device_lost_);
+  while (take_requests()) finish_all({FinishReason::kError, device_lost_});
 }
 
 // What came from other threads since the last step.
@@ -129,6 +144,7 @@ void EngineImpl::prepare_grammar() {
 void EngineImpl::finish(SequencePtr& sequence, const Finish& finish) {
   if (finish.reason != FinishReason::kError) planner_->retain(*sequence);
   planner_->release(*sequence);
+  note_device(finish.error);
   --n_running_;
   const SequencePtr done = std::move(sequence);
   done->report_finished(finish);
@@ -165,23 +181,28 @@ Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan&
       }
     }
   }
-  const auto begun = Clock::now();
+  forward_begun_ = Clock::now();
   auto logits =
       model_->forward({.token_ids = plan.tokens, .sequences = plan.sequences, .output_rows = plan.output_rows},
                       pages_->pool(), model::Output::kLogits, &stop_forward_);
-  const auto ns = std::chrono::nanoseconds(Clock::now() - begun).count();
-  forward_ns_ += ns;
-  if (logits.is_ok()) {
-    budget_.observe(plan.n_rows(), static_cast<double>(ns) / 1e9);
-    const auto prefills = [](const BatchPlanner::Part& part) {
-      return part.sequence->n_computed < part.sequence->n_prompt;
-    };
-    if (plan.n_rows() <= kMostCostRows && std::none_of(plan.parts.begin(), plan.parts.end(), prefills))
-      cost_.observe(plan.n_rows(), static_cast<double>(ns) / 1e9);
-  }
+  const auto prefills = [](const BatchPlanner::Part& part) {
+    return part.sequence->n_computed < part.sequence->n_prompt;
+  };
+  forward_writes_only_ =
+      plan.n_rows() <= kMostCostRows && std::none_of(plan.parts.begin(), plan.parts.end(), prefills);
+  // A device may still be at work: the step is over when the host has waited for what it reads.
+  if (plan.output_rows.empty() || !logits.is_ok()) note_forward(logits.is_ok() ? plan.n_rows() : 0);
   const std::lock_guard lock(mutex_);
   in_step_.clear();
   return logits;
+}
+
+// `n_rows` 0: not a whole step, which says nothing about how long one takes.
+void EngineImpl::note_forward(int32_t n_rows) {
+  const auto ns = std::chrono::nanoseconds(Clock::now() - forward_begun_).count();
+  forward_ns_ += ns;
+  if (n_rows > 0) budget_.observe(n_rows, static_cast<double>(ns) / 1e9);
+  if (n_rows > 0 && forward_writes_only_) cost_.observe(n_rows, static_cast<double>(ns) / 1e9);
 }
 
 void EngineImpl::step() {
@@ -237,6 +258,7 @@ void EngineImpl::take_tokens(const BatchPlanner::Plan& plan, const backend::Acti
     status = view.status();
     if (view.is_ok()) rows = *view;
   }
+  note_forward(plan.n_rows());
   for (const BatchPlanner::Part& part : plan.parts) {
     if (part.output_idx < 0) continue;
     Sequence& sequence = static_cast<Sequence&>(*part.sequence);

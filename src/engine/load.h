@@ -12,7 +12,12 @@ namespace da::engine {
 // Model::load.
 Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> file, const EngineOptions& options,
                                             const model::LoadProgress& progress = {});
-// The same with a tokenizer the caller keeps for itself.
+// The same where a plan has put it, with a tokenizer the caller keeps for itself.
+Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> file,
+                                            std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
+                                            model::Placement placement, const EngineOptions& options,
+                                            const model::LoadProgress& progress = {});
+// The same on the CPU.
 Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> file,
                                             std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                                             const EngineOptions& options, const model::LoadProgress& progress = {});

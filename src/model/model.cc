@@ -16,6 +16,7 @@ struct Model::Impl {
   Hyperparameters hyper;
   std::vector<std::unique_ptr<LoadedStage>> stages;
   uint64_t weight_bytes = 0;
+  std::vector<uint64_t> stage_weight_bytes;
 };
 
 namespace {
@@ -70,7 +71,9 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<const gguf::File> fil
   for (Stage& stage : placement) {
     impl->stages.push_back(
         std::make_unique<LoadedStage>(impl->hyper, std::move(stage.backend), first_layer, stage.n_layers));
+    const uint64_t before = state.packed_bytes;
     DA_RETURN_IF_ERROR(impl->stages.back()->load(state));
+    impl->stage_weight_bytes.push_back(state.packed_bytes - before);
     first_layer += stage.n_layers;
   }
   impl->weight_bytes = state.packed_bytes;
@@ -97,18 +100,40 @@ uint64_t Model::buffer_bytes() const {
   return bytes;
 }
 
+uint64_t Model::device_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& stage : impl_->stages) bytes += stage->backend().device_bytes();
+  return bytes;
+}
+
+uint64_t Model::host_bytes() const {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < impl_->stages.size(); ++i) {
+    if (impl_->stages[i]->backend().device_bytes() == 0)
+      bytes += impl_->stage_weight_bytes[i] + impl_->stages[i]->buffer_bytes();
+  }
+  return bytes;
+}
+
 Status Model::reserve(int32_t max_rows, int32_t max_logit_rows) {
-  for (const auto& stage : impl_->stages) DA_RETURN_IF_ERROR(stage->reserve(max_rows, max_logit_rows));
+  for (const auto& stage : impl_->stages) {
+    DA_RETURN_IF_ERROR(stage->reserve(max_rows, max_logit_rows));
+    if (stage != impl_->stages.back()) DA_RETURN_IF_ERROR(stage->reserve_border());
+  }
+  for (size_t i = 1; i < impl_->stages.size(); ++i)
+    DA_RETURN_IF_ERROR(impl_->stages[i]->try_border(*impl_->stages[i - 1]));
   return Status::ok();
 }
 
 Result<std::unique_ptr<KvCache>> Model::make_kv_cache(backend::KvTypes type, int32_t max_pages) {
   std::vector<std::unique_ptr<backend::KvPool>> pools;
+  uint64_t host_page_bytes = 0;
   for (const auto& stage : impl_->stages) {
     DA_ASSIGN_OR_RETURN(auto pool, stage->make_kv_pool(type, max_pages));
+    if (stage->backend().device_bytes() == 0) host_page_bytes += pool->page_bytes;
     pools.push_back(std::move(pool));
   }
-  return std::make_unique<KvCache>(std::move(pools));
+  return std::make_unique<KvCache>(std::move(pools), host_page_bytes);
 }
 
 Status Model::probe() {

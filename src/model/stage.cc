@@ -121,6 +121,10 @@ Status LoadedStage::reserve(int32_t max_rows, int32_t max_logit_rows) {
   DA_RETURN_IF_ERROR(plan.make(*backend_, buffers_));
   buffer_bytes_ = 0;
   for (const auto& buffer : buffers_) buffer_bytes_ += buffer->size_bytes;
+  for (const Rope& rope : ropes_) DA_RETURN_IF_ERROR(backend_->reserve_rotation(*rope.frequencies, max_rows));
+  for (const backend::Activation* result : {out_, out_normed_, logits_}) {
+    if (result != nullptr) DA_RETURN_IF_ERROR(backend_->reserve_reading(*result));
+  }
 
   std::vector<const backend::Weight*> readers;
   for (const Layer& layer : layers_) {
@@ -133,6 +137,16 @@ Status LoadedStage::reserve(int32_t max_rows, int32_t max_logit_rows) {
       routing_, backend_->make_routing(hyper_.experts.n, hyper_.experts.n_used, max_rows, hyper_.n_embd, readers));
   buffer_bytes_ += routing_->size_bytes;
   return Status::ok();
+}
+
+Status LoadedStage::reserve_border() {
+  DA_RETURN_IF_ERROR(backend_->reserve_reading(*x_));
+  return per_layer_ == nullptr ? Status::ok() : backend_->reserve_reading(*per_layer_);
+}
+
+Status LoadedStage::try_border(LoadedStage& before) {
+  before.x_->n_rows = 0;
+  return backend_->receive(*before.backend_, *before.x_, *x_);
 }
 
 Result<std::unique_ptr<backend::KvPool>> LoadedStage::make_kv_pool(backend::KvTypes type, int32_t max_pages) {

@@ -35,6 +35,10 @@ class LoadedStage {
 
   Status load(LoadState& state);
   Status reserve(int32_t max_rows, int32_t max_logit_rows);
+  // What the stage after it reads through the host, where there is no shorter way.
+  Status reserve_border();
+  // Finds out how rows get across from the stage before, without any.
+  Status try_border(LoadedStage& before);
   Result<std::unique_ptr<backend::KvPool>> make_kv_pool(backend::KvTypes type, int32_t max_pages);
 
   // The rows at its beginning: from the tokens, or from the stage before it.

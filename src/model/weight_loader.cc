@@ -86,6 +86,7 @@ Result<WeightPtr> WeightLoader::matrix_rows(const std::string& name, int64_t beg
 Result<std::vector<float>> WeightLoader::values(const std::string& name) {
   const gguf::Tensor* tensor = state_.file.find_tensor(name);
   if (tensor == nullptr) return std::vector<float>();
+  if (state_.count_only) return std::vector<float>(tensor->n_values(), 1.0F);
   if (tensor->data.size() != tensor->size_bytes)
     return {ErrorCode::kInvalidArgument, "tensor " + name + ": opened without its data"};
   std::vector<float> out(tensor->n_values());
@@ -105,6 +106,7 @@ Result<VectorPtr> WeightLoader::vector_part(const std::string& name, int64_t beg
   if (whole == nullptr) return VectorPtr();
   std::vector<float> loaded(whole->n_values());
   DA_CHECK(begin >= 0 && n > 0 && static_cast<size_t>(begin + n) <= loaded.size());
+  if (state_.count_only) return load(std::span(loaded).subspan(static_cast<size_t>(begin), static_cast<size_t>(n)));
   if (whole->data.size() != whole->size_bytes)
     return {ErrorCode::kInvalidArgument, "tensor " + name + ": opened without its data"};
   DA_RETURN_IF_ERROR(quant::dequantize(whole->type, whole->data.data(), loaded.data(), loaded.size()));

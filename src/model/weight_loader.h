@@ -20,6 +20,7 @@ struct LoadState {
   const LoadProgress& progress;
   uint64_t bytes_total = 0, bytes_done = 0;
   uint64_t packed_bytes = 0;  // of weights and vectors made
+  bool count_only = false;    // for a backend that only counts: values are not read, all are 1
 };
 
 // Hands a file's tensors to one backend, by name, and reports progress. Tensors were checked against their table.

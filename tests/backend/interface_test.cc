@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <span>
 
 #include "backend/backends.h"
 #include "backend/support.h"
@@ -170,11 +171,32 @@ TEST_P(Interface, TheLargestValueIsTheLowestOfEquals) {
 // --- attention -------------------------------------------------------------------------------------------------------
 struct Attention {
   int32_t heads, kv_heads, key_dim, value_dim;
-  KvType type;
+  KvTypes type;
   int32_t window = 0;
   float softcap = 0;
   bool sinks = false, causal = true;
 };
+
+// What is read back of [heads][dim] that were kept as `type`.
+void round_as_kept(KvType type, int32_t dim, std::span<float> values) {
+  const auto half = [](float value) { return quant::half_to_float(quant::float_to_half(value)); };
+  for (size_t head = 0; head < values.size(); head += static_cast<size_t>(dim)) {
+    for (int32_t begin = 0; begin < dim; begin += 32) {
+      const std::span<float> block =
+          values.subspan(head + static_cast<size_t>(begin), static_cast<size_t>(std::min(32, dim - begin)));
+      const float largest =
+          *std::max_element(block.begin(), block.end(), [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+      const float scale = half(type == KvType::kQ4_0 ? largest / -8 : std::fabs(largest) / 127);
+      for (float& value : block) {
+        if (type == KvType::kF16) value = half(value);
+        if (type == KvType::kBF16) value = quant::bf16_to_float(quant::float_to_bf16(value));
+        if (type == KvType::kQ8_0) value = scale * std::clamp(std::nearbyint(value * (1 / scale)), -127.0F, 127.0F);
+        if (type == KvType::kQ4_0)
+          value = scale * (std::clamp(std::nearbyint(value * (1 / scale) + 8), 0.0F, 15.0F) - 8);
+      }
+    }
+  }
+}
 
 // Sequences that grow by steps, each with pages of its own in random order, and what they must see.
 class Conversation {
@@ -230,8 +252,10 @@ class Conversation {
     int32_t row = 0;
     for (size_t s = 0; s < n_rows_each.size(); ++s) {
       if (n_rows_each[s] == 0) continue;
-      append(k, row * c_.kv_heads * c_.key_dim, n_rows_each[s] * c_.kv_heads * c_.key_dim, keys_[s]);
-      append(v, row * c_.kv_heads * c_.value_dim, n_rows_each[s] * c_.kv_heads * c_.value_dim, values_[s]);
+      append(k, row * c_.kv_heads * c_.key_dim, n_rows_each[s] * c_.kv_heads * c_.key_dim, c_.type.key, c_.key_dim,
+             keys_[s]);
+      append(v, row * c_.kv_heads * c_.value_dim, n_rows_each[s] * c_.kv_heads * c_.value_dim, c_.type.value,
+             c_.value_dim, values_[s]);
       const SequenceRows& rows = sequences[sequence++];
       for (int32_t i = 0; i < rows.n_rows; ++i, ++row) {
         const int32_t last = c_.causal ? rows.first_position + i : rows.first_position + rows.n_rows - 1;
@@ -243,20 +267,36 @@ class Conversation {
   }
 
  private:
-  void append(const std::vector<float>& from, int32_t begin, int32_t n, std::vector<float>& to) const {
-    for (int32_t i = 0; i < n; ++i) {
-      const float value = from[static_cast<size_t>(begin + i)];
-      to.push_back(c_.type == KvType::kF16 ? quant::half_to_float(quant::float_to_half(value)) : value);
+  static void append(const std::vector<float>& from, int32_t begin, int32_t n, KvType type, int32_t dim,
+                     std::vector<float>& to) {
+    const auto first = static_cast<std::ptrdiff_t>(to.size());
+    to.insert(to.end(), from.begin() + begin, from.begin() + begin + n);
+    round_as_kept(type, dim, std::span(to).subspan(static_cast<size_t>(first)));
+  }
+  // How far a score may be off because the query meets blocks of keys as 8-bit codes (the CPU's way).
+  double query_rounding(const float* query, const float* key) const {
+    if (c_.type.key < KvType::kQ8_0 || backend_.description().starts_with("GPU")) return 0;
+    double error = 0;
+    for (int32_t begin = 0; begin < c_.key_dim; begin += 32) {
+      double largest = 0, sum = 0;
+      for (int32_t d = begin; d < std::min(begin + 32, c_.key_dim); ++d) {
+        largest = std::max(largest, std::fabs(static_cast<double>(query[d]) * 0.3));
+        sum += std::fabs(static_cast<double>(key[d]));
+      }
+      error += largest / 254 * sum;
     }
+    return error;
   }
   void check(size_t s, int32_t last, int32_t head, const float* query, const float* found) const {
     const int32_t kv_head = head / (c_.heads / c_.kv_heads);
     const int32_t first = c_.window > 0 ? std::max(0, last - c_.window + 1) : 0;
     std::vector<double> weights;
     double total = c_.sinks ? std::exp(static_cast<double>(sink_values_[static_cast<size_t>(head)])) : 0.0;
-    double largest_score = 0;
+    double largest_score = 0, rounding = 0;
     for (int32_t t = first; t <= last; ++t) {
       double score = 0;
+      rounding = std::max(
+          rounding, query_rounding(query, &keys_[s][static_cast<size_t>((t * c_.kv_heads + kv_head) * c_.key_dim)]));
       for (int32_t d = 0; d < c_.key_dim; ++d)
         score += static_cast<double>(query[d] * 0.3F) *
                  keys_[s][static_cast<size_t>((t * c_.kv_heads + kv_head) * c_.key_dim + d)];
@@ -274,7 +314,7 @@ class Conversation {
         magnitude += std::fabs(term);
       }
       const double relative = ((largest_score + 4) * (c_.key_dim + 16) + (last - first + 32)) * 0x1p-23;
-      ASSERT_NEAR(found[d], expected, magnitude * relative + 1e-7)
+      ASSERT_NEAR(found[d], expected, magnitude * (relative + 2 * std::expm1(rounding)) + 1e-7)
           << "sequence " << s << " to " << last << " head " << head << " dim " << d;
     }
   }
@@ -296,7 +336,9 @@ TEST_P(Interface, AttentionOfRaggedBatches) {
         Attention{8, 1, 64, 64, KvType::kF16}, Attention{4, 2, 24, 8, KvType::kF16, 20, 0, true},
         Attention{2, 1, 16, 16, KvType::kF32, 0, 2.0F}, Attention{24, 1, 8, 8, KvType::kF32, 0, 0, true},
         Attention{2, 1, 160, 136, KvType::kF16}, Attention{10, 1, 288, 264, KvType::kF32},
-        Attention{2, 2, 16, 16, KvType::kF32, 0, 0, false, false}}) {
+        Attention{2, 2, 16, 16, KvType::kF32, 0, 0, false, false}, Attention{4, 2, 20, 36, KvType::kBF16},
+        Attention{4, 1, 64, 64, KvType::kQ8_0}, Attention{2, 2, 40, 72, {KvType::kQ8_0, KvType::kF16}},
+        Attention{3, 1, 48, 100, {KvType::kF32, KvType::kQ4_0}}, Attention{2, 1, 96, 32, KvType::kQ4_0, 20}}) {
     SCOPED_TRACE(std::to_string(c.heads) + "/" + std::to_string(c.kv_heads) + " heads of " + std::to_string(c.key_dim) +
                  "/" + std::to_string(c.value_dim));
     Conversation conversation(*backend_, c, 3);

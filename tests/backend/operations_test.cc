@@ -53,6 +53,7 @@ class Operations : public testing::TestWithParam<std::string> {
     sequence_ = {.first_row = 0, .n_rows = n_rows, .first_position = first, .pages = page_};
     backend_->begin({.token_ids = tokens_, .sequences = {&sequence_, 1}, .output_rows = outputs_});
   }
+  void check_experts(int n_rows);
   std::vector<float> read(const Activation& activation) {
     const RowsView view = *backend_->read_rows(activation);
     std::vector<float> out;
@@ -110,8 +111,9 @@ TEST_P(Operations, NormsPiecesAndAddsThem) {
   }
 }
 
-TEST_P(Operations, ExpertsOfEachRow) {
-  constexpr int kExperts = 8, kUsed = 3, kIn = 20, kOut = 37, kRows = 9;
+void Operations::check_experts(int n_rows) {
+  constexpr int kExperts = 8, kUsed = 3, kIn = 20, kOut = 37;
+  const int kRows = n_rows;
   const Matrix up({kIn, kOut, kExperts}, 7), down({kOut, kIn, kExperts}, 8);
   const auto w_up = weight(up), w_down = weight(down);
   const auto bias = random_floats(kExperts * kOut, 9), choice_bias = random_floats(kExperts, 10);
@@ -136,7 +138,7 @@ TEST_P(Operations, ExpertsOfEachRow) {
       backend_->expert_combine(*results, *routing, 0.5F, true, *out);
 
       std::vector<double> expected(before.begin(), before.end());
-      for (size_t r = 0; r < kRows; ++r) {
+      for (size_t r = 0; r < static_cast<size_t>(kRows); ++r) {
         const float* l = logits.data() + r * kExperts;
         std::vector<double> score(kExperts), candidate(kExperts);
         double sum = 0;
@@ -178,6 +180,14 @@ TEST_P(Operations, ExpertsOfEachRow) {
       }
       expect_near(read(*out), expected, 1e-5);
     }
+  }
+}
+
+// Few rows, and so many that an expert has several tiles of them.
+TEST_P(Operations, ExpertsOfEachRow) {
+  for (const int n_rows : {5, 9, 110}) {
+    SCOPED_TRACE(n_rows);
+    check_experts(n_rows);
   }
 }
 

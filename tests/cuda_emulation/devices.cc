@@ -65,6 +65,7 @@ void configure_from_environment() {
     if (std::strcmp(what, "hang") == 0) hang_kernel(at);
     if (std::strcmp(what, "lost") == 0) lose_device_at_kernel(at);
     if (std::strcmp(what, "allocation") == 0) fail_allocation(at);
+    if (std::strcmp(what, "exhausted") == 0) exhaust_at_allocation(at);
   }
 }
 
@@ -94,6 +95,8 @@ void configure(const Options& options) {
   s.seed = options.seed;
   s.peer_access = options.peer_access;
   s.corrupt_peer_copies = s.corrupt_uploads = false;
+  s.n_allocations = s.n_waits = 0;
+  s.exhaust_at = 0;
   s.fail_allocation = s.fault_kernel = s.hang_kernel = s.lose_kernel = 0;
   s.n_kernels = s.n_graph_launches = 0;
   s.last_fault.clear();
@@ -103,6 +106,7 @@ void configure(const Options& options) {
 
 void set_seed(uint64_t seed) { state().seed = seed; }
 void fail_allocation(int n) { state().fail_allocation = n; }
+void exhaust_at_allocation(int n) { state().exhaust_at = n; }
 void fault_kernel(int n) { state().fault_kernel = n; }
 void hang_kernel(int n) { state().hang_kernel = n; }
 void lose_device_at_kernel(int n) { state().lose_kernel = n; }
@@ -113,6 +117,8 @@ void occupy(int device, size_t bytes) { state().devices.at(static_cast<size_t>(d
 size_t used_bytes(int device) { return state().devices.at(static_cast<size_t>(device)).used; }
 uint64_t n_kernels() { return state().n_kernels; }
 uint64_t n_graph_launches() { return state().n_graph_launches; }
+uint64_t n_allocations() { return state().n_allocations; }
+uint64_t n_waits() { return state().n_waits; }
 std::string last_fault() { return state().last_fault; }
 
 cudaError_t result(cudaError_t error) {
@@ -128,6 +134,13 @@ cudaError_t usable(int device) {
 }
 
 bool due(int& countdown) { return countdown > 0 && --countdown == 0; }
+
+bool refuses_allocation() {
+  State& s = state();
+  ++s.n_allocations;
+  const bool exhausted = s.exhaust_at > 0 && (s.exhaust_at == 1 || --s.exhaust_at == 1);
+  return due(s.fail_allocation) || exhausted;
+}
 
 }  // namespace da::cuda_emulation
 
@@ -217,6 +230,12 @@ cudaError_t cudaGetDevice(int* device) {
 cudaError_t cudaDeviceSynchronize() {
   const std::lock_guard lock(state().mutex);
   return result(drain_device(current_device()));
+}
+// Stricter than the real one: nothing may be left on the device.
+cudaError_t cudaDeviceReset() {
+  const std::lock_guard lock(state().mutex);
+  if (const cudaError_t error = usable(current_device()); error != cudaSuccess) return result(error);
+  return result(state().devices[static_cast<size_t>(current_device())].used == 0 ? cudaSuccess : cudaErrorInvalidValue);
 }
 cudaError_t cudaDeviceCanAccessPeer(int* can, int, int) {
   *can = state().peer_access ? 1 : 0;

@@ -10,7 +10,8 @@
 //
 // Without configure() the environment decides, for whole programs under test: DEEPANALYZE_EMULATED_GPUS=2x256 is two
 // devices of 256 MiB (none set: no device), DEEPANALYZE_EMULATED_FAULT=kernel:120, hang:120, lost:120 (at the 120th
-// kernel) or allocation:3. CUDA_VISIBLE_DEVICES chooses among them by index or UUID.
+// kernel), allocation:3 (that one fails) or exhausted:3 (from there on all do). CUDA_VISIBLE_DEVICES chooses among them
+// by index or UUID.
 namespace da::cuda_emulation {
 
 struct DeviceOptions {
@@ -29,6 +30,8 @@ void set_seed(uint64_t seed);
 
 // The n-th allocation of device or pinned memory from now on fails (1: the next); 0: none.
 void fail_allocation(int n);
+// From the n-th on none succeeds.
+void exhaust_at_allocation(int n);
 // The n-th kernel from now on accesses memory it may not; never ends; or its device falls off the bus.
 void fault_kernel(int n);
 void hang_kernel(int n);
@@ -44,6 +47,8 @@ void occupy(int device, size_t bytes);
 size_t used_bytes(int device);
 uint64_t n_kernels();  // run so far, in graphs too
 uint64_t n_graph_launches();
+uint64_t n_allocations();  // tried so far, of device, pinned and pages' memory
+uint64_t n_waits();        // times the host asked whether something is done and had to let operations run for it
 std::string last_fault();  // what the last kernel that faulted did, ""
 
 }  // namespace da::cuda_emulation

@@ -185,6 +185,29 @@ TEST(EmulatedKernels, IntegerMatrixProducts) {
   }
 }
 
+// Each lane names the row it should, and gets the pieces of four others'.
+__global__ void four_matrices(uint32_t* out) {
+  auto* shared = shared_bytes();
+  for (int i = 0; i < 16; ++i) shared[threadIdx.x * 48 + i] = static_cast<unsigned char>(threadIdx.x * 7 + i);
+  __syncwarp();
+  uint32_t words[4];
+  load_matrices(words, shared + threadIdx.x * 48);
+  for (int m = 0; m < 4; ++m) out[threadIdx.x * 4 + m] = words[m];
+}
+
+TEST(EmulatedKernels, MatricesFromSharedMemory) {
+  Gpu gpu;
+  std::vector<uint32_t> out(128);
+  ASSERT_EQ(gpu.run(four_matrices, 1, 32, 32 * 48, out.data()), cudaSuccess);
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    for (uint32_t m = 0; m < 4; ++m) {
+      uint32_t expected = 0;
+      for (uint32_t i = 0; i < 4; ++i) expected |= (((m * 8 + lane / 4) * 7 + lane % 4 * 4 + i) & 0xFF) << (8 * i);
+      ASSERT_EQ(out[lane * 4 + m], expected) << lane << " " << m;
+    }
+  }
+}
+
 TEST(EmulatedKernels, Tf32RoundsToElevenBits) {
   EXPECT_EQ(to_tf32(1.0F), 0x3F800000U);
   EXPECT_EQ(to_tf32(1.0F + 0x1p-11F), 0x3F802000U) << "ties go away from zero";

@@ -35,7 +35,7 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   const std::lock_guard lock(s.mutex);
   if (const cudaError_t error = usable(current_device()); error != cudaSuccess) return result(error);
   Device& device = s.devices[static_cast<size_t>(current_device())];
-  if (due(s.fail_allocation) || !fits(device, bytes)) return result(cudaErrorMemoryAllocation);
+  if (refuses_allocation() || !fits(device, bytes)) return result(cudaErrorMemoryAllocation);
   *pointer = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (*pointer == nullptr) return result(cudaErrorMemoryAllocation);
   std::memset(*pointer, kPoison, bytes);
@@ -62,7 +62,7 @@ cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned) {
   State& s = state();
   const std::lock_guard lock(s.mutex);
   if (const cudaError_t error = usable(current_device()); error != cudaSuccess) return result(error);
-  if (due(s.fail_allocation)) return result(cudaErrorMemoryAllocation);
+  if (refuses_allocation()) return result(cudaErrorMemoryAllocation);
   *pointer = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (*pointer == nullptr) return result(cudaErrorMemoryAllocation);
   std::memset(*pointer, kPoison, bytes);
@@ -169,7 +169,7 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle* handle, size_t bytes, const C
   if (bytes == 0 || bytes % kGranularity != 0) return CUDA_ERROR_INVALID_VALUE;
   if (usable(properties->location.id) != cudaSuccess) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   Device& device = s.devices[static_cast<size_t>(properties->location.id)];
-  if (due(s.fail_allocation) || !fits(device, bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
+  if (refuses_allocation() || !fits(device, bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
   device.used += bytes;
   *handle = s.next_handle++;
   s.physical[*handle] = {.device = properties->location.id, .bytes = bytes};

@@ -69,7 +69,8 @@ struct State {
   std::map<CUdeviceptr, CUmemGenericAllocationHandle> mapped;
   CUmemGenericAllocationHandle next_handle = 1;
   int fail_allocation = 0, fault_kernel = 0, hang_kernel = 0, lose_kernel = 0;
-  uint64_t n_kernels = 0, n_graph_launches = 0;
+  int exhaust_at = 0;  // allocations until none succeeds; 1: none does; 0: off
+  uint64_t n_kernels = 0, n_graph_launches = 0, n_allocations = 0, n_waits = 0;
   std::string last_fault;
   cudaError_t last_error = cudaSuccess;
 };
@@ -83,6 +84,8 @@ cudaError_t result(cudaError_t error);
 cudaError_t usable(int device);
 // Counts down an injected fault; true when it is due.
 bool due(int& countdown);
+// Counts an allocation of device or pinned memory; true if an injected fault takes it.
+bool refuses_allocation();
 // Runs a stream's operations up to `position` (all: UINT64_MAX). The device's error, or cudaErrorNotReady if it hangs.
 cudaError_t drain(Stream& stream, uint64_t position = UINT64_MAX);
 cudaError_t drain_device(int device);

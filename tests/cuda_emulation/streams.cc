@@ -149,6 +149,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 // Runs what stands before the event, so that the host that asks long enough gets its answer.
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   const std::lock_guard lock(state().mutex);
+  if (event->stream != nullptr && event->stream->n_done < event->position) ++state().n_waits;
   return result(event->stream == nullptr ? cudaSuccess : drain(*event->stream, event->position));
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) { return cudaEventQuery(event); }

@@ -27,8 +27,7 @@ std::vector<float> eval(const std::string& environment, const std::string& flags
   return values;
 }
 
-// 513 MiB: a GPU has one for layers beside what is reserved, enough for some of the model's.
-const std::string kGpus = "DEEPANALYZE_CUDA_PLUGIN=" EMULATED_PLUGIN " DEEPANALYZE_EMULATED_GPUS=2x513";
+const std::string kGpus = "DEEPANALYZE_CUDA_PLUGIN=" EMULATED_PLUGIN " DEEPANALYZE_EMULATED_GPUS=2x290";
 
 TEST(ProgramOnGpus, GivesTheLogitsOfTheCpu) {
   std::string said;
@@ -50,7 +49,7 @@ TEST(ProgramOnGpus, SaysWhyNot) {
   EXPECT_TRUE(eval(kGpus + " DEEPANALYZE_EMULATED_FAULT=kernel:30", "--gpu-layers -1", &said).empty());
   EXPECT_NE(said.find("cudaErrorIllegalAddress"), std::string::npos)
       << "a fault is an error, not a quiet change to the CPU: " << said;
-  EXPECT_TRUE(eval(kGpus + " DEEPANALYZE_EMULATED_FAULT=allocation:12", "--gpu-layers -1", &said).empty());
+  EXPECT_TRUE(eval(kGpus + " DEEPANALYZE_EMULATED_FAULT=exhausted:12", "--gpu-layers -1", &said).empty());
   EXPECT_NE(said.find("bytes"), std::string::npos) << said;
 }
 

@@ -80,6 +80,12 @@ struct ArgmaxArgs {
   int32_t* out;  // [rows]
 };
 
+// Expert rows order[first .. first + n_rows) go to one expert; n_rows 0: none.
+struct ExpertTile {
+  int32_t expert, first, n_rows;
+};
+inline constexpr int32_t kExpertTileRows = 32;  // at most
+
 // One product: out[row][o] = (sum over k of in[row][k] * weight[o][k] + bias[o]) * scale, or added onto out. With
 // `experts` each row takes its own part of the weights.
 struct LinearArgs {
@@ -98,6 +104,9 @@ struct LinearArgs {
   int64_t out_stride;
   const float* bias;       // [parts][n_out] or null
   const int32_t* experts;  // [rows] or null
+  // With experts and many rows: expert rows by expert, and tiles of them; null otherwise.
+  const int32_t* order;
+  const ExpertTile* tiles;
   int32_t rows_per_input;  // with experts: output rows that read one input row
   int32_t n_rows;
   float scale;
@@ -119,12 +128,18 @@ struct RopeTableArgs {
   float magnitude;
 };
 
+// One side of a layer in page 0: [kv heads][kPageTokens] rows of row_bytes (a multiple of 16). Types as
+// backend::KvType. A row in blocks of 32 dims: the codes of all blocks (Q4_0: as in the file format, dims i and i + 16
+// in a byte), then their float16 scales.
+struct KvSide {
+  uint8_t* rows;
+  int32_t dim, row_bytes, type, unused;
+};
+
 struct KvArgs {
-  uint8_t* keys;    // this layer in page 0: [kv heads][kPageTokens][key_stride]
-  uint8_t* values;  // [kv heads][kPageTokens][value_stride]
+  KvSide keys, values;
   int64_t page_bytes;
-  int32_t key_dim, value_dim, key_stride, value_stride;  // strides in elements, a multiple of 8
-  int32_t n_kv_heads, half;                              // half 1: float16, 0: float32
+  int32_t n_kv_heads, unused;
 };
 
 // The dims of some heads that are rotated: from `in` into `out`, which may be the same.
@@ -185,6 +200,14 @@ struct RouteArgs {
   int32_t n_groups, n_groups_used, group_best;
   int32_t normalize;
   float scale;
+};
+
+// Lists expert rows by expert, in tiles.
+struct GroupArgs {
+  const int32_t* experts;  // [n_rows] of expert rows
+  int32_t* order;          // [n_rows]
+  ExpertTile* tiles;       // [n_tiles], as many as there can be
+  int32_t n_rows, n_experts, n_tiles, unused;
 };
 
 struct CombineArgs {

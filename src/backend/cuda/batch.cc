@@ -42,13 +42,15 @@ Status CudaBackend::reserve_batch(int64_t rows, int64_t pages) {
   if (rows <= layout_.max_rows && pages <= layout_.max_pages) return Status::ok();
   const BatchLayout layout(std::max(rows, layout_.max_rows), std::max(pages, layout_.max_pages));
   DA_RETURN_IF_ERROR(launcher_.use());
-  DA_RETURN_IF_ERROR(staging_.wait());
+  if (!options_.count_only) DA_RETURN_IF_ERROR(staging_.wait());
   const auto bytes = static_cast<uint64_t>(layout.size) * sizeof(int32_t);
-  DA_ASSIGN_OR_RETURN(auto memory, DeviceMemory::allocate(bytes, "batch"));
-  DA_RETURN_IF_ERROR(staging_.reserve(bytes));
+  DA_ASSIGN_OR_RETURN(auto memory, DeviceMemory::allocate(ledger_, bytes, "batch"));
+  if (!options_.count_only) DA_RETURN_IF_ERROR(staging_.reserve(bytes));
   if (rows > layout_.max_rows) {
-    DA_ASSIGN_OR_RETURN(argmax_, DeviceMemory::allocate(static_cast<uint64_t>(layout.max_rows) * 4, "argmax"));
-    DA_ASSIGN_OR_RETURN(argmax_host_, PinnedMemory::allocate(static_cast<uint64_t>(layout.max_rows) * 4, "argmax"));
+    DA_ASSIGN_OR_RETURN(argmax_, DeviceMemory::allocate(ledger_, static_cast<uint64_t>(layout.max_rows) * 4, "argmax"));
+    if (!options_.count_only) {
+      DA_ASSIGN_OR_RETURN(argmax_host_, PinnedMemory::allocate(static_cast<uint64_t>(layout.max_rows) * 4, "argmax"));
+    }
   }
   batch_memory_ = std::move(memory);
   layout_ = layout;
@@ -193,9 +195,7 @@ Result<RowsView> CudaBackend::read_rows(const Activation& in) {
   DA_RETURN_IF_ERROR(launcher_.use());
   const CudaActivation& from = mine(in);
   const uint64_t bytes = static_cast<uint64_t>(in.n_rows * from.stride) * sizeof(float);
-  if (bytes > from.host.size_bytes()) {
-    DA_ASSIGN_OR_RETURN(from.host, PinnedMemory::allocate(bytes, "rows read"));
-  }
+  if (bytes > from.host.size_bytes()) DA_RETURN_IF_ERROR(reserve_reading(in));
   if (bytes > 0) {
     const Status copied =
         DA_CUDA_STATUS(cudaMemcpyAsync(from.host.as<void>(), from.values, bytes, cudaMemcpyDeviceToHost, stream_));

@@ -14,12 +14,19 @@ namespace {
 constexpr uint64_t kStagingBytes = 8 << 20;
 constexpr uint64_t kPartialBytes = 16 << 20;
 constexpr int32_t kMaxRows = 65535;  // of a grid's second dimension
+// Sequences that share pages list them each: room for this many lists of the whole pool, up to a million pages.
+constexpr int64_t kPageLists = 16, kMostListedPages = 1 << 20;
 
-int round_threads(int32_t wanted) { return wanted > 0 ? wanted : std::min(8, available_cpus()); }
+int pack_threads(const CudaOptions& options) {
+  if (options.count_only) return 1;
+  return options.n_threads > 0 ? options.n_threads : std::min(8, available_cpus());
+}
 
 }  // namespace
 
-CudaBackend::CudaBackend(const CudaOptions& options) : options_(options), threads_(round_threads(options.n_threads)) {}
+CudaBackend::CudaBackend(const CudaOptions& options) : options_(options), threads_(pack_threads(options)) {
+  ledger_.count_only = options.count_only;
+}
 
 CudaBackend::~CudaBackend() {
   (void)launcher_.use();
@@ -31,12 +38,12 @@ CudaBackend::~CudaBackend() {
 }
 
 Status CudaBackend::open_device() {
-  DA_ASSIGN_OR_RETURN(const std::vector<device::Gpu> gpus, list_gpus());
-  if (options_.device < 0 || static_cast<size_t>(options_.device) >= gpus.size()) {
+  DA_ASSIGN_OR_RETURN(const int32_t n_gpus, count_gpus());
+  if (options_.device < 0 || options_.device >= n_gpus) {
     return {ErrorCode::kInvalidArgument,
-            "GPU " + std::to_string(options_.device) + ": there are " + std::to_string(gpus.size())};
+            "GPU " + std::to_string(options_.device) + ": there are " + std::to_string(n_gpus)};
   }
-  const device::Gpu& gpu = gpus[static_cast<size_t>(options_.device)];
+  DA_ASSIGN_OR_RETURN(const device::Gpu gpu, describe_gpu(options_.device));
   if (gpu.compute_major < 8) {
     return {ErrorCode::kUnsupported, "GPU " + gpu.name + ": compute capability " + std::to_string(gpu.compute_major) +
                                          "." + std::to_string(gpu.compute_minor) + ", 8.0 or newer is needed"};
@@ -48,6 +55,10 @@ Status CudaBackend::open_device() {
   n_processors_ = properties.multiProcessorCount;
   description_ = "GPU " + std::to_string(gpu.index) + " " + gpu.name + ", " +
                  std::to_string(gpu.memory_total_bytes >> 20) + " MiB";
+  if (options_.count_only) {
+    launcher_.open(options_.device, nullptr, max_shared_bytes_, false);
+    return Status::ok();
+  }
   DA_CUDA_RETURN_IF_ERROR(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   DA_RETURN_IF_ERROR(done_.make());
   launcher_.open(options_.device, stream_, max_shared_bytes_, options_.graphs);
@@ -55,9 +66,15 @@ Status CudaBackend::open_device() {
 }
 
 Status CudaBackend::open() {
-  const Status opened = open_device();
-  if (!opened.is_ok()) return opened;
-  return self_test();
+  DA_RETURN_IF_ERROR(open_device());
+  if (options_.count_only) return Status::ok();
+  DA_RETURN_IF_ERROR(self_test());
+  // What it reserved goes, so that a load takes what was counted for it.
+  batch_memory_ = DeviceMemory();
+  argmax_ = DeviceMemory();
+  argmax_host_ = PinnedMemory();
+  layout_ = BatchLayout();
+  return Status::ok();
 }
 
 // A product of Q8_0 weights with known activations, whose integers come out exactly, by both kernels.
@@ -161,7 +178,7 @@ Result<std::unique_ptr<Weight>> CudaBackend::load_weight(const gguf::Tensor& ten
 
   DA_RETURN_IF_ERROR(launcher_.use());
   const int64_t n_rows = weight->n_out * weight->n_parts;
-  auto memory = DeviceMemory::allocate(packed_bytes(weight->packing, n_rows), "weights");
+  auto memory = DeviceMemory::allocate(ledger_, packed_bytes(weight->packing, n_rows), "weights");
   if (!memory.is_ok()) return memory.status().with_context("tensor " + tensor.name);
   weight->memory = std::move(*memory);
   weight->size_bytes = weight->memory.size_bytes();
@@ -169,6 +186,7 @@ Result<std::unique_ptr<Weight>> CudaBackend::load_weight(const gguf::Tensor& ten
   weight->high_offset_bytes = plane_bytes(weight->packing.low_bytes, n_rows);
   weight->scales_offset_bytes = weight->high_offset_bytes + plane_bytes(weight->packing.high_bytes, n_rows);
   weight->d_offset_bytes = weight->scales_offset_bytes + plane_bytes(weight->packing.scale_bytes, n_rows);
+  if (options_.count_only) return std::unique_ptr<Weight>(std::move(weight));
   const Status uploaded = upload_planes(tensor, *weight);
   if (!uploaded.is_ok()) return uploaded.with_context("tensor " + tensor.name);
   return std::unique_ptr<Weight>(std::move(weight));
@@ -178,7 +196,9 @@ Result<std::unique_ptr<Vector>> CudaBackend::load_vector(std::span<const float> 
   DA_RETURN_IF_ERROR(launcher_.use());
   auto vector = std::make_unique<CudaVector>();
   vector->size = static_cast<int64_t>(values.size());
-  DA_ASSIGN_OR_RETURN(vector->memory, DeviceMemory::allocate(std::max<size_t>(4, values.size_bytes()), "vector"));
+  DA_ASSIGN_OR_RETURN(vector->memory,
+                      DeviceMemory::allocate(ledger_, std::max<size_t>(4, values.size_bytes()), "vector"));
+  if (options_.count_only) return std::unique_ptr<Vector>(std::move(vector));
   DA_RETURN_IF_ERROR(staging_.reserve(values.size_bytes()));
   DA_ASSIGN_OR_RETURN(uint8_t * slot, staging_.acquire());
   std::memcpy(slot, values.data(), values.size_bytes());
@@ -207,7 +227,7 @@ Result<std::unique_ptr<Activation>> CudaBackend::make_activation(int64_t width, 
   const uint64_t code_bytes = quantized ? align(rows * columns) : 0;
   const uint64_t meta_bytes = quantized ? align(rows * columns / 32 * sizeof(QuantMeta)) : 0;
   DA_ASSIGN_OR_RETURN(activation->memory,
-                      DeviceMemory::allocate(value_bytes + code_bytes + meta_bytes, "work buffers"));
+                      DeviceMemory::allocate(ledger_, value_bytes + code_bytes + meta_bytes, "work buffers"));
   activation->size_bytes = activation->memory.size_bytes();
   activation->values = activation->memory.as<float>();
   if (quantized) {
@@ -230,10 +250,13 @@ Result<std::unique_ptr<Routing>> CudaBackend::make_routing(int32_t n_experts, in
   routing->n_used = n_used;
   routing->max_rows = max_rows;
   const uint64_t n = static_cast<uint64_t>(max_rows) * static_cast<uint64_t>(n_used);
-  DA_ASSIGN_OR_RETURN(routing->memory, DeviceMemory::allocate(n * 8, "routing"));
+  const uint64_t tile_bytes = static_cast<uint64_t>(routing->most_tiles(static_cast<int32_t>(n))) * sizeof(ExpertTile);
+  DA_ASSIGN_OR_RETURN(routing->memory, DeviceMemory::allocate(ledger_, n * 12 + tile_bytes, "routing"));
   routing->experts = routing->memory.as<int32_t>();
   routing->weights = routing->memory.as<float>(n * 4);
-  routing->size_bytes = n * 8;
+  routing->order = routing->memory.as<int32_t>(n * 8);
+  routing->tiles = routing->memory.as<ExpertTile>(n * 12);
+  routing->size_bytes = routing->memory.size_bytes();
   return std::unique_ptr<Routing>(std::move(routing));
 }
 
@@ -247,11 +270,39 @@ Result<std::unique_ptr<KvPool>> CudaBackend::make_kv_pool(const KvSpec& spec) {
     }
   }
   if (partial_.size_bytes() == 0) {
-    DA_ASSIGN_OR_RETURN(partial_, DeviceMemory::allocate(kPartialBytes, "attention scratch"));
+    DA_ASSIGN_OR_RETURN(partial_, DeviceMemory::allocate(ledger_, kPartialBytes, "attention scratch"));
   }
-  DA_ASSIGN_OR_RETURN(auto pool, CudaKvPool::make(options_.device, spec));
-  DA_RETURN_IF_ERROR(reserve_batch(layout_.max_rows, spec.max_pages));
+  DA_ASSIGN_OR_RETURN(auto pool, CudaKvPool::make(options_.device, spec, ledger_));
+  const int64_t pages = spec.max_pages;
+  DA_RETURN_IF_ERROR(reserve_batch(layout_.max_rows, std::max(pages, std::min(pages * kPageLists, kMostListedPages))));
   return std::unique_ptr<KvPool>(std::move(pool));
+}
+
+Status CudaBackend::reserve_rotation(const Vector& frequencies, int32_t max_rows) {
+  DA_RETURN_IF_ERROR(launcher_.use());
+  // A smaller one of the same goes: nothing refers to it between steps.
+  std::erase_if(rope_tables_, [&](const auto& table) {
+    return table->frequencies == &frequencies && table->max_rows < max_rows;
+  });
+  for (const auto& table : rope_tables_) {
+    if (table->frequencies == &frequencies) return Status::ok();
+  }
+  auto table = std::make_unique<RopeTable>();
+  table->frequencies = &frequencies;
+  table->max_rows = max_rows;
+  const uint64_t bytes = static_cast<uint64_t>(max_rows) * static_cast<uint64_t>(frequencies.size) * 2 * sizeof(float);
+  DA_ASSIGN_OR_RETURN(table->memory, DeviceMemory::allocate(ledger_, std::max<uint64_t>(bytes, 8), "rotation angles"));
+  rope_tables_.push_back(std::move(table));
+  return Status::ok();
+}
+
+Status CudaBackend::reserve_reading(const Activation& activation) {
+  const CudaActivation& from = mine(activation);
+  const uint64_t bytes = static_cast<uint64_t>(activation.max_rows * from.stride) * sizeof(float);
+  if (options_.count_only || bytes <= from.host.size_bytes()) return Status::ok();
+  DA_RETURN_IF_ERROR(launcher_.use());
+  DA_ASSIGN_OR_RETURN(from.host, PinnedMemory::allocate(bytes, "rows read"));
+  return Status::ok();
 }
 
 Result<std::unique_ptr<Backend>> make_cuda_backend(const CudaOptions& options) {

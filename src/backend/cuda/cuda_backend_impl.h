@@ -39,12 +39,20 @@ class CudaRouting : public Routing {
   DeviceMemory memory;
   int32_t* experts = nullptr;  // [max_rows][n_used]
   float* weights = nullptr;    // [max_rows][n_used]
+  // Expert rows by expert, if there are many; see is_grouped().
+  int32_t* order = nullptr;     // [max_rows * n_used]
+  ExpertTile* tiles = nullptr;  // [most_tiles(max_rows * n_used)]
+  // From two rows an expert on, reading an expert's weights once for its rows is worth more than spreading its rows.
+  bool is_grouped() const { return n_rows * n_used >= 2 * n_experts && n_rows > kMaxVectorRows; }
+  int32_t most_tiles(int32_t n_expert_rows) const {
+    return (n_expert_rows + kExpertTileRows - 1) / kExpertTileRows + n_experts;
+  }
 };
 
-// Angles of the batch's rows for one kind of rotation; device memory is kept from batch to batch.
+// Angles of the batch's rows for one kind of rotation, in memory reserved at load.
 struct RopeTable {
   const Vector* frequencies = nullptr;
-  float magnitude = 0;
+  float magnitude = 1.0F;
   int32_t max_rows = 0;
   DeviceMemory memory;  // [max_rows][n_dims / 2][2]
   bool filled = false;  // for this batch
@@ -69,6 +77,7 @@ class CudaBackend : public Backend {
   Status open();
 
   std::string description() const override { return description_; }
+  uint64_t device_bytes() const override { return ledger_.bytes; }
   Result<std::unique_ptr<Weight>> load_weight(const gguf::Tensor& tensor, WeightUse use) override;
   Result<std::unique_ptr<Vector>> load_vector(std::span<const float> values) override;
   Result<std::unique_ptr<Activation>> make_activation(int64_t width, int32_t max_rows,
@@ -76,6 +85,8 @@ class CudaBackend : public Backend {
   Result<std::unique_ptr<Routing>> make_routing(int32_t n_experts, int32_t n_used, int32_t max_rows, int64_t in_width,
                                                 std::span<const Weight* const> readers) override;
   Result<std::unique_ptr<KvPool>> make_kv_pool(const KvSpec& spec) override;
+  Status reserve_rotation(const Vector& frequencies, int32_t max_rows) override;
+  Status reserve_reading(const Activation& activation) override;
 
   void begin(const Batch& batch) override;
   void embed(const EmbedSpec& spec, Activation& out) override;
@@ -115,13 +126,14 @@ class CudaBackend : public Backend {
   void norm_pieces(const NormSpec& spec, const CudaActivation& in, const ActivationArgs& out, int64_t width,
                    int32_t n_rows);
   const float* rope_angles(const RopeSpec& spec);
-  void product(const CudaActivation& in, const LinearSpec& spec, const int32_t* experts, int32_t rows_per_input,
+  void product(const CudaActivation& in, const LinearSpec& spec, const CudaRouting* routing, int32_t rows_per_input,
                int32_t n_rows);
   Status wait();
   Result<bool> peer_works(CudaBackend& source);
 
   CudaOptions options_;
   std::string description_;
+  Ledger ledger_;  // before all that is booked in it
   ThreadPool threads_;
   cudaStream_t stream_ = nullptr;
   Event done_;  // of the last read

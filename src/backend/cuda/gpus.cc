@@ -22,11 +22,11 @@ std::string uuid_text(const cudaUUID_t& uuid) {
 
 }  // namespace
 
-Result<std::vector<device::Gpu>> list_gpus() {
+Result<int32_t> count_gpus() {
   int count = 0;
   switch (const cudaError_t error = cudaGetDeviceCount(&count)) {
     case cudaSuccess:
-      break;
+      return count;
     case cudaErrorNoDevice:
       return {ErrorCode::kUnavailable, "no GPU: the driver shows none"};
     case cudaErrorInsufficientDriver:
@@ -34,24 +34,33 @@ Result<std::vector<device::Gpu>> list_gpus() {
     default:
       return cuda_status(error, "cudaGetDeviceCount").with_context("no GPU");
   }
+}
+
+Result<device::Gpu> describe_gpu(int32_t index) {
   int driver_version = 0;
   DA_CUDA_RETURN_IF_ERROR(cudaDriverGetVersion(&driver_version));
+  cudaDeviceProp properties;
+  DA_CUDA_RETURN_IF_ERROR(cudaGetDeviceProperties(&properties, index));
+  device::Gpu gpu;
+  gpu.index = index;
+  gpu.name = properties.name;
+  gpu.uuid = uuid_text(properties.uuid);
+  gpu.compute_major = properties.major;
+  gpu.compute_minor = properties.minor;
+  gpu.memory_total_bytes = properties.totalGlobalMem;
+  gpu.driver_version = driver_version;
+  char pci[32];
+  std::snprintf(pci, sizeof pci, "%04x:%02x:%02x", static_cast<unsigned>(properties.pciDomainID),
+                static_cast<unsigned>(properties.pciBusID), static_cast<unsigned>(properties.pciDeviceID));
+  gpu.pci_address = pci;
+  return gpu;
+}
+
+Result<std::vector<device::Gpu>> list_gpus() {
+  DA_ASSIGN_OR_RETURN(const int32_t count, count_gpus());
   std::vector<device::Gpu> gpus;
-  for (int i = 0; i < count; ++i) {
-    cudaDeviceProp properties;
-    DA_CUDA_RETURN_IF_ERROR(cudaGetDeviceProperties(&properties, i));
-    device::Gpu gpu;
-    gpu.index = i;
-    gpu.name = properties.name;
-    gpu.uuid = uuid_text(properties.uuid);
-    gpu.compute_major = properties.major;
-    gpu.compute_minor = properties.minor;
-    gpu.memory_total_bytes = properties.totalGlobalMem;
-    gpu.driver_version = driver_version;
-    char pci[32];
-    std::snprintf(pci, sizeof pci, "%04x:%02x:%02x", static_cast<unsigned>(properties.pciDomainID),
-                  static_cast<unsigned>(properties.pciBusID), static_cast<unsigned>(properties.pciDeviceID));
-    gpu.pci_address = pci;
+  for (int32_t i = 0; i < count; ++i) {
+    DA_ASSIGN_OR_RETURN(device::Gpu gpu, describe_gpu(i));
     // Asking for free memory opens the device; one that cannot be opened is listed with none.
     size_t free_bytes = 0, total_bytes = 0;
     if (cudaSetDevice(i) == cudaSuccess && cudaMemGetInfo(&free_bytes, &total_bytes) == cudaSuccess)
@@ -59,6 +68,11 @@ Result<std::vector<device::Gpu>> list_gpus() {
     gpus.push_back(std::move(gpu));
   }
   return gpus;
+}
+
+Status release_gpu(int32_t device) {
+  DA_CUDA_RETURN_IF_ERROR(cudaSetDevice(device));
+  return DA_CUDA_STATUS(cudaDeviceReset());
 }
 
 }  // namespace da::backend::cuda

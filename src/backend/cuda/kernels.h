@@ -36,6 +36,7 @@ void launch_select(Launcher& launcher, const SelectArgs& args, int32_t n_rows);
 void launch_combine(Launcher& launcher, const CombineArgs& args, int32_t n_rows);
 void launch_argmax(Launcher& launcher, const ArgmaxArgs& args, int32_t n_rows);
 void launch_route(Launcher& launcher, const RouteArgs& args, int32_t n_rows);
+void launch_group(Launcher& launcher, const GroupArgs& args);
 void launch_rope_table(Launcher& launcher, const RopeTableArgs& args, int32_t n_rows);
 void launch_rope_store(Launcher& launcher, const RopeStoreArgs& args, int32_t n_rows);
 
@@ -43,15 +44,16 @@ void launch_rope_store(Launcher& launcher, const RopeStoreArgs& args, int32_t n_
 int32_t attention_queries_per_tile(int32_t key_dim, int32_t value_dim);
 void launch_attention(Launcher& launcher, const AttentionArgs& args, int32_t n_tiles);
 
-// Vector: up to kMaxVectorRows rows, or any number of expert rows. Matrix: any number of rows, no experts.
+// Vector: up to kMaxVectorRows rows, or any number of expert rows. Matrix: any number of rows; of experts `n_tiles`
+// tiles as launch_group lists them, otherwise 0.
 void float_vector(Launcher& launcher, PackedFormat format, const LinearArgs& args);
-void float_matrix(Launcher& launcher, PackedFormat format, const LinearArgs& args);
+void float_matrix(Launcher& launcher, PackedFormat format, const LinearArgs& args, int32_t n_tiles);
 void float_heads(Launcher& launcher, PackedFormat format, const HeadLinearArgs& args, int32_t n_heads);
 void legacy_vector(Launcher& launcher, PackedFormat format, const LinearArgs& args);
-void legacy_matrix(Launcher& launcher, PackedFormat format, const LinearArgs& args);
+void legacy_matrix(Launcher& launcher, PackedFormat format, const LinearArgs& args, int32_t n_tiles);
 void legacy_heads(Launcher& launcher, PackedFormat format, const HeadLinearArgs& args, int32_t n_heads);
 void k_vector(Launcher& launcher, PackedFormat format, const LinearArgs& args);
-void k_matrix(Launcher& launcher, PackedFormat format, const LinearArgs& args);
+void k_matrix(Launcher& launcher, PackedFormat format, const LinearArgs& args, int32_t n_tiles);
 void k_heads(Launcher& launcher, PackedFormat format, const HeadLinearArgs& args, int32_t n_heads);
 
 }  // namespace da::backend::cuda

@@ -32,6 +32,28 @@ Status find_function(const char* name, Function& function) {
   return Status::ok();
 }
 
+// Of a token's key or value of one head; see KvSide.
+int32_t row_bytes(KvType type, int32_t dim) {
+  const int32_t n_blocks = (dim + 31) / 32;
+  int32_t bytes = 0;
+  switch (type) {
+    case KvType::kF32:
+      bytes = (dim + 7) / 8 * 32;
+      break;
+    case KvType::kF16:
+    case KvType::kBF16:
+      bytes = (dim + 7) / 8 * 16;
+      break;
+    case KvType::kQ8_0:
+      bytes = n_blocks * (32 + 2);
+      break;
+    case KvType::kQ4_0:
+      bytes = n_blocks * (16 + 2);
+      break;
+  }
+  return (bytes + 15) / 16 * 16;
+}
+
 CUmemAllocationProp properties_of(int device) {
   CUmemAllocationProp properties = {};
   properties.type = CU_MEM_ALLOCATION_TYPE_PINNED;
@@ -56,29 +78,28 @@ Result<CudaKvPool::Driver> CudaKvPool::find_driver() {
 }
 
 CudaKvPool::~CudaKvPool() {
+  if (ledger_ != nullptr) ledger_->bytes -= committed_bytes_;
+  if (base_ == 0) return;
   (void)cudaSetDevice(device_);
   (void)cudaDeviceSynchronize();  // a kernel may still read the pages
   for (const Mapping& mapping : mappings_) (void)driver_.unmap(mapping.address, mapping.bytes);
-  if (base_ != 0) (void)driver_.free(base_, reserved_bytes_);
+  (void)driver_.free(base_, reserved_bytes_);
 }
 
-Result<std::unique_ptr<CudaKvPool>> CudaKvPool::make(int device, const KvSpec& spec) {
-  if (spec.type != KvTypes(KvType::kF16) && spec.type != KvTypes(KvType::kF32))
-    return {ErrorCode::kUnsupported, "GPU: KV type " + name_of(spec.type) + ", expected f16 or f32"};
+Result<std::unique_ptr<CudaKvPool>> CudaKvPool::make(int device, const KvSpec& spec, Ledger& ledger) {
   auto pool = std::make_unique<CudaKvPool>();
   pool->device_ = device;
+  pool->ledger_ = &ledger;
   pool->spec = spec;
   DA_ASSIGN_OR_RETURN(pool->driver_, find_driver());
-  const uint64_t element_bytes = spec.type.key == KvType::kF16 ? 2 : 4;
   uint64_t bytes = 0;
   for (const KvLayer& shape : spec.layers) {
-    Layer layer{};
-    layer.key_stride = (shape.key_dim + 7) / 8 * 8;
-    layer.value_stride = (shape.value_dim + 7) / 8 * 8;
-    const uint64_t tokens = static_cast<uint64_t>(shape.n_kv_heads) * kPageTokens;
+    Layer layer{.key_row_bytes = row_bytes(spec.type.key, shape.key_dim),
+                .value_row_bytes = row_bytes(spec.type.value, shape.value_dim)};
+    const uint64_t rows = static_cast<uint64_t>(shape.n_kv_heads) * kPageTokens;
     layer.keys_offset_bytes = bytes;
-    layer.values_offset_bytes = bytes + tokens * static_cast<uint64_t>(layer.key_stride) * element_bytes;
-    bytes = layer.values_offset_bytes + tokens * static_cast<uint64_t>(layer.value_stride) * element_bytes;
+    layer.values_offset_bytes = bytes + rows * static_cast<uint64_t>(layer.key_row_bytes);
+    bytes = layer.values_offset_bytes + rows * static_cast<uint64_t>(layer.value_row_bytes);
     pool->layers_.push_back(layer);
   }
   pool->page_bytes = bytes;
@@ -89,12 +110,18 @@ Result<std::unique_ptr<CudaKvPool>> CudaKvPool::make(int device, const KvSpec& s
                     "cuMemGetAllocationGranularity"));
   pool->granularity_bytes_ = granularity;
   pool->reserved_bytes_ = round_up(std::max<uint64_t>(1, bytes * static_cast<uint64_t>(spec.max_pages)), granularity);
+  if (ledger.count_only) return pool;
   DA_RETURN_IF_ERROR(
       driver_status(pool->driver_.reserve(&pool->base_, pool->reserved_bytes_, 0, 0, 0), "cuMemAddressReserve"));
   return pool;
 }
 
 Status CudaKvPool::commit(uint64_t bytes) {
+  if (ledger_->count_only) {
+    committed_bytes_ += bytes;
+    ledger_->bytes += bytes;
+    return Status::ok();
+  }
   const CUmemAllocationProp properties = properties_of(device_);
   CUmemGenericAllocationHandle handle = 0;
   const CUresult created = driver_.create(&handle, bytes, &properties, 0);
@@ -115,6 +142,7 @@ Status CudaKvPool::commit(uint64_t bytes) {
   access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
   DA_RETURN_IF_ERROR(driver_status(driver_.set_access(address, bytes, &access, 1), "cuMemSetAccess"));
   committed_bytes_ += bytes;
+  ledger_->bytes += bytes;
   return Status::ok();
 }
 
@@ -134,15 +162,14 @@ Status CudaKvPool::grow(int32_t n_pages_wanted) {
 KvArgs CudaKvPool::args(int32_t layer_idx) const {
   const Layer& layer = layers_[static_cast<size_t>(layer_idx)];
   const KvLayer& sizes = shape(layer_idx);
-  return {.keys = reinterpret_cast<uint8_t*>(base_ + layer.keys_offset_bytes),
-          .values = reinterpret_cast<uint8_t*>(base_ + layer.values_offset_bytes),
+  const auto side = [this](uint64_t offset_bytes, int32_t dim, int32_t row_bytes, KvType type) {
+    return KvSide{reinterpret_cast<uint8_t*>(base_ + offset_bytes), dim, row_bytes, static_cast<int32_t>(type), 0};
+  };
+  return {.keys = side(layer.keys_offset_bytes, sizes.key_dim, layer.key_row_bytes, spec.type.key),
+          .values = side(layer.values_offset_bytes, sizes.value_dim, layer.value_row_bytes, spec.type.value),
           .page_bytes = static_cast<int64_t>(page_bytes),
-          .key_dim = sizes.key_dim,
-          .value_dim = sizes.value_dim,
-          .key_stride = layer.key_stride,
-          .value_stride = layer.value_stride,
           .n_kv_heads = sizes.n_kv_heads,
-          .half = spec.type.key == KvType::kF16 ? 1 : 0};
+          .unused = 0};
 }
 
 }  // namespace da::backend::cuda

@@ -6,17 +6,19 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/arguments.h"
+#include "backend/cuda/memory.h"
 
 namespace da::backend::cuda {
 
-// Keys and values in pages on one device. A page, layer after layer: keys [n_kv_heads][kPageTokens][key_stride], then
-// values [n_kv_heads][kPageTokens][value_stride]; strides are dims rounded up to 8 elements. The address space of all
+// Keys and values in pages on one device. A page, layer after layer: keys [n_kv_heads][kPageTokens] rows, then values
+// likewise (KvSide says what a row is). The address space of all
 // pages is reserved at once; memory is created and mapped behind it as grow() asks, in steps of the device's
 // granularity, so that pages never move.
 class CudaKvPool : public KvPool {
  public:
   ~CudaKvPool() override;
-  static Result<std::unique_ptr<CudaKvPool>> make(int device, const KvSpec& spec);
+  // Booked in `ledger`, which must live longer.
+  static Result<std::unique_ptr<CudaKvPool>> make(int device, const KvSpec& spec, Ledger& ledger);
   Status grow(int32_t n_pages_wanted) override;
 
   KvArgs args(int32_t layer_idx) const;
@@ -25,7 +27,7 @@ class CudaKvPool : public KvPool {
 
  private:
   struct Layer {
-    int32_t key_stride, value_stride;
+    int32_t key_row_bytes, value_row_bytes;
     uint64_t keys_offset_bytes, values_offset_bytes;
   };
   // The driver's calls, which the runtime library hands out by name.
@@ -48,6 +50,7 @@ class CudaKvPool : public KvPool {
   Status commit(uint64_t bytes);
 
   int device_ = 0;
+  Ledger* ledger_ = nullptr;
   Driver driver_;
   std::vector<Layer> layers_;
   CUdeviceptr base_ = 0;

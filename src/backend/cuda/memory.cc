@@ -11,8 +11,20 @@ std::string free_memory_text() {
   return std::to_string(free_bytes) + " of " + std::to_string(total_bytes) + " are free";
 }
 
-Result<DeviceMemory> DeviceMemory::allocate(uint64_t size_bytes, const char* what) {
+uint64_t allocation_bytes(uint64_t size_bytes) {
+  constexpr uint64_t kLarge = 1 << 20, kPage = 2 << 20, kSmall = 512;
+  const uint64_t unit = size_bytes >= kLarge ? kPage : kSmall;
+  return (size_bytes + unit - 1) / unit * unit;
+}
+
+Result<DeviceMemory> DeviceMemory::allocate(Ledger& ledger, uint64_t size_bytes, const char* what) {
   DeviceMemory memory;
+  memory.size_bytes_ = size_bytes;
+  if (ledger.count_only) {
+    ledger.bytes += allocation_bytes(size_bytes);
+    memory.ledger_ = &ledger;
+    return memory;
+  }
   const cudaError_t error = cudaMalloc(&memory.data_, size_bytes);
   if (error == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();  // not a fault: the device goes on
@@ -20,7 +32,8 @@ Result<DeviceMemory> DeviceMemory::allocate(uint64_t size_bytes, const char* wha
             "GPU: " + std::string(what) + ": " + std::to_string(size_bytes) + " bytes needed, " + free_memory_text()};
   }
   DA_RETURN_IF_ERROR(cuda_status(error, "cudaMalloc"));
-  memory.size_bytes_ = size_bytes;
+  ledger.bytes += allocation_bytes(size_bytes);
+  memory.ledger_ = &ledger;
   return memory;
 }
 

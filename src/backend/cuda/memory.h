@@ -2,6 +2,7 @@
 
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -10,6 +11,15 @@
 #include "base/result.h"
 
 namespace da::backend::cuda {
+
+// The account of one backend's device memory. With count_only nothing is allocated, only booked.
+struct Ledger {
+  std::atomic<uint64_t> bytes{0};
+  bool count_only = false;
+};
+
+// What the driver takes for an allocation: whole pages of 2 MiB for large ones; small ones share pages.
+uint64_t allocation_bytes(uint64_t size_bytes);
 
 // Memory of the device that is current, 256-byte aligned, not cleared. Move-only. To be freed while its device is well:
 // after a fault freeing fails, and with it nothing is lost, since the process is about to end.
@@ -20,12 +30,17 @@ class DeviceMemory {
   DeviceMemory& operator=(DeviceMemory&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_bytes_, other.size_bytes_);
+    std::swap(ledger_, other.ledger_);
     return *this;
   }
-  ~DeviceMemory() { (void)cudaFree(data_); }
+  ~DeviceMemory() {
+    if (data_ != nullptr) (void)cudaFree(data_);
+    if (ledger_ != nullptr) ledger_->bytes -= allocation_bytes(size_bytes_);
+  }
 
-  // Error: kResourceExhausted names `what`, the bytes needed and those free.
-  static Result<DeviceMemory> allocate(uint64_t size_bytes, const char* what);
+  // Booked in `ledger`, which must live longer. Error: kResourceExhausted names `what`, the bytes needed and those
+  // free.
+  static Result<DeviceMemory> allocate(Ledger& ledger, uint64_t size_bytes, const char* what);
 
   uint8_t* data() const { return static_cast<uint8_t*>(data_); }
   template <class T>
@@ -37,6 +52,7 @@ class DeviceMemory {
  private:
   void* data_ = nullptr;
   uint64_t size_bytes_ = 0;
+  Ledger* ledger_ = nullptr;
 };
 
 // Host memory that the device copies from and to directly. Move-only.

@@ -43,7 +43,7 @@ void CudaBackend::norm(const Activation& in, const NormSpec& spec, Activation& o
   if (!whole_blocks) quantize(mine(out));
 }
 
-void CudaBackend::product(const CudaActivation& in, const LinearSpec& spec, const int32_t* experts,
+void CudaBackend::product(const CudaActivation& in, const LinearSpec& spec, const CudaRouting* routing,
                           int32_t rows_per_input, int32_t n_rows) {
   const CudaWeight& weight = mine(*spec.weight);
   const CudaActivation& out = mine(*spec.out);
@@ -59,19 +59,24 @@ void CudaBackend::product(const CudaActivation& in, const LinearSpec& spec, cons
   args.out = out.values;
   args.out_stride = out.stride;
   args.bias = data_of(spec.bias);
-  args.experts = experts;
+  int32_t n_tiles = 0;
+  if (routing != nullptr) args.experts = routing->experts;
+  if (routing != nullptr && routing->is_grouped()) {
+    args.order = routing->order;
+    args.tiles = routing->tiles;
+    n_tiles = routing->most_tiles(n_rows);
+  }
   args.rows_per_input = rows_per_input;
   args.n_rows = n_rows;
   args.scale = spec.scale;
   args.accumulate = spec.accumulate ? 1 : 0;
   const PackedFormat format = weight.packing.format;
-  const bool few = experts != nullptr || n_rows <= kMaxVectorRows;
-  if (!weight.packing.is_integer()) {
-    (few ? float_vector : float_matrix)(launcher_, format, args);
-  } else if (format <= PackedFormat::kQ8_0) {
-    (few ? legacy_vector : legacy_matrix)(launcher_, format, args);
+  const bool few = n_tiles == 0 && (routing != nullptr || n_rows <= kMaxVectorRows);
+  const bool is_float = !weight.packing.is_integer(), is_legacy = format <= PackedFormat::kQ8_0;
+  if (few) {
+    (is_float ? float_vector : (is_legacy ? legacy_vector : k_vector))(launcher_, format, args);
   } else {
-    (few ? k_vector : k_matrix)(launcher_, format, args);
+    (is_float ? float_matrix : (is_legacy ? legacy_matrix : k_matrix))(launcher_, format, args, n_tiles);
   }
   quantize(out);
 }
@@ -91,7 +96,7 @@ void CudaBackend::expert_linear(const Activation& in, ExpertInput rows, const Ro
   DA_CHECK(in.n_rows == (from_batch ? routing.n_rows : n_expert_rows));
   for (const LinearSpec& spec : products) {
     DA_CHECK(spec.weight->n_parts == routing.n_experts);
-    product(mine(in), spec, route.experts, from_batch ? routing.n_used : 1, n_expert_rows);
+    product(mine(in), spec, &route, from_batch ? routing.n_used : 1, n_expert_rows);
   }
 }
 
@@ -120,30 +125,27 @@ void CudaBackend::head_linear(const Activation& in, const Weight& weight, Activa
   quantize(mine(out));
 }
 
+// Once a batch for each kind of rotation.
 const float* CudaBackend::rope_angles(const RopeSpec& spec) {
   if (spec.kind == RopeKind::kNone) return nullptr;
   const auto n_rows = static_cast<int32_t>(row_position_.size());
-  auto found = std::find_if(rope_tables_.begin(), rope_tables_.end(), [&](const auto& table) {
-    return table->frequencies == spec.frequencies && table->magnitude == spec.magnitude && table->max_rows >= n_rows;
-  });
+  const auto find = [&] {
+    return std::find_if(rope_tables_.begin(), rope_tables_.end(), [&](const auto& table) {
+      return table->frequencies == spec.frequencies && table->max_rows >= n_rows &&
+             table->memory.size_bytes() >=
+                 static_cast<uint64_t>(n_rows) * static_cast<uint64_t>(spec.n_dims) * sizeof(float);
+    });
+  };
+  auto found = find();
   if (found == rope_tables_.end()) {
-    // Once for each kind of rotation; then the memory serves every batch.
-    auto table = std::make_unique<RopeTable>();
-    table->frequencies = spec.frequencies;
-    table->magnitude = spec.magnitude;
-    table->max_rows = static_cast<int32_t>(std::max<int64_t>(n_rows, layout_.max_rows));
-    launcher_.fail(launcher_.use());
-    auto memory = DeviceMemory::allocate(
-        static_cast<uint64_t>(table->max_rows) * static_cast<uint64_t>(spec.n_dims) * sizeof(float), "rotation angles");
-    if (!memory.is_ok()) {
-      launcher_.fail(memory.status());
-      return nullptr;
-    }
-    table->memory = std::move(*memory);
-    found = rope_tables_.insert(rope_tables_.end(), std::move(table));
+    // Nobody announced it (reserve_rotation).
+    launcher_.fail(
+        reserve_rotation(*spec.frequencies, std::max<int32_t>(n_rows, static_cast<int32_t>(layout_.max_rows))));
+    found = find();
+    if (found == rope_tables_.end()) return nullptr;
   }
   RopeTable& table = **found;
-  if (!table.filled) {
+  if (!table.filled || table.magnitude != spec.magnitude) {
     launch_rope_table(launcher_,
                       {.position = batch_args().position,
                        .far = batch_memory_.as<int32_t>() + layout_.far,
@@ -154,6 +156,7 @@ const float* CudaBackend::rope_angles(const RopeSpec& spec) {
                        .magnitude = spec.magnitude},
                       n_rows);
     table.filled = true;
+    table.magnitude = spec.magnitude;
   }
   return table.memory.as<float>();
 }
@@ -348,6 +351,15 @@ void CudaBackend::route(const RouteSpec& spec, const Activation& logits, Routing
                 .normalize = spec.normalize ? 1 : 0,
                 .scale = spec.scale},
                logits.n_rows);
+  if (!out.is_grouped()) return;
+  const int32_t n_expert_rows = routing.n_rows * routing.n_used;
+  launch_group(launcher_, {.experts = out.experts,
+                           .order = out.order,
+                           .tiles = out.tiles,
+                           .n_rows = n_expert_rows,
+                           .n_experts = routing.n_experts,
+                           .n_tiles = out.most_tiles(n_expert_rows),
+                           .unused = 0});
 }
 
 void CudaBackend::expert_combine(const Activation& in, const Routing& routing, float scale, bool accumulate,

@@ -20,9 +20,9 @@ Result<bool> CudaBackend::peer_works(CudaBackend& source) {
     constexpr uint64_t kBytes = 64 << 10;
     DA_ASSIGN_OR_RETURN(const PinnedMemory host, PinnedMemory::allocate(2 * kBytes, "peer test"));
     for (uint64_t i = 0; i < kBytes; ++i) *host.as<uint8_t>(i) = static_cast<uint8_t>(i * 31 + i / 251);
-    DA_ASSIGN_OR_RETURN(const DeviceMemory here, DeviceMemory::allocate(kBytes, "peer test"));
+    DA_ASSIGN_OR_RETURN(const DeviceMemory here, DeviceMemory::allocate(ledger_, kBytes, "peer test"));
     DA_RETURN_IF_ERROR(source.launcher_.use());
-    DA_ASSIGN_OR_RETURN(const DeviceMemory there, DeviceMemory::allocate(kBytes, "peer test"));
+    DA_ASSIGN_OR_RETURN(const DeviceMemory there, DeviceMemory::allocate(source.ledger_, kBytes, "peer test"));
     DA_CUDA_RETURN_IF_ERROR(
         cudaMemcpyAsync(there.data(), host.as<void>(), kBytes, cudaMemcpyHostToDevice, source.stream_));
     DA_RETURN_IF_ERROR(source.wait());

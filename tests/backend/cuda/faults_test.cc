@@ -28,7 +28,7 @@ TEST(CudaFaults, EachAllocationOfALoadMayFail) {
     {
       SmallModel model;
       status = load(model);
-      if (status.is_ok()) {  // that many allocations a load has; the rope angles and read rows come later
+      if (status.is_ok()) {  // that many allocations a load has
         emulation::fail_allocation(0);
         EXPECT_TRUE(model.backend().read_rows(model.forward({3}, {0})).is_ok());
       }
@@ -42,15 +42,35 @@ TEST(CudaFaults, EachAllocationOfALoadMayFail) {
   EXPECT_GT(failures, 20);
 }
 
-TEST(CudaFaults, AllocationsOfAStepFailTheStepOnly) {
+// Everything is reserved at load: a step allocates nothing and waits once, at its end.
+TEST(CudaFaults, AStepAllocatesNothingAndWaitsOnce) {
   emulation::configure({});
   SmallModel model;
   ASSERT_TRUE(load(model).is_ok());
-  ASSERT_TRUE(model.backend().read_rows(model.forward({3}, {0})).is_ok());
-  emulation::fail_allocation(1);
-  // Everything is reserved by now: a step allocates nothing.
-  EXPECT_TRUE(model.backend().read_rows(model.forward({1}, {3})).is_ok());
-  emulation::fail_allocation(0);
+  emulation::exhaust_at_allocation(1);
+  const uint64_t n_allocations = emulation::n_allocations();
+  for (int32_t step = 0; step < 6; ++step) {
+    const uint64_t n_waits = emulation::n_waits();
+    const Activation& logits = step == 0 ? model.forward({3, 5}, {0, 0}) : model.forward({1, 1}, {2 + step, 4 + step});
+    EXPECT_EQ(emulation::n_waits(), n_waits);
+    EXPECT_TRUE(model.backend().read_rows(logits).is_ok());
+    EXPECT_EQ(emulation::n_waits(), n_waits + 1);
+  }
+  EXPECT_EQ(emulation::n_allocations(), n_allocations);
+}
+
+// What is booked is what the device gave, and more only by what its pages are rounded to.
+TEST(CudaFaults, TheLedgerIsTheDevices) {
+  emulation::configure({});
+  SmallModel model;
+  ASSERT_TRUE(load(model).is_ok());
+  const uint64_t booked = model.backend().device_bytes(), given = emulation::used_bytes(0);
+  EXPECT_LE(given, booked);
+  EXPECT_LE(booked - given, 2U << 20);
+  SmallModel counted;
+  ASSERT_TRUE(load(counted, {.count_only = true}).is_ok());
+  EXPECT_EQ(counted.backend().device_bytes(), booked);
+  EXPECT_EQ(emulation::used_bytes(0), given) << "counting takes nothing";
 }
 
 TEST(CudaFaults, MemoryTakenByAnotherProcessIsNamed) {

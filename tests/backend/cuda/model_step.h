@@ -53,6 +53,8 @@ class SmallModel {
     DA_ASSIGN_OR_RETURN(logits_, backend_->make_activation(kVocabulary, max_rows, {}));
     DA_ASSIGN_OR_RETURN(
         kv_, backend_->make_kv_pool({.layers = {{2, 16, 16}}, .type = KvType::kF16, .max_pages = max_pages}));
+    DA_RETURN_IF_ERROR(backend_->reserve_rotation(*frequencies_, max_rows));
+    DA_RETURN_IF_ERROR(backend_->reserve_reading(*logits_));
     return kv_->grow(max_pages);
   }
 

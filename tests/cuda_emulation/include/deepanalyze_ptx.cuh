@@ -98,6 +98,29 @@ inline void copy_async_wait() {
   pending.n = kept;
 }
 
+// Four 8x8 matrices of 16-bit elements from shared memory to the warp's registers: see the real one.
+struct MatrixRows {
+  const void* row;
+  uint32_t* out;
+};
+inline void load_matrices(uint32_t (&out)[4], const void* row) {
+  require_aligned(row, 16);
+  const auto* shared = cuda_emulation::place.shared;
+  const auto* at = static_cast<const unsigned char*>(row);
+  if (at < shared || at + 16 > shared + cuda_emulation::place.shared_bytes)
+    cuda_emulation::device_fault("a matrix row outside the shared memory");
+  MatrixRows mine{row, out};
+  cuda_emulation::collective(cuda_emulation::CollectiveKind::kMatrix, &mine, [](void* const* data) {
+    for (int lane = 0; lane < 32; ++lane) {
+      for (int matrix = 0; matrix < 4; ++matrix) {
+        const auto* from = static_cast<const MatrixRows*>(data[matrix * 8 + lane / 4]);
+        std::memcpy(&static_cast<const MatrixRows*>(data[lane])->out[matrix],
+                    static_cast<const char*>(from->row) + lane % 4 * 4, 4);
+      }
+    }
+  });
+}
+
 // --- tensor cores: d = a * b + c for the warp ------------------------------------------------------------------------
 struct MatrixOperands {
   const uint32_t* a;

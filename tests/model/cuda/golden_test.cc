@@ -8,11 +8,11 @@
 #include <numeric>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cuda/cuda_backend.h"
-#include "cuda_emulation/emulation.h"
 #include "engine/eval.h"
 #include "gguf/gguf.h"
+#include "model/cuda/devices.h"
 #include "model/model.h"
+#include "model/stage_meter.h"
 #include "support/golden.h"
 
 namespace da::model {
@@ -27,15 +27,15 @@ std::shared_ptr<const gguf::File> open(const std::string& path) {
 enum class Devices { kGpu, kTwoGpus, kGpuAndCpu, kCpuAndGpu };
 
 Result<Placement> place(const gguf::File& file, Devices devices) {
-  cuda_emulation::configure({.devices = std::vector<cuda_emulation::DeviceOptions>(2)});
-  const auto gpu = [](int32_t device) {
-    return std::move(backend::cuda::make_cuda_backend({.device = device, .n_threads = 1})).value();
-  };
+  test::reset_gpus();
+  const auto gpu = [](int32_t device) { return test::make_gpu(device); };
   const auto cpu = [] { return std::move(backend::make_cpu_backend({.n_threads = 1})).value(); };
   Placement placement;
   if (devices == Devices::kGpu) return on_one(gpu(0));
-  DA_ASSIGN_OR_RETURN(const uint64_t n_layers, file.get_uint(std::string(file.architecture()) + ".block_count"));
-  const auto first = static_cast<int32_t>(n_layers / 2);
+  // In the middle, or before it where layers read what others stored (gemma4).
+  DA_ASSIGN_OR_RETURN(const StageMeter meter, StageMeter::open(file));
+  int32_t first = meter.n_layers() / 2;
+  while (first > 0 && !meter.can_begin(first)) --first;
   if (first == 0) return on_one(gpu(1));
   placement.push_back({devices == Devices::kCpuAndGpu ? cpu() : gpu(0), first});
   placement.push_back({devices == Devices::kGpuAndCpu ? cpu() : gpu(1), 0});
@@ -67,7 +67,7 @@ Difference compare(const std::string& path, const std::vector<int32_t>& tokens, 
     }
     return Status::ok();
   });
-  EXPECT_TRUE(status.is_ok()) << status.message() << " " << cuda_emulation::last_fault();
+  EXPECT_TRUE(status.is_ok()) << status.message() << " " << test::last_fault();
   EXPECT_EQ(at, expected.size());
   return {error / power, largest};
 }
@@ -105,13 +105,10 @@ TEST_P(GoldenOnGpu, GivesTheReferenceLogitsWhereverItRuns) {
     const auto expected = test::golden_floats(entry[embedding ? "embeddings" : "logits"].get<std::string>());
     float largest = 0;
     for (const float value : expected) largest = std::max(largest, std::fabs(value));
-    // Layers of gemma4 read keys that earlier ones stored: it cannot be cut in the middle.
-    const bool whole = GetParam().starts_with("gemma4");
-    std::vector<EvalRun> runs = {{Devices::kGpu, 0}, {Devices::kGpu, 6}};
-    if (!whole) {
-      runs.push_back({Devices::kTwoGpus, 20});
-      runs.push_back({GetParam().size() % 2 == 0 ? Devices::kGpuAndCpu : Devices::kCpuAndGpu, 20});
-    }
+    std::vector<EvalRun> runs = {{Devices::kGpu, 0},
+                                 {Devices::kGpu, 6},
+                                 {Devices::kTwoGpus, 20},
+                                 {GetParam().size() % 2 == 0 ? Devices::kGpuAndCpu : Devices::kCpuAndGpu, 20}};
     if (GetParam() == "llama" || GetParam() == "gpt-oss" || GetParam() == "deepseek2")
       runs.push_back({Devices::kTwoGpus, 1});
     for (const EvalRun& run : runs) {
@@ -164,19 +161,31 @@ TEST(StoriesOnGpu, GreedyTextTokenByToken) {
   ASSERT_TRUE(kv->grow(4).is_ok());
   const std::vector<int32_t> pages = {2, 0, 3, 1};
   std::vector<int32_t> found, next(1);
+  const uint64_t n_allocations = test::counts().n_allocations;
   backend::SequenceRows sequence{.first_row = 0, .n_rows = 0, .first_position = 0, .pages = pages};
+  uint64_t n_waits_before = 0;
   while (found.size() < kTokens) {
     sequence.first_position += sequence.n_rows;
     sequence.n_rows = static_cast<int32_t>(tokens.size());
     const std::vector<int32_t> outputs = {sequence.n_rows - 1};
     const auto logits = model->forward({.token_ids = tokens, .sequences = {&sequence, 1}, .output_rows = outputs}, *kv);
     ASSERT_TRUE(logits.is_ok()) << logits.status().message();
+    // From the tokens to the choice of the next, over two devices: nobody has waited for a device yet.
+    const uint64_t n_waits = test::counts().n_waits;
+    if (!found.empty()) {
+      EXPECT_EQ(n_waits, n_waits_before);
+    }
     ASSERT_TRUE(model->output_backend().argmax(**logits, next).is_ok());
+    n_waits_before = test::counts().n_waits;
+    EXPECT_LE(n_waits_before, n_waits + 1);
     found.push_back(next[0]);
     tokens = next;
   }
   EXPECT_EQ(found, std::vector<int32_t>(expected.begin(), expected.begin() + kTokens));
-  EXPECT_GT(cuda_emulation::n_graph_launches(), kTokens / 2) << "decode steps are replayed";
+  EXPECT_EQ(test::counts().n_allocations, n_allocations) << "all memory was reserved at load";
+  if (n_allocations > 0) {
+    EXPECT_GT(test::counts().n_graph_launches, kTokens / 2) << "decode steps are replayed";
+  }
 }
 
 }  // namespace

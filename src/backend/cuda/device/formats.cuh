@@ -108,6 +108,31 @@ __device__ __forceinline__ void load_scales(const LinearArgs& a, int64_t block, 
   }
 }
 
+// The rows a block takes in a product of many rows: consecutive ones, or, with experts, some of one expert's.
+struct RowTile {
+  int64_t first, part;
+  int n_rows;
+  const int32_t* order;
+  int32_t rows_per_input;
+  __device__ __forceinline__ RowTile(const LinearArgs& a, int most)
+      : first(static_cast<int64_t>(blockIdx.y) * most), part(0), n_rows(0), order(nullptr), rows_per_input(1) {
+    if (a.tiles != nullptr) {
+      const ExpertTile tile = a.tiles[blockIdx.y];
+      first = tile.first;
+      part = tile.expert;
+      n_rows = tile.n_rows;
+      order = a.order;
+      rows_per_input = a.rows_per_input;
+    } else {
+      n_rows = a.n_rows - first < most ? static_cast<int>(a.n_rows - first) : most;
+    }
+  }
+  __device__ __forceinline__ int64_t out_row(int row) const {
+    return order != nullptr ? order[first + row] : first + row;
+  }
+  __device__ __forceinline__ int64_t in_row(int row) const { return out_row(row) / rows_per_input; }
+};
+
 __device__ __forceinline__ void write_product(const LinearArgs& a, int64_t row, int64_t part, int64_t out_idx,
                                               float value) {
   if (a.bias != nullptr) value += a.bias[part * a.n_out + out_idx];

@@ -31,15 +31,16 @@ struct MatrixStage {
 // Copies beyond the matrix's edges bring zeros: a zero input counts nothing, whatever the weight.
 template <class F, int kTileRows>
 __device__ __forceinline__ void load_stage(const LinearArgs& a, MatrixStage<F, kTileRows>& stage, int64_t first_out,
-                                           int64_t first_row, int64_t first_block) {
+                                           const RowTile& rows, int64_t first_block) {
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t n_blocks = a.n_in / 32;
   const int64_t blocks_left = n_blocks - first_block;
+  const int64_t first_weight = rows.part * a.n_out + first_out;
   constexpr int kLowPieces = kStageBlocks * F::kLowBytes / 16;
   for (int i = thread; i < kTileOutputs * kLowPieces; i += kMatrixThreads) {
     const int out = i / kLowPieces, piece = i % kLowPieces;
     const int64_t valid = first_out + out < a.n_out ? blocks_left * F::kLowBytes - piece * 16 : 0;
-    const int64_t block = (first_out + out) * n_blocks + first_block;
+    const int64_t block = (first_weight + out) * n_blocks + first_block;
     copy_async16(&stage.low[out][piece * 16], valid > 0 ? a.low + block * F::kLowBytes + piece * 16 : a.low,
                  valid >= 16 ? 16 : (valid > 0 ? static_cast<int>(valid) : 0));
   }
@@ -48,7 +49,7 @@ __device__ __forceinline__ void load_stage(const LinearArgs& a, MatrixStage<F, k
     for (int i = thread; i < kTileOutputs * kHighPieces; i += kMatrixThreads) {
       const int out = i / kHighPieces, piece = i % kHighPieces;
       const bool valid = first_out + out < a.n_out && blocks_left * F::kHighBytes > piece * 4;
-      const int64_t block = (first_out + out) * n_blocks + first_block;
+      const int64_t block = (first_weight + out) * n_blocks + first_block;
       copy_async4(&stage.high[out][piece * 4], valid ? a.high + block * F::kHighBytes + piece * 4 : a.high,
                   valid ? 4 : 0);
     }
@@ -56,15 +57,15 @@ __device__ __forceinline__ void load_stage(const LinearArgs& a, MatrixStage<F, k
   constexpr int kInputPieces = kStageBlocks * 2;
   for (int i = thread; i < kTileRows * kInputPieces; i += kMatrixThreads) {
     const int row = i / kInputPieces, piece = i % kInputPieces;
-    const bool valid = first_row + row < a.n_rows && blocks_left * 2 > piece;
-    const int64_t block = (first_row + row) * n_blocks + first_block;
+    const bool valid = row < rows.n_rows && blocks_left * 2 > piece;
+    const int64_t block = valid ? rows.in_row(row) * n_blocks + first_block : 0;
     copy_async16(&stage.input[row][piece * 16], valid ? a.codes + block * 32 + piece * 16 : a.codes, valid ? 16 : 0);
   }
   for (int i = thread; i < kTileRows * kStageBlocks * 2; i += kMatrixThreads) {
     const int row = i / (kStageBlocks * 2), b = i / 2 % kStageBlocks, half = i % 2;
-    const bool valid = first_row + row < a.n_rows && b < blocks_left;
+    const bool valid = row < rows.n_rows && b < blocks_left;
     const auto* from =
-        reinterpret_cast<const uint8_t*>(valid ? a.meta + (first_row + row) * n_blocks + first_block + b : a.meta);
+        reinterpret_cast<const uint8_t*>(valid ? a.meta + rows.in_row(row) * n_blocks + first_block + b : a.meta);
     copy_async4(reinterpret_cast<uint8_t*>(&stage.meta[b][row]) + half * 4, from + (valid ? half * 4 : 0),
                 valid ? 4 : 0);
   }
@@ -73,7 +74,7 @@ __device__ __forceinline__ void load_stage(const LinearArgs& a, MatrixStage<F, k
     const int out = i / kStageBlocks, b = i % kStageBlocks;
     float scale[F::kSubs] = {}, min[F::kSubs] = {};
     if (first_out + out < a.n_out && b < blocks_left)
-      load_scales<F>(a, (first_out + out) * n_blocks + first_block + b, scale, min);
+      load_scales<F>(a, (first_weight + out) * n_blocks + first_block + b, scale, min);
     for (int s = 0; s < F::kSubs; ++s) {
       stage.scale[b * F::kSubs + s][out] = scale[s];
       if constexpr (F::kMin) stage.min[b * F::kSubs + s][out] = min[s];
@@ -118,17 +119,24 @@ __device__ __forceinline__ void compute_stage(const MatrixStage<F, kTileRows>& s
   const int lane_idx = static_cast<int>(threadIdx.x) % kWarp, warp_idx = static_cast<int>(threadIdx.x) / kWarp;
   const int group = lane_idx / 4, t = lane_idx % 4;
   const int out0 = warp_idx * 16 + group, out1 = out0 + 8;
+  const int matrix = lane_idx / 8, matrix_row = lane_idx % 8;  // what this lane names in load_matrices
 #pragma unroll
   for (int b = 0; b < kStageBlocks; ++b) {
     uint32_t codes[4];  // columns 4t.. of out0 and out1, columns 16 + 4t.. of both
-    stage_words<F>(stage.low[out0] + b * F::kLowBytes, stage.high[F::kHighBytes == 0 ? 0 : out0] + b * F::kHighBytes, t,
-                   codes[0], codes[2]);
-    stage_words<F>(stage.low[out1] + b * F::kLowBytes, stage.high[F::kHighBytes == 0 ? 0 : out1] + b * F::kHighBytes, t,
-                   codes[1], codes[3]);
+    if constexpr (F::kBits == 8) {
+      load_matrices(codes, stage.low[warp_idx * 16 + matrix % 2 * 8 + matrix_row] + b * 32 + matrix / 2 * 16);
+    } else {
+      stage_words<F>(stage.low[out0] + b * F::kLowBytes, stage.high[F::kHighBytes == 0 ? 0 : out0] + b * F::kHighBytes,
+                     t, codes[0], codes[2]);
+      stage_words<F>(stage.low[out1] + b * F::kLowBytes, stage.high[F::kHighBytes == 0 ? 0 : out1] + b * F::kHighBytes,
+                     t, codes[1], codes[3]);
+    }
+    uint32_t inputs[4];  // columns 4t.. and 16 + 4t.. of two tiles of rows
 #pragma unroll
     for (int tile = 0; tile < kTileRows / 8; ++tile) {
-      const int8_t* input = stage.input[tile * 8 + group] + b * 32 + 4 * t;
-      const uint32_t x[2] = {load4(input), load4(input + 16)};
+      if (tile % 2 == 0)
+        load_matrices(inputs, stage.input[(tile + matrix / 2) * 8 + matrix_row] + b * 32 + matrix % 2 * 16);
+      const uint32_t x[2] = {inputs[tile % 2 * 2], inputs[tile % 2 * 2 + 1]};
       const QuantMeta meta[2] = {stage.meta[b][tile * 8 + 2 * t], stage.meta[b][tile * 8 + 2 * t + 1]};
 #pragma unroll
       for (int s = 0; s < F::kSubs; ++s) {
@@ -158,14 +166,15 @@ template <class F, int kTileRows>
 __global__ void __launch_bounds__(kMatrixThreads) integer_matrix_kernel(const LinearArgs a) {
   using Stage = MatrixStage<F, kTileRows>;
   Stage* stages = &shared_as<Stage>();  // two
-  const int64_t first_out = static_cast<int64_t>(blockIdx.x) * kTileOutputs,
-                first_row = static_cast<int64_t>(blockIdx.y) * kTileRows;
+  const int64_t first_out = static_cast<int64_t>(blockIdx.x) * kTileOutputs;
+  const RowTile rows(a, kTileRows);
+  if (rows.n_rows == 0) return;  // the whole block: fewer tiles than there could be
   const int64_t n_stages = (a.n_in / 32 + kStageBlocks - 1) / kStageBlocks;
   float acc[kTileRows / 8][4] = {};
-  load_stage<F, kTileRows>(a, stages[0], first_out, first_row, 0);
+  load_stage<F, kTileRows>(a, stages[0], first_out, rows, 0);
   for (int64_t i = 0; i < n_stages; ++i) {
     if (i + 1 < n_stages) {
-      load_stage<F, kTileRows>(a, stages[(i + 1) % 2], first_out, first_row, (i + 1) * kStageBlocks);
+      load_stage<F, kTileRows>(a, stages[(i + 1) % 2], first_out, rows, (i + 1) * kStageBlocks);
       copy_async_wait<1>();
     } else {
       copy_async_wait<0>();
@@ -178,20 +187,20 @@ __global__ void __launch_bounds__(kMatrixThreads) integer_matrix_kernel(const Li
   for (int tile = 0; tile < kTileRows / 8; ++tile) {
     for (int j = 0; j < 4; ++j) {
       const int64_t out_idx = first_out + warp_idx * 16 + lane_idx / 4 + 8 * (j / 2);
-      const int64_t row = first_row + tile * 8 + lane_idx % 4 * 2 + j % 2;
-      if (out_idx < a.n_out && row < a.n_rows) write_product(a, row, 0, out_idx, acc[tile][j]);
+      const int row = tile * 8 + lane_idx % 4 * 2 + j % 2;
+      if (out_idx < a.n_out && row < rows.n_rows) write_product(a, rows.out_row(row), rows.part, out_idx, acc[tile][j]);
     }
   }
 }
 
 template <class F>
-void integer_matrix(Launcher& launcher, const LinearArgs& args) {
+void integer_matrix(Launcher& launcher, const LinearArgs& args, int32_t n_tiles) {
   const auto launch = [&](auto kernel, int tile_rows, size_t stage_bytes) {
     const dim3 grid(static_cast<unsigned>((args.n_out + kTileOutputs - 1) / kTileOutputs),
-                    static_cast<unsigned>((args.n_rows + tile_rows - 1) / tile_rows));
+                    static_cast<unsigned>(n_tiles > 0 ? n_tiles : (args.n_rows + tile_rows - 1) / tile_rows));
     launcher.launch(kernel, grid, kMatrixThreads, 2 * stage_bytes, args);
   };
-  if (args.n_rows <= 32) {
+  if (n_tiles > 0 || args.n_rows <= 32) {
     launch(integer_matrix_kernel<F, 32>, 32, sizeof(MatrixStage<F, 32>));
   } else {
     launch(integer_matrix_kernel<F, 64>, 64, sizeof(MatrixStage<F, 64>));

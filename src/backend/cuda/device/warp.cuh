@@ -19,6 +19,13 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
+// Round to nearest, ties to even; no number stays none.
+__device__ __forceinline__ uint16_t float_to_bf16(float value) {
+  const uint32_t bits = __float_as_uint(value);
+  if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return static_cast<uint16_t>(bits >> 16 | 0x40U);
+  return static_cast<uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
+}
+
 // Sum over the block, the same in every thread. `scratch` [warps] may be used again after the next barrier.
 __device__ __forceinline__ float block_sum(float value, float* scratch) {
   const int warp_idx = static_cast<int>(threadIdx.x) / kWarp, n_warps = static_cast<int>(blockDim.x) / kWarp;

@@ -2,6 +2,7 @@
 // key-value head (rows of one sequence times heads of one group): a page is brought to shared memory once for all of
 // them, first its keys, then its values. A lane is a token for the scores, a dimension for the values. Long sequences
 // with few queries are split over several blocks, whose parts a second kernel puts together.
+#include "backend/backend.h"
 #include "backend/cuda/device/warp.cuh"
 #include "backend/cuda/kernels.h"
 
@@ -17,41 +18,75 @@ struct Layout {
   int query_stride, page_stride;
   float *query, *page, *scores;
   __device__ Layout(const AttentionArgs& a)
-      : query_stride(a.kv.key_dim),
-        page_stride((a.kv.key_dim > a.kv.value_dim ? a.kv.key_dim : a.kv.value_dim) |
+      : query_stride(a.kv.keys.dim),
+        page_stride((a.kv.keys.dim > a.kv.values.dim ? a.kv.keys.dim : a.kv.values.dim) |
                     1),  // odd: lanes in different banks
         query(reinterpret_cast<float*>(shared_bytes())),
         page(query + a.queries_per_tile * query_stride),
         scores(page + kPage * page_stride) {}
 };
 
+// Eight consecutive dims of a row, from `begin` (a multiple of 8) on, as float32.
+__device__ __forceinline__ void load_values(const uint8_t* row, KvType type, int n_blocks, int begin,
+                                            float (&values)[8]) {
+  switch (type) {
+    case KvType::kF32: {
+      const uint4 bits[2] = {load16(row + begin * 4), load16(row + begin * 4 + 16)};
+      for (int j = 0; j < 2; ++j) {
+        values[4 * j] = __uint_as_float(bits[j].x);
+        values[4 * j + 1] = __uint_as_float(bits[j].y);
+        values[4 * j + 2] = __uint_as_float(bits[j].z);
+        values[4 * j + 3] = __uint_as_float(bits[j].w);
+      }
+      return;
+    }
+    case KvType::kF16:
+    case KvType::kBF16: {
+      const uint4 bits = load16(row + begin * 2);
+      const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
+      for (int j = 0; j < 4; ++j) {
+        if (type == KvType::kF16) {
+          values[2 * j] = half_to_float(static_cast<uint16_t>(words[j]));
+          values[2 * j + 1] = half_to_float(static_cast<uint16_t>(words[j] >> 16));
+        } else {
+          values[2 * j] = __uint_as_float(words[j] << 16);
+          values[2 * j + 1] = __uint_as_float(words[j] & 0xFFFF0000U);
+        }
+      }
+      return;
+    }
+    case KvType::kQ8_0: {
+      const float scale = half_to_float(*reinterpret_cast<const uint16_t*>(row + n_blocks * 32 + begin / 32 * 2));
+      const uint2 bits = load8(row + begin);
+      for (int j = 0; j < 8; ++j)
+        values[j] = scale * static_cast<float>(static_cast<int8_t>((j < 4 ? bits.x : bits.y) >> (8 * (j % 4))));
+      return;
+    }
+    case KvType::kQ4_0: {
+      const float scale = half_to_float(*reinterpret_cast<const uint16_t*>(row + n_blocks * 16 + begin / 32 * 2));
+      const uint2 bits = load8(row + begin / 32 * 16 + begin % 16);
+      const int shift = begin % 32 >= 16 ? 4 : 0;
+      for (int j = 0; j < 8; ++j) {
+        const uint32_t code = (j < 4 ? bits.x : bits.y) >> (8 * (j % 4) + shift) & 0xFU;
+        values[j] = scale * (static_cast<float>(code) - 8.0F);
+      }
+      return;
+    }
+  }
+}
+
 // Rows [0, n_tokens) of a page's head as float32; the others, which may hold anything, as zeros.
-__device__ __forceinline__ void load_page(const uint8_t* from, int dim, int stride, bool half, int n_tokens,
+__device__ __forceinline__ void load_page(const KvSide& side, int64_t page_offset, int head, int n_tokens,
                                           int page_stride, float* to) {
-  const int pieces = stride / 8;  // of 8 values
+  const uint8_t* from = side.rows + page_offset + static_cast<int64_t>(head) * kPage * side.row_bytes;
+  const int pieces = (side.dim + 7) / 8, n_blocks = (side.dim + 31) / 32;
+  const auto type = static_cast<KvType>(side.type);
   for (int i = static_cast<int>(threadIdx.x); i < kPage * pieces; i += kThreads) {
     const int token = i / pieces, begin = i % pieces * 8;
     float values[8] = {};
-    if (token < n_tokens) {
-      const int64_t at = static_cast<int64_t>(token) * stride + begin;
-      if (half) {
-        const uint4 bits = load16(from + at * 2);
-        const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
-        for (int j = 0; j < 4; ++j) {
-          values[2 * j] = half_to_float(static_cast<uint16_t>(words[j]));
-          values[2 * j + 1] = half_to_float(static_cast<uint16_t>(words[j] >> 16));
-        }
-      } else {
-        const uint4 bits[2] = {load16(from + at * 4), load16(from + at * 4 + 16)};
-        for (int j = 0; j < 2; ++j) {
-          values[4 * j] = __uint_as_float(bits[j].x);
-          values[4 * j + 1] = __uint_as_float(bits[j].y);
-          values[4 * j + 2] = __uint_as_float(bits[j].z);
-          values[4 * j + 3] = __uint_as_float(bits[j].w);
-        }
-      }
-    }
-    for (int j = 0; j < 8 && begin + j < dim; ++j) to[token * page_stride + begin + j] = values[j];
+    if (token < n_tokens)
+      load_values(from + static_cast<int64_t>(token) * side.row_bytes, type, n_blocks, begin, values);
+    for (int j = 0; j < 8 && begin + j < side.dim; ++j) to[token * page_stride + begin + j] = values[j];
   }
 }
 
@@ -76,8 +111,7 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(const AttentionArgs
   const Layout shared(a);
   const Tile tile(a);
   const int lane_idx = static_cast<int>(threadIdx.x) % kWarp, warp_idx = static_cast<int>(threadIdx.x) / kWarp;
-  const int key_dim = a.kv.key_dim, value_dim = a.kv.value_dim;
-  const bool half = a.kv.half != 0;
+  const int key_dim = a.kv.keys.dim, value_dim = a.kv.values.dim;
   for (int i = static_cast<int>(threadIdx.x); i < tile.n_queries * key_dim; i += kThreads) {
     const int q = i / key_dim;
     const float* query = a.query + (tile.rows.first_row + tile.row(q)) * a.query_stride + tile.head(q) * key_dim;
@@ -98,14 +132,12 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(const AttentionArgs
   const int page_begin = first_page + n_pages * split / a.n_splits,
             page_end = first_page + n_pages * (split + 1) / a.n_splits;
   const int32_t* pages = a.batch.pages + a.batch.first_page[tile.rows.sequence];
-  const int64_t element = half ? 2 : 4;
   for (int page = page_begin; page < page_end; ++page) {
     const int begin = page * kPage;
     const int n_tokens = last_position - begin + 1 < kPage ? last_position - begin + 1 : kPage;
     const int64_t at = pages[page] * a.kv.page_bytes;
     __syncthreads();  // the queries are there; the page before is done with
-    load_page(a.kv.keys + at + static_cast<int64_t>(tile.kv_head) * kPage * a.kv.key_stride * element, key_dim,
-              a.kv.key_stride, half, n_tokens, shared.page_stride, shared.page);
+    load_page(a.kv.keys, at, tile.kv_head, n_tokens, shared.page_stride, shared.page);
     __syncthreads();
     float keep[kQueries];
     for (int i = 0; i < kQueries; ++i) {
@@ -135,8 +167,7 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(const AttentionArgs
       shared.scores[q * (kPage + 1) + lane_idx] = weight;
     }
     __syncthreads();  // the keys are done with
-    load_page(a.kv.values + at + static_cast<int64_t>(tile.kv_head) * kPage * a.kv.value_stride * element, value_dim,
-              a.kv.value_stride, half, n_tokens, shared.page_stride, shared.page);
+    load_page(a.kv.values, at, tile.kv_head, n_tokens, shared.page_stride, shared.page);
     __syncthreads();
     for (int i = 0; i < kQueries; ++i) {
       const int q = warp_idx + i * kWarps;
@@ -181,7 +212,7 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(const AttentionArgs
 // (tiles, kv heads times tiles of heads)
 __global__ void __launch_bounds__(kThreads) attention_combine_kernel(const AttentionArgs a) {
   const Tile tile(a);
-  const int value_dim = a.kv.value_dim;
+  const int value_dim = a.kv.values.dim;
   for (int q = 0; q < tile.n_queries; ++q) {
     const int64_t first =
         (static_cast<int64_t>(blockIdx.x) * gridDim.y + blockIdx.y) * a.n_splits * a.queries_per_tile + q;
@@ -206,8 +237,8 @@ __global__ void __launch_bounds__(kThreads) attention_combine_kernel(const Atten
 }
 
 size_t shared_size(const AttentionArgs& a) {
-  const int largest = a.kv.key_dim > a.kv.value_dim ? a.kv.key_dim : a.kv.value_dim;
-  return sizeof(float) * (static_cast<size_t>(a.queries_per_tile) * static_cast<size_t>(a.kv.key_dim + kPage + 1) +
+  const int largest = a.kv.keys.dim > a.kv.values.dim ? a.kv.keys.dim : a.kv.values.dim;
+  return sizeof(float) * (static_cast<size_t>(a.queries_per_tile) * static_cast<size_t>(a.kv.keys.dim + kPage + 1) +
                           static_cast<size_t>(kPage) * static_cast<size_t>(largest | 1));
 }
 
@@ -223,7 +254,7 @@ void launch_attention(Launcher& launcher, const AttentionArgs& args, int32_t n_t
   const dim3 grid(static_cast<unsigned>(n_tiles), n_heads, static_cast<unsigned>(args.n_splits));
   if (args.queries_per_tile == 8) {
     launcher.launch(attention_kernel<2, kMaxHeadDim / kWarp>, grid, kThreads, shared_size(args), args);
-  } else if (args.kv.value_dim <= 128) {
+  } else if (args.kv.values.dim <= 128) {
     launcher.launch(attention_kernel<4, 4>, grid, kThreads, shared_size(args), args);
   } else {
     launcher.launch(attention_kernel<4, 8>, grid, kThreads, shared_size(args), args);

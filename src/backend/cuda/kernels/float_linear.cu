@@ -100,7 +100,7 @@ struct Stage {
 // Copies beyond the edges bring zeros. Inputs past n_in (their rows are padded) count nothing, since they are not
 // copied.
 template <class T>
-__device__ __forceinline__ void load_stage(const LinearArgs& a, Stage<T>& stage, int64_t first_out, int64_t first_row,
+__device__ __forceinline__ void load_stage(const LinearArgs& a, Stage<T>& stage, int64_t first_out, const RowTile& rows,
                                            int64_t k) {
   constexpr int kPieces = kStageColumns * T::kBytes / 16, kValues = 16 / T::kBytes;
   const int thread = static_cast<int>(threadIdx.x);
@@ -109,15 +109,17 @@ __device__ __forceinline__ void load_stage(const LinearArgs& a, Stage<T>& stage,
     const int out = i / kPieces, piece = i % kPieces;
     const int64_t column = k + piece * kValues;
     const int valid = first_out + out < a.n_out ? clamp16((a.n_in - column) * T::kBytes) : 0;
-    copy_async16(&stage.weight[out][piece * 16],
-                 valid > 0 ? a.low + ((first_out + out) * a.weight_stride + column) * T::kBytes : a.low, valid);
+    copy_async16(
+        &stage.weight[out][piece * 16],
+        valid > 0 ? a.low + ((rows.part * a.n_out + first_out + out) * a.weight_stride + column) * T::kBytes : a.low,
+        valid);
   }
   for (int i = thread; i < kTileRows * (kStageColumns / 4); i += kMatrixThreads) {
     const int row = i / (kStageColumns / 4), piece = i % (kStageColumns / 4);
     const int64_t column = k + piece * 4;
-    const int valid = first_row + row < a.n_rows ? clamp16((a.n_in - column) * 4) : 0;
+    const int valid = row < rows.n_rows ? clamp16((a.n_in - column) * 4) : 0;
     copy_async16(&stage.input[row][piece * 4],
-                 valid > 0 ? a.input + (first_row + row) * a.input_stride + column : a.input, valid);
+                 valid > 0 ? a.input + rows.in_row(row) * a.input_stride + column : a.input, valid);
   }
   copy_async_commit();
 }
@@ -165,14 +167,15 @@ __device__ __forceinline__ void compute_plain(const Stage<F32>& stage, float (&a
 template <class T>
 __global__ void __launch_bounds__(kMatrixThreads) float_matrix_kernel(const LinearArgs a) {
   Stage<T>* stages = &shared_as<Stage<T>>();  // two
-  const int64_t first_out = static_cast<int64_t>(blockIdx.x) * kTileOutputs,
-                first_row = static_cast<int64_t>(blockIdx.y) * kTileRows;
+  const int64_t first_out = static_cast<int64_t>(blockIdx.x) * kTileOutputs;
+  const RowTile rows(a, kTileRows);
+  if (rows.n_rows == 0) return;  // the whole block
   const int64_t n_stages = (a.n_in + kStageColumns - 1) / kStageColumns;
   float acc[kTileRows / 8][4] = {};
-  load_stage<T>(a, stages[0], first_out, first_row, 0);
+  load_stage<T>(a, stages[0], first_out, rows, 0);
   for (int64_t i = 0; i < n_stages; ++i) {
     if (i + 1 < n_stages) {
-      load_stage<T>(a, stages[(i + 1) % 2], first_out, first_row, (i + 1) * kStageColumns);
+      load_stage<T>(a, stages[(i + 1) % 2], first_out, rows, (i + 1) * kStageColumns);
       copy_async_wait<1>();
     } else {
       copy_async_wait<0>();
@@ -189,8 +192,8 @@ __global__ void __launch_bounds__(kMatrixThreads) float_matrix_kernel(const Line
   for (int tile = 0; tile < kTileRows / 8; ++tile) {
     for (int j = 0; j < 4; ++j) {
       const int64_t out_idx = first_out + warp_idx * 16 + lane_idx / 4 + 8 * (j / 2);
-      const int64_t row = first_row + tile * 8 + lane_idx % 4 * 2 + j % 2;
-      if (out_idx < a.n_out && row < a.n_rows) write_product(a, row, 0, out_idx, acc[tile][j]);
+      const int row = tile * 8 + lane_idx % 4 * 2 + j % 2;
+      if (out_idx < a.n_out && row < rows.n_rows) write_product(a, rows.out_row(row), rows.part, out_idx, acc[tile][j]);
     }
   }
 }
@@ -211,9 +214,9 @@ void vector_of(Launcher& launcher, const LinearArgs& args) {
 }
 
 template <class T>
-void matrix_of(Launcher& launcher, const LinearArgs& args) {
+void matrix_of(Launcher& launcher, const LinearArgs& args, int32_t n_tiles) {
   const dim3 grid(static_cast<unsigned>((args.n_out + kTileOutputs - 1) / kTileOutputs),
-                  static_cast<unsigned>((args.n_rows + kTileRows - 1) / kTileRows));
+                  static_cast<unsigned>(n_tiles > 0 ? n_tiles : (args.n_rows + kTileRows - 1) / kTileRows));
   launcher.launch(float_matrix_kernel<T>, grid, kMatrixThreads, 2 * sizeof(Stage<T>), args);
 }
 
@@ -231,10 +234,10 @@ void float_vector(Launcher& launcher, PackedFormat format, const LinearArgs& arg
   if (format == PackedFormat::kF16) return vector_of<F16>(launcher, args);
   vector_of<BF16>(launcher, args);
 }
-void float_matrix(Launcher& launcher, PackedFormat format, const LinearArgs& args) {
-  if (format == PackedFormat::kF32) return matrix_of<F32>(launcher, args);
-  if (format == PackedFormat::kF16) return matrix_of<F16>(launcher, args);
-  matrix_of<BF16>(launcher, args);
+void float_matrix(Launcher& launcher, PackedFormat format, const LinearArgs& args, int32_t n_tiles) {
+  if (format == PackedFormat::kF32) return matrix_of<F32>(launcher, args, n_tiles);
+  if (format == PackedFormat::kF16) return matrix_of<F16>(launcher, args, n_tiles);
+  matrix_of<BF16>(launcher, args, n_tiles);
 }
 void float_heads(Launcher& launcher, PackedFormat format, const HeadLinearArgs& args, int32_t n_heads) {
   if (format == PackedFormat::kF32) return heads_of<F32>(launcher, args, n_heads);

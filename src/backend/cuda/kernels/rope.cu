@@ -1,4 +1,5 @@
 // Rotary positions, and keys and values into their pages.
+#include "backend/backend.h"
 #include "backend/cuda/device/warp.cuh"
 #include "backend/cuda/kernels.h"
 
@@ -6,7 +7,6 @@ namespace da::backend::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kPageTokens = 32;
 
 // Angles in double: positions times frequencies lose digits otherwise. Once a batch, for all layers.
 __global__ void __launch_bounds__(kThreads) rope_table_kernel(const RopeTableArgs a) {
@@ -36,18 +36,57 @@ __device__ void rotate(const RopeStoreArgs& a, const RotateArgs& heads, int n_he
   }
 }
 
-__device__ __forceinline__ void put(uint8_t* base, int64_t index, bool half, float value) {
-  if (half) {
-    reinterpret_cast<uint16_t*>(base)[index] = float_to_half(value);
-  } else {
-    reinterpret_cast<float*>(base)[index] = value;
-  }
+// A block of 32 values as 8-bit codes, a lane each. Values that are no numbers make the block none.
+__device__ __forceinline__ void put_q8(uint8_t* codes, uint8_t* scale_at, float value) {
+  const int lane_idx = static_cast<int>(threadIdx.x) % kWarp;
+  const bool finite = __all_sync(kWholeWarp, isfinite(value) ? 1 : 0) != 0;
+  const uint16_t scale = finite ? float_to_half(warp_max(fabsf(value)) / 127.0F) : uint16_t{0x7E00};
+  const float inverse = finite && half_to_float(scale) > 0 ? 1.0F / half_to_float(scale) : 0.0F;
+  const float code = finite ? fminf(fmaxf(rintf(value * inverse), -127.0F), 127.0F) : 0.0F;
+  codes[lane_idx] = static_cast<uint8_t>(static_cast<int8_t>(code));
+  if (lane_idx == 0) *reinterpret_cast<uint16_t*>(scale_at) = scale;
 }
 
-// [heads][dim] of a row into slot `slot` of a page.
-__device__ void store_heads(const float* from, int n_heads, int dim, int stride, bool half, int slot, uint8_t* page) {
-  for (int i = static_cast<int>(threadIdx.x); i < n_heads * dim; i += kThreads)
-    put(page, (static_cast<int64_t>(i / dim) * kPageTokens + slot) * stride + i % dim, half, from[i]);
+// As 4-bit codes; the value of the largest magnitude is -8 times the scale.
+__device__ __forceinline__ void put_q4(uint8_t* codes, uint8_t* scale_at, float value) {
+  const int lane_idx = static_cast<int>(threadIdx.x) % kWarp;
+  const bool finite = __all_sync(kWholeWarp, isfinite(value) ? 1 : 0) != 0;
+  const float most = warp_max(value), least = -warp_max(-value);
+  const uint16_t scale = finite ? float_to_half((most >= -least ? most : least) / -8.0F) : uint16_t{0x7E00};
+  const float inverse = finite && half_to_float(scale) != 0 ? 1.0F / half_to_float(scale) : 0.0F;
+  const int code = finite ? static_cast<int>(fminf(fmaxf(rintf(value * inverse) + 8.0F, 0.0F), 15.0F)) : 8;
+  const int other = __shfl_xor_sync(kWholeWarp, code, 16);
+  if (lane_idx < 16) codes[lane_idx] = static_cast<uint8_t>(code | other << 4);
+  if (lane_idx == 0) *reinterpret_cast<uint16_t*>(scale_at) = scale;
+}
+
+// [heads][dim] of a row into slot `slot` of a page. A warp takes 32 dims of a head at a time.
+__device__ void store_heads(const float* from, int n_heads, const KvSide& side, int slot, uint8_t* page) {
+  const int lane_idx = static_cast<int>(threadIdx.x) % kWarp, warp_idx = static_cast<int>(threadIdx.x) / kWarp;
+  const int n_blocks = (side.dim + 31) / 32;
+  const auto type = static_cast<KvType>(side.type);
+  for (int i = warp_idx; i < n_heads * n_blocks; i += kThreads / kWarp) {
+    const int head = i / n_blocks, block = i % n_blocks, d = block * 32 + lane_idx;
+    uint8_t* row = page + (static_cast<int64_t>(head) * kPageTokens + slot) * side.row_bytes;
+    const float value = d < side.dim ? from[static_cast<int64_t>(head) * side.dim + d] : 0.0F;
+    switch (type) {
+      case KvType::kF32:
+        if (d < side.dim) reinterpret_cast<float*>(row)[d] = value;
+        break;
+      case KvType::kF16:
+        if (d < side.dim) reinterpret_cast<uint16_t*>(row)[d] = float_to_half(value);
+        break;
+      case KvType::kBF16:
+        if (d < side.dim) reinterpret_cast<uint16_t*>(row)[d] = float_to_bf16(value);
+        break;
+      case KvType::kQ8_0:
+        put_q8(row + block * 32, row + n_blocks * 32 + block * 2, value);
+        break;
+      case KvType::kQ4_0:
+        put_q4(row + block * 16, row + n_blocks * 16 + block * 2, value);
+        break;
+    }
+  }
 }
 
 // A block for each row.
@@ -66,11 +105,10 @@ __global__ void __launch_bounds__(kThreads) rope_store_kernel(const RopeStoreArg
   if (a.keys == nullptr) return;
   const int32_t page = a.batch.pages[a.batch.first_page[a.batch.sequence[row]] + position / kPageTokens];
   const int slot = position % kPageTokens;
-  const bool half = a.kv.half != 0;
-  store_heads(a.keys + row * a.key_row_stride, a.kv.n_kv_heads, a.kv.key_dim, a.kv.key_stride, half, slot,
-              a.kv.keys + page * a.kv.page_bytes);
-  store_heads(a.values + row * a.value_row_stride, a.kv.n_kv_heads, a.kv.value_dim, a.kv.value_stride, half, slot,
-              a.kv.values + page * a.kv.page_bytes);
+  store_heads(a.keys + row * a.key_row_stride, a.kv.n_kv_heads, a.kv.keys, slot,
+              a.kv.keys.rows + page * a.kv.page_bytes);
+  store_heads(a.values + row * a.value_row_stride, a.kv.n_kv_heads, a.kv.values, slot,
+              a.kv.values.rows + page * a.kv.page_bytes);
 }
 
 }  // namespace

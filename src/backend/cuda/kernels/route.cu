@@ -120,7 +120,41 @@ __global__ void __launch_bounds__(kWarp) route_kernel(const RouteArgs a) {
   }
 }
 
+constexpr int kGroupThreads = 512;
+
+struct GroupShared {
+  int count[kMaxExperts];
+  int next[kMaxExperts];  // where the next row of an expert goes
+};
+
+// One block. Rows of one expert come in any order: each row's result is its own.
+__global__ void __launch_bounds__(kGroupThreads) group_kernel(const GroupArgs a) {
+  GroupShared& shared = shared_as<GroupShared>();
+  const int thread = static_cast<int>(threadIdx.x);
+  for (int i = thread; i < a.n_experts; i += kGroupThreads) shared.count[i] = 0;
+  __syncthreads();
+  for (int i = thread; i < a.n_rows; i += kGroupThreads) atomicAdd(&shared.count[a.experts[i]], 1);
+  __syncthreads();
+  if (thread == 0) {
+    int first = 0, n_tiles = 0;
+    for (int expert = 0; expert < a.n_experts; ++expert) {
+      shared.next[expert] = first;
+      const int end = first + shared.count[expert];
+      for (; first < end; first += kExpertTileRows)
+        a.tiles[n_tiles++] = {expert, first, end - first < kExpertTileRows ? end - first : kExpertTileRows};
+      first = end;
+    }
+    for (; n_tiles < a.n_tiles; ++n_tiles) a.tiles[n_tiles] = {0, 0, 0};
+  }
+  __syncthreads();
+  for (int i = thread; i < a.n_rows; i += kGroupThreads) a.order[atomicAdd(&shared.next[a.experts[i]], 1)] = i;
+}
+
 }  // namespace
+
+void launch_group(Launcher& launcher, const GroupArgs& args) {
+  launcher.launch(group_kernel, 1, kGroupThreads, sizeof(GroupShared), args);
+}
 
 void launch_route(Launcher& launcher, const RouteArgs& args, int32_t n_rows) {
   launcher.launch(route_kernel, static_cast<unsigned>(n_rows), kWarp, sizeof(RouteShared), args);

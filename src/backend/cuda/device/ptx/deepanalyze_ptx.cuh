@@ -51,6 +51,15 @@ __device__ __forceinline__ void copy_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kNewest) : "memory");
 }
 
+// Four 8x8 matrices of 16-bit elements (8 rows of 16 bytes) from shared memory to the warp's registers: lane i names row
+// i % 8 of matrix i / 8, aligned to 16 bytes; out[m] of lane i are the bytes 4 * (i % 4) .. of row i / 4 of matrix m.
+__device__ __forceinline__ void load_matrices(uint32_t (&out)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+               : "r"(shared_address(row))
+               : "memory");
+}
+
 // --- tensor cores: d += a * b for the warp; where a lane's registers lie in the matrices: PTX ISA, "mma" -------------
 // d[16][8] += a[16][32] * b[32][8], signed bytes
 __device__ __forceinline__ void matrix_int8_k32(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
