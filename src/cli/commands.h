@@ -13,6 +13,7 @@ struct ServeOptions {
   std::string host;      // "" : OLLAMA_HOST or 127.0.0.1:11434
   int ui_port = -1;      // -1: DEEPANALYZE_UI_PORT or 3000
   std::string log_level; // debug, info, warn, error
+  std::optional<int> gpu_layers;   // none: OLLAMA_GPU_LAYERS or -1
 };
 int serve(const ServeOptions& options);
 

@@ -42,6 +42,7 @@ void add_serving(CLI::App& app) {
   command->add_option("--host", serve_options->host, "Address of the API, host:port (default: OLLAMA_HOST or 127.0.0.1:11434)");
   command->add_option("--ui-port", serve_options->ui_port, "Port of the web page (default: DEEPANALYZE_UI_PORT or 3000)")->check(CLI::Range(0, 65535));
   command->add_option("--log-level", serve_options->log_level, "debug, info, warn or error")->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  command->add_option("--gpu-layers", serve_options->gpu_layers, "Layers on GPUs of models that do not say (default: OLLAMA_GPU_LAYERS or -1, as many as fit; 99: all)")->check(CLI::Range(-1, 1 << 20));
   on_run(command, serve_options, serve);
 
   auto config_options = std::make_shared<ConfigOptions>();

@@ -37,6 +37,7 @@ Status serve_until_signal(const ServeOptions& options) {
   if (!options.host.empty()) DA_RETURN_IF_ERROR(config->set(Source::kFlag, "host", options.host));
   if (options.ui_port >= 0) DA_RETURN_IF_ERROR(config->set(Source::kFlag, "ui_port", std::to_string(options.ui_port)));
   if (!options.log_level.empty()) DA_RETURN_IF_ERROR(config->set(Source::kFlag, "log_level", options.log_level));
+  if (options.gpu_layers) DA_RETURN_IF_ERROR(config->set(Source::kFlag, "gpu_layers", std::to_string(*options.gpu_layers)));
   DA_ASSIGN_OR_RETURN(const Settings settings, settings_of(*config));
   // For the runners, whatever place the settings are from; no other thread runs yet.
   setenv("DEEPANALYZE_LOG_LEVEL", config->value("log_level").c_str(), 1);

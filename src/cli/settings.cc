@@ -58,6 +58,7 @@ Result<Settings> settings_of(const server::Config& config) {
   options.max_loaded_models = or_default(config.number("max_loaded_models"), defaults.max_loaded_models);
   options.max_queue = static_cast<int>(config.number("max_queue"));
   options.context_tokens = config.number("context_length");
+  options.gpu_layers = static_cast<int>(config.number("gpu_layers"));
   options.kv_cache_type = config.value("kv_cache_type");
   return settings;
 }

@@ -21,6 +21,11 @@ EngineImpl::~EngineImpl() {
   if (thread_.joinable()) thread_.join();
 }
 
+int32_t most_logit_rows(const EngineOptions& options) {
+  return std::min(options.batch_tokens,
+                  options.max_sequences + (options.speculation == Speculation::kOff ? 0 : kMostDraftRows));
+}
+
 Status EngineImpl::start() {
   vocabulary_.tokenizer = tokenizer_.get();
   vocabulary_.context_tokens = options_.context_tokens;
@@ -28,9 +33,7 @@ Status EngineImpl::start() {
   for (int32_t id = 0; id < tokenizer_->n_tokens(); ++id) {
     if (tokenizer_->is_end_of_generation(id)) vocabulary_.end_tokens.push_back(id);
   }
-  DA_RETURN_IF_ERROR(model_->reserve(
-      options_.batch_tokens,
-      std::min(options_.batch_tokens, options_.max_sequences + (options_.speculation == Speculation::kOff ? 0 : kMostDraftRows))));
+  DA_RETURN_IF_ERROR(model_->reserve(options_.batch_tokens, most_logit_rows(options_)));
   DA_ASSIGN_OR_RETURN(auto pool, model_->make_kv_cache(options_.kv_type, max_pages()));
   if (options_.kv_max_bytes > 0) {
     const auto bytes_for = static_cast<int64_t>(options_.kv_max_bytes / pool->page_bytes()) * backend::kPageTokens;
@@ -131,7 +134,7 @@ Status EngineImpl::page_integrity() const {
 }
 
 uint64_t EngineImpl::memory_bytes() const {
-  return model_->device_bytes() + model_->host_bytes() +
+  return model_->device_bytes() + model_->host_weight_bytes() + model_->host_buffer_bytes() +
          pages_->pool().host_page_bytes() * static_cast<uint64_t>(pages_->n_committed());
 }
 
@@ -154,7 +157,10 @@ EngineStats EngineImpl::stats() const {
                     .forward_ns = forward_ns_,
                     .weight_bytes = model_->weight_bytes(),
                     .buffer_bytes = model_->buffer_bytes(),
-                    .kv_bytes = pages_->pool().page_bytes() * static_cast<uint64_t>(pages_->n_committed())};
+                    .kv_bytes = pages_->pool().page_bytes() * static_cast<uint64_t>(pages_->n_committed()),
+                    .host_weight_bytes = model_->host_weight_bytes(),
+                    .host_buffer_bytes = model_->host_buffer_bytes(),
+                    .host_kv_bytes = pages_->pool().host_page_bytes() * static_cast<uint64_t>(pages_->n_committed())};
   const std::lock_guard lock(mutex_);
   stats.waiting = static_cast<int32_t>(waiting_.size());
   return stats;

@@ -88,6 +88,9 @@ struct EngineOptions {
   std::function<void(const Status&)> on_device_lost;
 };
 
+// Rows of logits a step may want, for those who plan its memory.
+int32_t most_logit_rows(const EngineOptions& options);
+
 inline constexpr int32_t kLeastContextTokens = 4096;
 
 // A moment's counts; the totals run from the start.
@@ -99,6 +102,7 @@ struct EngineStats {
   // Of all steps, and of them in the model: the rest is what planning, sampling and reporting cost.
   int64_t steps = 0, step_ns = 0, forward_ns = 0;
   uint64_t weight_bytes = 0, buffer_bytes = 0, kv_bytes = 0;
+  uint64_t host_weight_bytes = 0, host_buffer_bytes = 0, host_kv_bytes = 0;  // of those, not on GPUs
 };
 
 class Engine {

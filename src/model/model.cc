@@ -106,11 +106,18 @@ uint64_t Model::device_bytes() const {
   return bytes;
 }
 
-uint64_t Model::host_bytes() const {
+uint64_t Model::host_weight_bytes() const {
   uint64_t bytes = 0;
   for (size_t i = 0; i < impl_->stages.size(); ++i) {
-    if (impl_->stages[i]->backend().device_bytes() == 0)
-      bytes += impl_->stage_weight_bytes[i] + impl_->stages[i]->buffer_bytes();
+    if (impl_->stages[i]->backend().device_bytes() == 0) bytes += impl_->stage_weight_bytes[i];
+  }
+  return bytes;
+}
+
+uint64_t Model::host_buffer_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& stage : impl_->stages) {
+    if (stage->backend().device_bytes() == 0) bytes += stage->buffer_bytes();
   }
   return bytes;
 }

@@ -67,9 +67,10 @@ class Model {
 
   uint64_t weight_bytes() const;  // packed weights
   uint64_t buffer_bytes() const;  // work buffers
-  // Held now on GPUs: weights, buffers, tables, pages. Of the stages on the host's memory: weights and buffers.
-  uint64_t device_bytes() const;
-  uint64_t host_bytes() const;
+  uint64_t device_bytes() const;  // held now on GPUs: weights, buffers, tables, pages
+  // Of the stages on the host's memory.
+  uint64_t host_weight_bytes() const;
+  uint64_t host_buffer_bytes() const;
 
  private:
   struct Impl;

@@ -85,8 +85,8 @@ class Connection {
 
   // The reader thread: starts the process, so that its parent-death signal means the end of this thread, and stays with
   // it until it is reaped.
-  void run(UniqueFd peer, std::vector<UniqueFd> model_files, std::promise<Status>& started) {
-    const auto pid = spawn_runner(peer.get(), model_files);
+  void run(UniqueFd peer, std::vector<UniqueFd> model_files, int gpu_layers, std::promise<Status>& started) {
+    const auto pid = spawn_runner(peer.get(), model_files, gpu_layers);
     peer.reset();
     model_files.clear();
     if (!pid.is_ok()) {
@@ -152,6 +152,8 @@ class Connection {
       stats_ = std::move(stats);
       return;
     }
+    // It can serve nobody any more (a device failed) and ends by itself: the next request goes to another.
+    if (message["type"] == "error" && message.value("code", "") == error_code_name(ErrorCode::kUnavailable)) alive_ = false;
     const auto id = message["id"].get<RequestId>();
     Handler handler;
     {
@@ -202,6 +204,8 @@ class Connection {
       expected = ending_;
     }
     ended_.notify_all();
+    // One that says by its status that something was wrong (a device failed) is told of even if it was let go meanwhile.
+    if (waited == pid_ && WIFEXITED(status) && WEXITSTATUS(status) != 0) expected = false;
     const std::string how = waited == pid_ ? describe_exit(status) : "unknown";
     log_.log(expected ? LogLevel::kDebug : LogLevel::kError, expected ? "runner ended" : "runner stopped unexpectedly",
              {{"model", name_}, {"pid", pid_.load()}, {"how", how}});
@@ -280,8 +284,10 @@ Result<std::shared_ptr<Client>> Client::start(const Spec& spec, Logger log, Hand
   auto connection = std::make_shared<Connection>(UniqueFd(pair[0]), spec.name, std::move(log));
   std::promise<Status> started;
   std::future<Status> outcome = started.get_future();
-  std::thread reader([connection, started = std::move(started), peer = std::move(peer), model_files = std::move(model_files)]() mutable {
-    connection->run(std::move(peer), std::move(model_files), started);
+  const auto gpu_layers = spec.options.find("num_gpu");
+  const int n_gpu_layers = gpu_layers != spec.options.end() && gpu_layers->is_number_integer() ? gpu_layers->get<int>() : -1;
+  std::thread reader([connection, n_gpu_layers, started = std::move(started), peer = std::move(peer), model_files = std::move(model_files)]() mutable {
+    connection->run(std::move(peer), std::move(model_files), n_gpu_layers, started);
   });
   if (const Status status = outcome.get(); !status.is_ok()) {
     reader.join();

@@ -250,6 +250,7 @@ Json Host::stats() const {
   return {{"id", 0},
           {"type", "stats"},
           {"memory_bytes", model_.engine->memory_bytes()},
+          {"device_bytes", model_.engine->device_bytes()},
           {"running", stats.running},
           {"waiting", stats.waiting},
           {"kv_pages_in_use", stats.pages_in_use},
@@ -267,9 +268,9 @@ Json Host::stats() const {
           {"steps", stats.steps},
           {"step_ns", stats.step_ns},
           {"forward_ns", stats.forward_ns},
-          {"weight_bytes", stats.weight_bytes},
-          {"buffer_bytes", stats.buffer_bytes},
-          {"kv_bytes", stats.kv_bytes}};
+          {"host_weight_bytes", stats.host_weight_bytes},
+          {"host_buffer_bytes", stats.host_buffer_bytes},
+          {"host_kv_bytes", stats.host_kv_bytes}};
 }
 
 void Host::send_stats(bool now) {

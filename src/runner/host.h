@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "chat/output_parser.h"
 #include "engine/engine.h"
+#include "placement/gpus.h"
 #include "runner/options.h"
 #include "runner/prompt.h"
 #include "tokenizer/tokenizer.h"
@@ -32,6 +33,8 @@ struct LoadedModel {
   std::vector<std::string> warnings;   // for the ready message
   int32_t context_tokens = 0;          // of a request that names none; 0: the engine's, which is the most there is
   int32_t n_places = 0;                // requests at once that memory is good for; 0: not known
+  std::string placement;               // what went where and why not more, in one line; "" without GPUs
+  int32_t n_gpu_layers = 0;
 };
 
 struct LoadRequest {
@@ -42,6 +45,9 @@ struct LoadRequest {
   // Found before the process was sealed.
   int32_t n_cpus = 1;
   uint64_t available_bytes = 0;   // memory; 0: not known
+  placement::Gpus* gpus = nullptr;      // opened before the process was sealed; null: none were wanted
+  uint64_t gpu_reserve_bytes = 0;       // of each, to be kept free beyond what is always
+  std::function<void(const Status&)> on_device_lost;   // see EngineOptions
 };
 // Returning false stops the load.
 using LoadProgress = std::function<bool(uint64_t bytes_done, uint64_t bytes_total)>;

@@ -119,6 +119,8 @@ Result<LoadOptions> parse_load_options(const Json& options) {
   read_integer(options, "num_thread", result.num_thread);
   if (const auto use = options.find("use_mmap"); use != options.end() && use->is_boolean()) result.use_mmap = use->get<bool>();
   read_integer(options, "latency_target_ms", result.latency_target_ms);
+  read_integer(options, "num_gpu", result.num_gpu);
+  read_integer(options, "main_gpu", result.main_gpu);
   if (const auto type = options.find("kv_cache_type"); type != options.end() && !type->is_null()) {
     const auto known = type->is_string() ? backend::kv_types_from_name(type->get_ref<const std::string&>()) : std::nullopt;
     if (!known) {
@@ -130,6 +132,8 @@ Result<LoadOptions> parse_load_options(const Json& options) {
   if (result.num_ctx != 0) result.num_ctx = std::max(result.num_ctx, 4);
   result.num_parallel = std::clamp(result.num_parallel, 1, 256);
   result.latency_target_ms = std::max(result.latency_target_ms, 0);
+  result.num_gpu = std::max(result.num_gpu, -1);
+  result.main_gpu = std::max(result.main_gpu, -1);
   result.num_thread = std::clamp(result.num_thread, 0, 1024);
   return result;
 }

@@ -27,6 +27,8 @@ struct LoadOptions {
   int32_t latency_target_ms = 0;   // between two tokens of a request; 0: none
   int32_t num_thread = 0;      // 0: the CPUs this process may use
   bool use_mmap = false;       // weights stay in the mapped file: no memory of their own, slower products
+  int32_t num_gpu = -1;        // layers on GPUs at most; -1: as many as fit
+  int32_t main_gpu = -1;       // the one GPU to use; -1: all
   backend::KvTypes kv_type;
 };
 // Of a model that does not say its own; and what a model is made for that has to choose (long-rope).

@@ -10,8 +10,10 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <sstream>
 
 namespace da::runner {
 namespace {
@@ -36,6 +38,25 @@ Status drop_capabilities() {
 
 }  // namespace
 
+DeviceAccess gpu_access(const std::string& plugin_path) {
+  DeviceAccess access;
+  access.read_paths = {plugin_path, "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/cuda",
+                       "/usr/local/nvidia", "/etc/ld.so.cache", "/etc/nvidia",
+                       "/sys", "/dev/nvidia-caps",
+                       // Of /proc only what describes this process and the machine.
+                       "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/devices", "/proc/modules", "/proc/version",
+                       "/proc/filesystems", "/proc/stat", "/proc/sys/vm", "/proc/sys/kernel", "/proc/driver"};
+  access.device_paths = {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/dxg"};
+  if (const char* paths = std::getenv("LD_LIBRARY_PATH"); paths != nullptr) {
+    std::istringstream in(paths);
+    for (std::string path; std::getline(in, path, ':');) {
+      if (path.starts_with('/') && path != "/") access.read_paths.push_back(path);
+    }
+  }
+  for (int i = 0; i < 64; ++i) access.device_paths.push_back("/dev/nvidia" + std::to_string(i));
+  return access;
+}
+
 Status enter_empty_network() {
   if (unshare(CLONE_NEWNET) == 0) return Status::ok();
   // Without privilege a user namespace of our own grants it; some systems forbid those.
@@ -43,7 +64,7 @@ Status enter_empty_network() {
   return failed("unshare network namespace");
 }
 
-Result<Sandbox> seal(int parent_pid, int highest_fd) {
+Result<Sandbox> seal(int parent_pid, int highest_fd, const DeviceAccess* devices) {
   Sandbox sandbox;
   const auto note = [&sandbox](const Status& status) {
     if (status.is_ok()) return true;
@@ -68,8 +89,11 @@ Result<Sandbox> seal(int parent_pid, int highest_fd) {
   if (prctl(PR_SET_DUMPABLE, 0) != 0) sandbox.no_dumps = note(failed("prctl(PR_SET_DUMPABLE)"));
 
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) note(failed("prctl(PR_SET_NO_NEW_PRIVS)"));
-  note(deny_all_files(sandbox.landlock_abi));
-  sandbox.seccomp = note(restrict_system_calls());
+  note(deny_all_files(sandbox.landlock_abi, devices));
+  const bool opened = devices != nullptr && devices->open();
+  // Where Landlock is missing nothing else would say which files: then none, though a driver may not like it.
+  const bool with_devices = opened && sandbox.landlock_abi > 0;
+  sandbox.seccomp = note(restrict_system_calls(with_devices ? highest_fd + 1 : -1));
   return sandbox;
 }
 

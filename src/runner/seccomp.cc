@@ -35,6 +35,14 @@ constexpr int kAllowed[] = {
     SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
+// What a GPU's driver does late: it opens its device files, looks at its own process and the machine (Landlock leaves it
+// nothing else), and wakes its threads.
+constexpr int kAllowedWithDevices[] = {
+    SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(access),
+    SCMP_SYS(faccessat), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(eventfd2), SCMP_SYS(pipe2),
+    SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
+};
+
 class Filter {
  public:
   Filter() : context_(seccomp_init(SCMP_ACT_ERRNO(EPERM))) {}
@@ -65,9 +73,16 @@ class Filter {
 
 }  // namespace
 
-Status restrict_system_calls() {
+Status restrict_system_calls(int first_device_fd) {
   Filter filter;
   for (const int call : kAllowed) filter.allow(call);
+  if (first_device_fd >= 0) {
+    for (const int call : kAllowedWithDevices) filter.allow(call);
+    // Descriptors below are the server's, a terminal perhaps; dup would bring them above, and is not allowed.
+    filter.allow(SCMP_SYS(ioctl), {SCMP_A0(SCMP_CMP_GE, static_cast<scmp_datum_t>(first_device_fd))});
+    for (const int command : {F_GETFD, F_SETFD, F_GETFL, F_SETFL})
+      filter.allow(SCMP_SYS(fcntl), {SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command))});
+  }
   // Memory that is or becomes code: never. Everything that runs was mapped before.
   filter.allow(SCMP_SYS(mmap), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
   filter.allow(SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
@@ -75,7 +90,7 @@ Status restrict_system_calls() {
   filter.allow(SCMP_SYS(clone), {SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)});
   filter.add(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
   // fstat by another name. A path could hide behind the pointer; it would give a size and a date, never content.
-  filter.allow(SCMP_SYS(newfstatat), {SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH)});
+  if (first_device_fd < 0) filter.allow(SCMP_SYS(newfstatat), {SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH)});
   // abort() and assertions: signals to this very process.
   filter.allow(SCMP_SYS(tgkill), {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()))});
   filter.allow(SCMP_SYS(prctl), {SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)});

@@ -17,6 +17,7 @@
 #include "base/cpu_limits.h"
 #include "base/memory_limits.h"
 #include "base/stderr_log.h"
+#include "placement/gpus.h"
 #include "runner/desk.h"
 #include "runner/frame.h"
 #include "runner/outbox.h"
@@ -28,6 +29,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr int kSocket = 3;
 constexpr int kModelFile = 4;
+constexpr int kDeviceLost = 3;   // exit status
 
 LogLevel log_level() {
   const char* text = std::getenv("DEEPANALYZE_LOG_LEVEL");
@@ -53,6 +55,52 @@ bool peer_is_gone() {
   pollfd poll_socket{kSocket, POLLRDHUP, 0};
   return poll(&poll_socket, 1, 0) > 0 && (poll_socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
+
+int64_t step_deadline_ms() {
+  const char* text = std::getenv("DEEPANALYZE_GPU_DEADLINE_MS");
+  int64_t deadline_ms = 0;
+  if (text != nullptr) std::from_chars(text, text + std::string_view(text).size(), deadline_ms);
+  return deadline_ms;
+}
+
+// What is opened before the process is sealed: driver and plugin, unless no layer is to run on a GPU.
+class GpuOpening {
+ public:
+  GpuOpening(int gpu_layers, int n_threads) : search_(backend::GpuPluginSearch::from_environment()) {
+    if (gpu_layers == 0) return;
+    gpus_.emplace();
+    const std::string plugin = search_.found();
+    if (plugin.empty()) {
+      *gpus_ = placement::open_gpus(search_, {});   // says why there are none
+      return;
+    }
+    access_.emplace(gpu_access(plugin));
+    access_->open = [this, n_threads] {
+      // Kernels are loaded now: later no library can be mapped. Nothing compiled for a GPU is kept on disk.
+      setenv("CUDA_MODULE_LOADING", "EAGER", 0);
+      setenv("CUDA_CACHE_DISABLE", "1", 1);
+      *gpus_ = placement::open_gpus(search_, {.n_threads = std::min(n_threads, 8),
+                                              .step_deadline_ms = step_deadline_ms()});
+      return !gpus_->open.empty();
+    };
+  }
+  const DeviceAccess* access() const { return access_ ? &*access_ : nullptr; }
+  placement::Gpus* gpus() { return gpus_ ? &*gpus_ : nullptr; }
+  void log_findings(const Logger& log) const {
+    if (!gpus_) return;
+    for (const placement::OpenGpu& open : gpus_->open) {
+      const device::Gpu& gpu = open.gpu;
+      log.info("GPU", {{"index", gpu.index}, {"name", gpu.name}, {"uuid", gpu.uuid}, {"free_bytes", gpu.memory_free_bytes}});
+    }
+    for (const std::string& warning : gpus_->warnings) log.warn("GPU not used", {{"reason", warning}});
+    if (gpus_->open.empty()) log.info("the model runs on the CPU", {{"reason", gpus_->none}});
+  }
+
+ private:
+  backend::GpuPluginSearch search_;
+  std::optional<placement::Gpus> gpus_;
+  std::optional<DeviceAccess> access_;
+};
 
 Json sandbox_json(const Sandbox& sandbox) {
   return {{"network_namespace", sandbox.network_namespace},
@@ -154,6 +202,12 @@ class Session {
     if (const auto options = request.find("options"); options != request.end()) {
       DA_ASSIGN_OR_RETURN(load_request.options, parse_load_options(*options));
     }
+    load_request.on_device_lost = [this](const Status& status) {
+      // The requests have had their errors. Nothing here can be trusted any more, nor put off to another device unasked.
+      log_.error("a device has failed; the runner ends", {{"reason", status.message()}});
+      outbox_.flush();
+      std::_Exit(kDeviceLost);
+    };
     const auto begin = std::chrono::steady_clock::now();
     auto last = begin - std::chrono::seconds(1);
     const LoadProgress progress = [&](uint64_t done, uint64_t total) {
@@ -168,6 +222,8 @@ class Session {
     const auto load_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     const std::string protocol = model.protocol;
     const std::vector<std::string> warnings = model.warnings;
+    const std::string placement = model.placement;
+    const int32_t n_gpu_layers = model.n_gpu_layers;
     const bool has_template = static_cast<bool>(model.render);
     host_.emplace(std::move(model), [this](const Json& message) { send(message); }, log_);
     desk_.emplace([this](uint64_t request_id, const Json& prepared) { prepare(request_id, prepared); },
@@ -179,6 +235,9 @@ class Session {
                   {"max_context_tokens", engine.context_tokens()},
                   {"parallel", host_->n_places()},
                   {"memory_bytes", engine.memory_bytes()},
+                  {"device_bytes", engine.device_bytes()},
+                  {"gpu_layers", n_gpu_layers},
+                  {"placement", placement},
                   {"protocol", protocol},
                   {"template", has_template ? "jinja" : ""},
                   {"warnings", warnings},
@@ -187,6 +246,7 @@ class Session {
     log_.info("model loaded", {{"model", load_request.name}, {"ms", load_ms},
                                {"context_tokens", host_->context_tokens()}, {"max_context_tokens", engine.context_tokens()},
                                {"kv_pages_max", engine.stats().pages_max}, {"memory_bytes", engine.memory_bytes()}});
+    if (!placement.empty()) log_.info("model placed", {{"model", load_request.name}, {"device_bytes", engine.device_bytes()}, {"placement", placement}});
     for (const std::string& warning : warnings) log_.warn("model file", {{"model", load_request.name}, {"warning", warning}});
     send(ready);
     send(host_->stats());
@@ -212,7 +272,8 @@ int serve(int argc, char** argv, const Loader& load) {
   const int32_t n_cpus = available_cpus();   // reads files, as does the next
   const uint64_t available_bytes = available_memory_bytes();
   const int n_files = std::clamp(number_of("--files=", 1, argc, argv), 1, 1024);
-  const auto sandbox = seal(number_of("--parent=", 0, argc, argv), kModelFile + n_files - 1);
+  GpuOpening gpus(number_of("--gpu-layers=", -1, argc, argv), n_cpus);
+  const auto sandbox = seal(number_of("--parent=", 0, argc, argv), kModelFile + n_files - 1, gpus.access());
   if (!sandbox.is_ok()) {
     log.error("runner does not start", {{"reason", sandbox.status().message()}});
     return 1;
@@ -235,8 +296,14 @@ int serve(int argc, char** argv, const Loader& load) {
       return 1;
     }
   }
+  gpus.log_findings(log);
   try {
-    const LoadRequest found{.model_fd = kModelFile, .n_model_files = n_files, .n_cpus = n_cpus, .available_bytes = available_bytes};
+    const LoadRequest found{.model_fd = kModelFile,
+                            .n_model_files = n_files,
+                            .n_cpus = n_cpus,
+                            .available_bytes = available_bytes,
+                            .gpus = gpus.gpus(),
+                            .gpu_reserve_bytes = placement::gpu_overhead_bytes()};
     return Session(load, *sandbox, found, log).run();
   } catch (const std::bad_alloc&) {
     log.error("runner is out of memory");

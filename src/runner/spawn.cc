@@ -21,8 +21,8 @@ namespace {
 
 // The rest stays here: keys and tokens in a server's environment are none of a runner's business.
 bool runner_needs(std::string_view variable) {
-  constexpr std::array<std::string_view, 9> kPrefixes = {"DEEPANALYZE_", "TZ=", "LANG=", "LC_", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
-                                                         "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "CUDA_"};
+  constexpr std::array<std::string_view, 11> kPrefixes = {"DEEPANALYZE_", "TZ=", "LANG=", "LC_", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+                                                         "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "CUDA_", "OLLAMA_NO_CUDA=", "OLLAMA_GPU_OVERHEAD="};
   return !variable.starts_with("DEEPANALYZE_API_KEY") &&
          std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](std::string_view prefix) { return variable.starts_with(prefix); });
 }
@@ -36,7 +36,7 @@ Result<UniqueFd> out_of_the_way(int fd, int first_free) {
 
 }  // namespace
 
-Result<pid_t> spawn_runner(int socket_fd, std::span<const UniqueFd> model_files) {
+Result<pid_t> spawn_runner(int socket_fd, std::span<const UniqueFd> model_files, int gpu_layers) {
   const int end_fd = 4 + static_cast<int>(model_files.size());
   DA_ASSIGN_OR_RETURN(const UniqueFd socket, out_of_the_way(socket_fd, end_fd));
   std::vector<UniqueFd> files;
@@ -66,8 +66,8 @@ Result<pid_t> spawn_runner(int socket_fd, std::span<const UniqueFd> model_files)
   const char* override_binary = std::getenv("DEEPANALYZE_BINARY");
   const std::string binary = override_binary != nullptr && *override_binary != '\0' ? override_binary : "/proc/self/exe";
   std::string program = "deepanalyze", command = "runner", parent = "--parent=" + std::to_string(getpid());
-  std::string n_files = "--files=" + std::to_string(files.size());
-  std::array<char*, 5> arguments = {program.data(), command.data(), parent.data(), n_files.data(), nullptr};
+  std::string n_files = "--files=" + std::to_string(files.size()), gpus = "--gpu-layers=" + std::to_string(gpu_layers);
+  std::array<char*, 6> arguments = {program.data(), command.data(), parent.data(), n_files.data(), gpus.data(), nullptr};
   std::vector<char*> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     if (runner_needs(*variable)) environment.push_back(*variable);

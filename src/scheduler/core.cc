@@ -50,11 +50,12 @@ int Core::places(const Instance& instance) const {
 
 // Where the number of places is ours to choose, the last one is kept for a client that has none: who comes anew need not
 // wait for the end of another's long answers.
-bool Core::may_take(const Instance& instance, const std::string& client) const {
-  if (instance.state != State::kReady || instance.draining) return false;
+bool Core::may_take(const Instance& instance, const Request& request) const {
+  if (instance.state != State::kReady || instance.draining || instance.replaced) return false;
+  if (!suits(instance, request.gpu_layers)) return false;
   const int n_free = places(instance) - instance.n_leases;
   const bool keeps_one = options_.n_parallel <= 0 && instance.n_places >= kPlacesWithReserve;
-  return n_free > 1 || (n_free == 1 && (!keeps_one || !instance.clients.contains(client)));
+  return n_free > 1 || (n_free == 1 && (!keeps_one || !instance.clients.contains(request.client)));
 }
 
 bool Core::goes_before(const Waiter& one, const Waiter& other, TimePoint now) const {
@@ -82,7 +83,7 @@ void Core::serve_waiters(InstanceId id, TimePoint now, Actions& actions) {
     auto best = waiters_.end();
     for (auto waiter = waiters_.begin(); waiter != waiters_.end(); ++waiter) {
       const Request& request = waiter->second.request;
-      if (request.key != instance.key || !may_take(instance, request.client)) continue;
+      if (request.key != instance.key || !may_take(instance, request)) continue;
       if (best == waiters_.end() || goes_before(waiter->second, best->second, now)) best = waiter;
     }
     if (best == waiters_.end()) return;
@@ -107,14 +108,16 @@ void Core::stop(InstanceId id, Actions& actions) {
   if (instance.state == State::kStopping) return;
   instance.state = State::kStopping;
   instance.expires_at.reset();
-  actions.push_back({Action::Kind::kStop, instance.key, id, 0, {}});
+  Status why;
+  if (instance.replaced) why = {ErrorCode::kCancelled, "another number of layers on GPUs (num_gpu) is wanted; it is loaded anew"};
+  actions.push_back({Action::Kind::kStop, instance.key, id, 0, std::move(why)});
 }
 
 // After the last lease came back: stays for its keep-alive, or goes.
 void Core::settle_idle(InstanceId id, TimePoint now, Actions& actions) {
   Instance& instance = instances_.at(id);
   if (instance.state != State::kReady || instance.n_leases > 0) return;
-  if (instance.draining || instance.keep_alive == Duration(0)) {
+  if (instance.draining || instance.replaced || instance.keep_alive == Duration(0)) {
     stop(id, actions);
   } else if (instance.keep_alive > Duration(0)) {
     instance.expires_at = now + instance.keep_alive;
@@ -124,7 +127,12 @@ void Core::settle_idle(InstanceId id, TimePoint now, Actions& actions) {
 // The key of the first waiter that no loading or usable instance will serve.
 std::optional<std::string> Core::next_key_to_load() {
   for (const auto& [ticket, waiter] : waiters_) {
-    if (current(waiter.request.key) == nullptr) return waiter.request.key;
+    const std::string& key = waiter.request.key;
+    // The memory of one that is replaced is free when it has stopped.
+    const bool leaves = std::any_of(instances_.begin(), instances_.end(), [&key](const auto& entry) {
+      return entry.second.key == key && entry.second.state == State::kStopping && entry.second.replaced;
+    });
+    if (current(key) == nullptr && !leaves) return key;
   }
   return std::nullopt;
 }
@@ -153,8 +161,19 @@ void Core::make_room(Actions& actions) {
   }
 }
 
+void Core::replace_unsuited(Actions& actions) {
+  for (auto& [id, instance] : instances_) {
+    if (instance.state != State::kReady) continue;
+    for (const auto& [ticket, waiter] : waiters_) {
+      if (waiter.request.key == instance.key && !suits(instance, waiter.request.gpu_layers)) instance.replaced = true;
+    }
+    if (instance.replaced && instance.n_leases == 0) stop(id, actions);
+  }
+}
+
 void Core::make_room_and_load(TimePoint now, Actions& actions) {
   if (shutting_down_) return;
+  replace_unsuited(actions);
   while (const auto key = next_key_to_load()) {
     Instance instance;
     instance.key = *key;
@@ -164,15 +183,17 @@ void Core::make_room_and_load(TimePoint now, Actions& actions) {
       if (waiter.request.key != *key) continue;
       if (waiter.request.keep_alive) instance.keep_alive = *waiter.request.keep_alive;
       instance.need_bytes = std::max(instance.need_bytes, waiter.request.need_bytes);
+      if (instance.gpu_layers < 0) instance.gpu_layers = waiter.request.gpu_layers;
     }
     if (static_cast<int>(instances_.size()) >= std::max(options_.max_loaded_models, 1) || !fits(instance.need_bytes)) {
       make_room(actions);
       return;
     }
     const InstanceId id = ++last_instance_;
+    const int gpu_layers = instance.gpu_layers;
     ledger_.promise(id, instance.need_bytes);
     instances_[id] = std::move(instance);
-    actions.push_back({Action::Kind::kStart, *key, id, 0, {}});
+    actions.push_back({Action::Kind::kStart, *key, id, 0, {}, gpu_layers});
   }
   // Nobody waits for room: what was to make it may go on.
   for (auto& [id, instance] : instances_) {
@@ -192,10 +213,11 @@ Core::Actions Core::acquire(const Request& request, TimePoint now) {
   InstanceId id = 0;
   Instance* instance = current(request.key, &id);
   if (instance != nullptr && request.keep_alive) instance->keep_alive = *request.keep_alive;
-  const bool ready = instance != nullptr && instance->state == State::kReady && !instance->draining;
+  const bool ready = instance != nullptr && instance->state == State::kReady && !instance->draining && !instance->replaced &&
+                     suits(*instance, request.gpu_layers);
   if (ready) instance->last_used = now;
   // Whoever waits may not have the free places there are, so one that may is served at once.
-  if (ready && may_take(*instance, request.client)) {
+  if (ready && may_take(*instance, request)) {
     waiters_[request.ticket] = {request, now};
     shares_.enter(request.client);
     grant(request.ticket, id, actions);
@@ -402,14 +424,14 @@ bool Core::check_integrity() const {
     if (ledger_.holds(id) && instance.state == State::kReady) return false;
     // Nobody waits beside a place they may take.
     if (std::any_of(waiters_.begin(), waiters_.end(), [&](const auto& entry) {
-          return entry.second.request.key == instance.key && may_take(instance, entry.second.request.client);
+          return entry.second.request.key == instance.key && may_take(instance, entry.second.request);
         })) {
       return false;
     }
     if (instance.state == State::kLoading && instance.n_leases != 0) return false;
     // An idle model that is kept has a deadline or none by wish; one that is to go is on its way.
     const bool idle = instance.state == State::kReady && instance.n_leases == 0;
-    if (idle && (instance.draining || instance.keep_alive == Duration(0))) return false;
+    if (idle && (instance.draining || instance.replaced || instance.keep_alive == Duration(0))) return false;
     if (idle && instance.keep_alive > Duration(0) && !instance.expires_at) return false;
     const auto same_key = std::count_if(instances_.begin(), instances_.end(), [&](const auto& other) {
       return other.second.key == instance.key && other.second.state != State::kStopping;

@@ -40,7 +40,8 @@ class Core {
     std::string key;
     InstanceId instance = 0;
     Ticket ticket = 0;
-    Status status;
+    Status status;        // of kStop: why, where that is not plain
+    int gpu_layers = -1;  // of kStart: see acquire
   };
   using Actions = std::vector<Action>;
 
@@ -53,6 +54,9 @@ class Core {
     std::optional<Duration> keep_alive;
     int priority = 0;          // higher goes first; a minute of waiting counts as one more
     uint64_t need_bytes = 0;   // of memory, if the model must be loaded; 0: not known
+    // -1 takes the model as it is; otherwise one that was loaded with another number is loaded anew, as soon as those
+    // who use it are through.
+    int gpu_layers = -1;
   };
   Actions acquire(const Request& request, TimePoint now);
   Actions cancel(Ticket ticket, TimePoint now);   // of one that waits; others are ignored
@@ -101,6 +105,8 @@ class Core {
     std::optional<TimePoint> expires_at;   // set while idle, unless for ever
     TimePoint last_used{}, load_deadline{};
     bool draining = false;   // stops when idle, because another model needs its place
+    int gpu_layers = -1;
+    bool replaced = false;   // stops when idle, and is loaded anew once it has stopped
   };
   struct Waiter {
     Request request;
@@ -114,7 +120,7 @@ class Core {
   // The instance of the key that requests go to, or null. kStopping ones are on their way out and count only as room.
   Instance* current(const std::string& key, InstanceId* id = nullptr);
   int places(const Instance& instance) const;
-  bool may_take(const Instance& instance, const std::string& client) const;
+  bool may_take(const Instance& instance, const Request& request) const;
   bool goes_before(const Waiter& one, const Waiter& other, TimePoint now) const;
   bool fits(uint64_t need_bytes) const;
   void make_room(Actions& actions);
@@ -123,6 +129,8 @@ class Core {
   void fail_waiters(const std::string& key, const Status& status, Actions& actions);
   void stop(InstanceId id, Actions& actions);
   void settle_idle(InstanceId id, TimePoint now, Actions& actions);
+  static bool suits(const Instance& instance, int gpu_layers) { return gpu_layers < 0 || gpu_layers == instance.gpu_layers; }
+  void replace_unsuited(Actions& actions);
   void make_room_and_load(TimePoint now, Actions& actions);
   std::optional<std::string> next_key_to_load();
 

@@ -86,6 +86,13 @@ uint64_t need_bytes(const store::ModelInfo& model) {
   return model.size_bytes == 0 ? 0 : model.size_bytes + model.size_bytes / 8 + (64ULL << 20);
 }
 
+// -1: the model names none.
+int gpu_layers_of(const store::ModelInfo& model) {
+  const auto found = model.parameters.find("num_gpu");
+  if (found == model.parameters.end() || !found->is_number()) return -1;
+  return static_cast<int>(std::clamp(found->get<double>(), -1.0, 1e6));
+}
+
 // An engine has room for this many at once, so that the number of places can be raised while it runs.
 constexpr int kLeastSequences = 16;
 
@@ -109,7 +116,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
       ticket = ++last_ticket_;
       waiters_[ticket] = {model, use.client, std::move(progress), std::move(ready)};
       if (!core_.is_loaded_or_loading(key_of(model))) core_.set_free_bytes(free_memory_());
-      apply(core_.acquire({ticket, key_of(model), use.client, use.keep_alive, use.priority, need_bytes(model)}, Clock::now()), deferred);
+      apply(core_.acquire({ticket, key_of(model), use.client, use.keep_alive, use.priority, need_bytes(model), gpu_layers_of(model)},
+                          Clock::now()), deferred);
     }
     run(deferred);
     return ticket;
@@ -147,7 +155,11 @@ class Shared : public std::enable_shared_from_this<Shared> {
       model.size_bytes = entry.ready.value("memory_bytes", uint64_t{0});
       model.runner_pid = entry.client ? entry.client->pid() : 0;
       if (entry.client) model.runner_stats = entry.client->stats();
-      if (model.runner_stats.is_object()) model.size_bytes = model.runner_stats.value("memory_bytes", model.size_bytes);
+      model.size_vram_bytes = entry.ready.value("device_bytes", uint64_t{0});
+      if (model.runner_stats.is_object()) {
+        model.size_bytes = model.runner_stats.value("memory_bytes", model.size_bytes);
+        model.size_vram_bytes = model.runner_stats.value("device_bytes", model.size_vram_bytes);
+      }
       if (instance.expires_at) {
         model.expires_at = std::chrono::system_clock::now() +
                            std::chrono::duration_cast<std::chrono::system_clock::duration>(*instance.expires_at - now);
@@ -229,6 +241,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
     store::ModelInfo model;
     std::shared_ptr<runner::Client> client;
     json ready;
+    int gpu_layers = -1;
   };
   // What is done after the lock is let go: callbacks into other rooms.
   using Deferred = std::vector<std::function<void()>>;
@@ -261,7 +274,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
   Core::Actions loaded_now(Core::InstanceId instance, const Entry& entry);
   void on_load_message(Core::InstanceId instance, const json& message);
   void load_failed(Core::InstanceId instance, const Status& status, bool crashed);
-  runner::Spec spec_of(const store::ModelInfo& model) const;
+  runner::Spec spec_of(const Entry& entry) const;
 
   Options options_;   // under mutex_
   const Logger log_;
@@ -308,7 +321,8 @@ class LeaseImpl final : public Lease {
   json ready_;
 };
 
-runner::Spec Shared::spec_of(const store::ModelInfo& model) const {
+runner::Spec Shared::spec_of(const Entry& entry) const {
+  const store::ModelInfo& model = entry.model;
   runner::Spec spec;
   spec.name = model.name;
   spec.model_path = model.gguf_path;
@@ -316,7 +330,8 @@ runner::Spec Shared::spec_of(const store::ModelInfo& model) const {
   spec.options["latency_target_ms"] = options_.latency_target.count();
   spec.options["kv_cache_type"] = options_.kv_cache_type;
   spec.options["num_ctx"] = options_.context_tokens;
-  for (const char* key : {"num_ctx", "num_thread", "use_mmap"}) {
+  spec.options["num_gpu"] = entry.gpu_layers >= 0 ? entry.gpu_layers : options_.gpu_layers;
+  for (const char* key : {"num_ctx", "num_thread", "use_mmap", "main_gpu"}) {
     const auto found = model.parameters.find(key);
     if (found != model.parameters.end() && (found->is_number() || found->is_boolean())) spec.options[key] = *found;
   }
@@ -334,6 +349,7 @@ void Shared::apply(Core::Actions actions, Deferred& deferred) {
         for (const auto& [ticket, waiter] : waiters_) {
           if (key_of(waiter.model) != action.key) continue;
           entries_[action.instance].model = waiter.model;
+          entries_[action.instance].gpu_layers = action.gpu_layers;
           break;
         }
         if (starter_ != nullptr) {
@@ -344,7 +360,7 @@ void Shared::apply(Core::Actions actions, Deferred& deferred) {
       case Core::Action::Kind::kStop: {
         std::shared_ptr<runner::Client> client = std::move(entries_[action.instance].client);
         ++stats_.unloads;
-        log_.info("model unloaded", {{"model", entries_[action.instance].model.name}});
+        log_.info("model unloaded", {{"model", entries_[action.instance].model.name}, {"reason", action.status.message()}});
         entries_.erase(action.instance);
         if (stopper_ == nullptr) break;
         stopper_->post([self = shared_from_this(), instance = action.instance, client = std::move(client)]() mutable {
@@ -386,7 +402,7 @@ void Shared::start(Core::InstanceId instance) {
     parallel = options_.n_parallel > 0 ? std::to_string(options_.n_parallel) : "auto";
     const auto entry = entries_.find(instance);
     if (entry == entries_.end()) return;   // abandoned meanwhile
-    spec = spec_of(entry->second.model);
+    spec = spec_of(entry->second);
   }
   log_.info("loading model", {{"model", spec.name}, {"command", "runner --parallel " + parallel}});
   auto client = start_(spec, log_, [weak = weak_from_this(), instance](const json& message) {

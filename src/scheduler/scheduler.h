@@ -25,6 +25,7 @@ struct Options {
   int64_t context_tokens = 0;   // default num_ctx; 0: what fits, up to the model's own
   std::chrono::milliseconds latency_target{0};   // between two tokens of a request; 0: none
   std::string kv_cache_type = "f16";
+  int gpu_layers = -1;   // of models that name none; -1: as many as fit
 };
 
 // Who asks, and how.
@@ -78,7 +79,8 @@ class Scheduler {
   // `ready` is called exactly once, from any thread, perhaps before this returns; it and `progress` must not block. One
   // load serves all who wait for it. A dead runner is replaced; a model whose runner died twice in a row while loading
   // rests before the next try (kUnavailable). A model that does not fit beside others takes the place of those unused
-  // for longest. Errors: those of loading, kResourceExhausted (queue full), kCancelled.
+  // for longest. One whose parameters name `num_gpu` is loaded anew if it was loaded with another. Errors: those of
+  // loading, kResourceExhausted (queue full), kCancelled.
   // Of those that wait, the higher priority goes first, then the client that was served the fewest tokens.
   virtual Ticket acquire(const store::ModelInfo& model, const Use& use, LoadProgress progress, Ready ready) = 0;
   virtual void cancel(Ticket ticket) = 0;    // a waiter that left: `ready` gets kCancelled

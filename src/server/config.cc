@@ -50,6 +50,8 @@ Text parallel(const std::string& text) { return whole_number(text, 0, 1024, "a n
 Text queue(const std::string& text) { return whole_number(text, 1, 1 << 20, "a number from 1 to 1048576"); }
 Text context(const std::string& text) { return whole_number(text, 0, 1 << 30, "a number of tokens, or 0 for the model's own"); }
 
+Text gpu_layers(const std::string& text) { return whole_number(text, -1, 1 << 20, "a number of layers; 99 for all, -1 for as many as fit"); }
+
 Text keep_alive(const std::string& text) {
   // Ollama takes seconds without a unit here.
   const bool plain = text.find_first_not_of("-0123456789.") == std::string::npos;
@@ -78,6 +80,7 @@ constexpr std::array kRows = {
     Config::Row{"max_queue", "OLLAMA_MAX_QUEUE", "512", "requests that may wait", queue, true},
     Config::Row{"keep_alive", "OLLAMA_KEEP_ALIVE", "5m", "how long an idle model stays loaded; negative: for ever", keep_alive, true},
     Config::Row{"context_length", "OLLAMA_CONTEXT_LENGTH", "0", "context of requests that name none; 0: what fits, up to the model's own; from the next load on", context, true},
+    Config::Row{"gpu_layers", "OLLAMA_GPU_LAYERS", "-1", "layers on GPUs of models that do not say (num_gpu); -1: as many as fit, 99: all; from the next load on", gpu_layers, true},
     Config::Row{"kv_cache_type", "OLLAMA_KV_CACHE_TYPE", "f16", "type of keys and values: f16, bf16, f32, q8_0, q4_0, or keys/values; from the next load on", kv_type, true},
 };
 

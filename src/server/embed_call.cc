@@ -106,6 +106,7 @@ Awaitable<std::optional<Response>> prepare_embed(App& app, const Request& http, 
   if (refusal) co_return refusal;
   auto merged = merge_options(call.model.parameters, options);
   if (!merged.is_ok()) co_return error_response(500, merged.status().message());
+  take_load_options(*merged, call.model);
   call.empty = read.inputs.empty();
   call.runner_request = {
       {"op", "embed"}, {"input", std::move(read.inputs)}, {"truncate", read.truncate}, {"options", std::move(*merged)}};

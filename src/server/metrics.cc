@@ -55,9 +55,10 @@ constexpr std::array kModelGauges = {
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_retained", "use", "retained"},
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_committed", "use", "committed"},
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_max", "use", "max"},
-    ModelGauge{"deepanalyze_model_memory_bytes", "Memory of a model by device and kind", "weight_bytes", "kind", "weights"},
-    ModelGauge{"deepanalyze_model_memory_bytes", "", "kv_bytes", "kind", "kv"},
-    ModelGauge{"deepanalyze_model_memory_bytes", "", "buffer_bytes", "kind", "buffers"},
+    ModelGauge{"deepanalyze_model_memory_bytes", "Memory of a model by device and kind; on GPUs of all kinds together", "host_weight_bytes", "kind", "weights"},
+    ModelGauge{"deepanalyze_model_memory_bytes", "", "host_kv_bytes", "kind", "kv"},
+    ModelGauge{"deepanalyze_model_memory_bytes", "", "host_buffer_bytes", "kind", "buffers"},
+    ModelGauge{"deepanalyze_model_memory_bytes", "", "device_bytes", "kind", "all"},
     ModelGauge{"deepanalyze_model_preemptions_total", "Requests that stepped back for others since the load", "preemptions", "", "", 1, true},
     ModelGauge{"deepanalyze_model_evicted_pages_total", "Retained pages given up since the load", "evicted_pages", "", "", 1, true},
     ModelGauge{"deepanalyze_model_steps_total", "Steps of a model's engine since the load", "steps", "", "", 1, true},
@@ -123,7 +124,7 @@ std::string Metrics::text(scheduler::Scheduler& scheduler) {
       if (!model.runner_stats.is_object() || !model.runner_stats.contains(row.key)) continue;
       prometheus::Labels labels{{"model", model.model.name}};
       if (*row.label_name != '\0') labels.emplace(row.label_name, row.label);
-      if (std::string_view(row.name) == "deepanalyze_model_memory_bytes") labels.emplace("device", "cpu");
+      if (std::string_view(row.name) == "deepanalyze_model_memory_bytes") labels.emplace("device", std::string_view(row.key) == "device_bytes" ? "gpu" : "cpu");
       const double value = model.runner_stats.value(row.key, 0.0) * row.scale;
       if (row.counts) {
         BuildCounter().Name(row.name).Help(row.help).Register(now).Add(labels).Increment(value);

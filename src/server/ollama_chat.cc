@@ -104,6 +104,7 @@ std::optional<Response> build_request(ChatFields& read, const SharedFields& shar
   if (auto refusal = apply_think(call, shared.think, request)) return refusal;
   auto options = merge_options(call.model.parameters, shared.options);
   if (!options.is_ok()) return error_response(500, options.status().message());
+  take_load_options(*options, call.model);
   request["options"] = std::move(*options);
   if (!shared.format.is_null()) request["format"] = shared.format;
   if (!call.model.go_template.empty()) request["template"] = call.model.go_template;

@@ -184,6 +184,10 @@ Result<nlohmann::json> merge_options(const Json& model_parameters, const Json* r
   return merged;
 }
 
+void take_load_options(const nlohmann::json& options, store::ModelInfo& model) {
+  if (const auto layers = options.find("num_gpu"); layers != options.end()) model.parameters["num_gpu"] = *layers;
+}
+
 Result<nlohmann::json> parse_format(const Json* value) {
   if (value == nullptr || *value == "") return nlohmann::json();
   if (*value == "json") return nlohmann::json("json");

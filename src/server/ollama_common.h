@@ -23,6 +23,8 @@ Result<std::chrono::nanoseconds> parse_go_duration(std::string_view text);  // "
 // The model's parameters overlaid by the request's options, each of the type the runner expects. kInvalidArgument with
 // Ollama's text for a wrong type (it answers 500 to that); unknown keys are dropped.
 Result<nlohmann::json> merge_options(const Json& model_parameters, const Json* request_options);
+// Of merged options, those that belong to the weights (num_gpu), for the load.
+void take_load_options(const nlohmann::json& options, store::ModelInfo& model);
 
 // "json" or a schema (as JSON text) for the runner, null for no constraint. kInvalidArgument for anything else.
 Result<nlohmann::json> parse_format(const Json* value);

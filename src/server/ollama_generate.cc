@@ -83,6 +83,7 @@ std::optional<Response> build_request(const GenerateFields& read, const SharedFi
   if (auto refusal = apply_think(call, shared.think, request)) return refusal;
   auto options = merge_options(call.model.parameters, shared.options);
   if (!options.is_ok()) return error_response(500, options.status().message());
+  take_load_options(*options, call.model);
   request["options"] = std::move(*options);
   if (!shared.format.is_null()) request["format"] = shared.format;
   add_prompt(read, call.model, request);

@@ -78,6 +78,9 @@ TEST(Options, ForLoading) {
   EXPECT_EQ(options->num_ctx, 4);
   EXPECT_EQ(options->num_parallel, 1);
   EXPECT_EQ(options->num_thread, 0);
+  EXPECT_EQ(options->num_gpu, -1);
+  EXPECT_EQ(parse_load_options(Json::parse(R"({"num_gpu":-7,"main_gpu":2})"))->num_gpu, -1);
+  EXPECT_EQ(parse_load_options(Json::parse(R"({"num_gpu":99})"))->num_gpu, 99);
   EXPECT_FALSE(parse_load_options(Json::parse(R"({"num_ctx":"big"})")).is_ok());
 }
 

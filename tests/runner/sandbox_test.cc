@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -27,14 +28,15 @@ namespace da::runner {
 namespace {
 
 // Runs `body` in a sealed child process; its text is what the child wrote to the pipe.
-std::string in_sealed_child(const std::function<std::string(const Sandbox&)>& body, int* status_out = nullptr) {
+std::string in_sealed_child(const std::function<std::string(const Sandbox&)>& body, int* status_out = nullptr,
+                            const DeviceAccess* devices = nullptr) {
   int fds[2];
   EXPECT_EQ(pipe(fds), 0);
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) {
     dup2(fds[1], 3);
-    const auto sandbox = seal(parent, 3);
+    const auto sandbox = seal(parent, 3, devices);
     const std::string text = sandbox.is_ok() ? body(*sandbox) : "seal: " + sandbox.status().message();
     (void)!write(3, text.data(), text.size());
     _exit(0);
@@ -134,6 +136,63 @@ TEST(Sandbox, EveryForbiddenThingIsRefused) {
     return attempts.failures();
   });
   EXPECT_EQ(failures, "");
+}
+
+// A runner with a GPU: its driver's files and no others, its descriptors and no others.
+TEST(Sandbox, ARunnerWithDevicesReachesThoseOnly) {
+  char folder[] = "/tmp/deepanalyze-devices-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::string library = std::string(folder) + "/library", other = std::string(folder) + "/other";
+  for (const std::string& path : {library, other}) close(open(path.c_str(), O_WRONLY | O_CREAT, 0600));
+  DeviceAccess devices{.open = {}, .read_paths = {library, "/nowhere/at/all"}, .device_paths = {"/dev/null"}};
+  std::atomic<int>* seen = static_cast<std::atomic<int>*>(
+      mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  devices.open = [&] {
+    // While drivers are opened threads may start, code be mapped; files are restricted already, the network is gone.
+    std::thread([&] { *seen = open(other.c_str(), O_RDONLY) < 0 && open(library.c_str(), O_RDONLY) >= 0 ? 1 : 2; }).join();
+    return true;
+  };
+  const std::string failures = in_sealed_child(
+      [&](const Sandbox& sandbox) {
+        if (!sandbox.complete()) return "incomplete: " + sandbox.reason;
+        Attempts attempts;
+        const int device = open("/dev/null", O_RDWR);
+        if (device < 0) return std::string("the device cannot be opened");
+        if (ioctl(device, 0x5401 /* TCGETS */, nullptr) == 0 || errno == EPERM) return std::string("ioctl on the device is refused");
+        if (open(library.c_str(), O_RDONLY) < 0) return std::string("the library cannot be read");
+        attempts.refused("ioctl on stderr", syscall(SYS_ioctl, 2, 0x5412 /* TIOCSTI */, "x"));
+        attempts.refused("dup", dup(2));
+        attempts.refused("F_DUPFD", fcntl(2, F_DUPFD, 10));
+        attempts.refused("write the library", open(library.c_str(), O_WRONLY));
+        attempts.refused("read another file", open(other.c_str(), O_RDONLY));
+        attempts.refused("read a password", open("/etc/passwd", O_RDONLY));
+        attempts.refused("read the server's memory", open(("/proc/" + std::to_string(getppid()) + "/environ").c_str(), O_RDONLY));
+        attempts.refused("make a file", open((std::string(folder) + "/new").c_str(), O_WRONLY | O_CREAT, 0600));
+        attempts.refused("unlink", unlink(other.c_str()));
+        attempts.refused("socket", socket(AF_UNIX, SOCK_STREAM, 0));
+        char* const arguments[] = {const_cast<char*>("/bin/true"), nullptr};
+        attempts.refused("execve", execve("/bin/true", arguments, nullptr));
+        void* code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        attempts.refused("map code", code == MAP_FAILED ? -1 : 0);
+        return attempts.failures();
+      },
+      nullptr, &devices);
+  EXPECT_EQ(failures, "");
+  EXPECT_EQ(seen->load(), 1) << "a thread that a driver starts is bound too";
+  // Without a device after all the rest is as tight as ever.
+  devices.open = [] { return false; };
+  EXPECT_EQ(in_sealed_child(
+                [&](const Sandbox&) {
+                  Attempts attempts;
+                  attempts.refused("open", open(library.c_str(), O_RDONLY));
+                  attempts.refused("ioctl", syscall(SYS_ioctl, 5, 0, 0));
+                  return attempts.failures();
+                },
+                nullptr, &devices),
+            "");
+  unlink(library.c_str());
+  unlink(other.c_str());
+  rmdir(folder);
 }
 
 // Each layer by itself: what one would miss, another catches.

@@ -57,6 +57,35 @@ TEST_F(CoreTest, OneLoadServesAllWaiters) {
   EXPECT_EQ(core_.loaded(now_)[0].n_leases, 4);
 }
 
+// Another num_gpu: loaded anew when those who use it are through, and not before its memory is free.
+TEST_F(CoreTest, AnotherNumberOfGpuLayersLoadsAnew) {
+  const auto wish = [this](Core::Ticket ticket, int gpu_layers) {
+    return say(core_.acquire({.ticket = ticket, .key = "a", .client = "", .keep_alive = {}, .gpu_layers = gpu_layers}, now_));
+  };
+  EXPECT_EQ(wish(1, -1), "start a#1");
+  EXPECT_EQ(load_done(1), "grant 1 a#1");
+  EXPECT_EQ(wish(2, 0), "") << "waits for the one who uses it";
+  EXPECT_EQ(wish(3, -1), "") << "nobody new is let in meanwhile";
+  const Core::Actions actions = core_.released(1, "", 0, now_);
+  ASSERT_EQ(actions.size(), 1U);
+  EXPECT_NE(actions[0].status.message().find("num_gpu"), std::string::npos);
+  EXPECT_EQ(say(actions), "stop a#1");
+  const Core::Actions started = core_.stopped(1, now_);
+  ASSERT_EQ(started.size(), 1U);
+  EXPECT_EQ(started[0].gpu_layers, 0);
+  EXPECT_EQ(say(started), "start a#2");
+  EXPECT_EQ(load_done(2), "grant 2 a#2, grant 3 a#2") << "who names no number takes what there is";
+  EXPECT_EQ(wish(4, 0), "grant 4 a#2");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(released(2), "");
+  EXPECT_EQ(wish(5, 99), "stop a#2");
+  EXPECT_EQ(stopped(2), "start a#3");
+  EXPECT_EQ(wish(6, 0), "") << "loading with 99";
+  EXPECT_EQ(load_done(3), "grant 5 a#3");
+  EXPECT_EQ(released(3), "stop a#3");
+  EXPECT_EQ(stopped(3), "start a#4");
+  EXPECT_EQ(load_done(4), "grant 6 a#4");
+}
+
 TEST_F(CoreTest, KeepAlive) {
   acquire(1, "a");
   load_done(1);
@@ -325,7 +354,13 @@ TEST(CoreRandom, EveryTicketEndsOnceWhateverHappens) {
         case 2: {
           const std::optional<Core::Duration> keep[] = {std::nullopt, 0s, -1s, 2s};
           ends[++last] = 0;
-          apply(core.acquire({last, std::string(1, static_cast<char>('a' + pick(5))), "", keep[pick(4)]}, now));
+          const int gpu_layers[] = {-1, -1, -1, 0, 99};
+          apply(core.acquire({.ticket = last,
+                              .key = std::string(1, static_cast<char>('a' + pick(5))),
+                              .client = "",
+                              .keep_alive = keep[pick(4)],
+                              .gpu_layers = gpu_layers[pick(5)]},
+                             now));
           break;
         }
         case 3:

@@ -57,12 +57,14 @@ TEST_F(MetricsTest, CountRequestsTokensAndTimes) {
 TEST_F(MetricsTest, LoadedModelsShowWhatTheirRunnersSay) {
   scheduler::LoadedModel model;
   model.model = *store_->resolve("tiny");
-  model.runner_stats = {{"running", 2}, {"kv_pages_in_use", 7}, {"kv_pages_max", 64}, {"kv_bytes", 12345678}, {"steps", 5}, {"step_ns", 2500000000}};
+  model.runner_stats = {{"running", 2},          {"kv_pages_in_use", 7}, {"kv_pages_max", 64}, {"host_kv_bytes", 12345678},
+                        {"device_bytes", 4096}, {"steps", 5},           {"step_ns", 2500000000}};
   scheduler_.loaded_models = {model};
   const std::string text = metrics();
   EXPECT_EQ(value(text, R"(deepanalyze_kv_pages{model="tiny:latest",use="in_use"})"), 7) << text;
   EXPECT_EQ(value(text, R"(deepanalyze_kv_pages{model="tiny:latest",use="max"})"), 64);
   EXPECT_EQ(value(text, R"(deepanalyze_model_memory_bytes{device="cpu",kind="kv",model="tiny:latest"})"), 12345678);
+  EXPECT_EQ(value(text, R"(deepanalyze_model_memory_bytes{device="gpu",kind="all",model="tiny:latest"})"), 4096);
   EXPECT_EQ(value(text, R"(deepanalyze_model_step_seconds_total{model="tiny:latest",part="all"})"), 2.5);
   // The format: each family is announced once, each line is a name, labels and a number.
   std::map<std::string, int> announced;
@@ -85,8 +87,8 @@ TEST_F(MetricsTest, TheDashboardNamesOnlyMetricsThatExist) {
   EXPECT_EQ(ask(R"({"model":"tiny","prompt":"x"})"), 200);
   scheduler::LoadedModel model;
   model.model = *store_->resolve("tiny");
-  for (const char* key : {"running", "waiting", "held", "kv_pages_in_use", "kv_pages_retained", "kv_pages_committed", "kv_pages_max", "weight_bytes", "kv_bytes",
-                          "buffer_bytes", "preemptions", "evicted_pages", "steps", "step_ns", "forward_ns"}) {
+  for (const char* key : {"running", "waiting", "held", "kv_pages_in_use", "kv_pages_retained", "kv_pages_committed", "kv_pages_max", "host_weight_bytes", "host_kv_bytes",
+                          "host_buffer_bytes", "device_bytes", "preemptions", "evicted_pages", "steps", "step_ns", "forward_ns"}) {
     model.runner_stats[key] = 1;
   }
   scheduler_.loaded_models = {model};
