@@ -212,12 +212,15 @@ Core::Actions Core::acquire(const Request& request, TimePoint now) {
   if (shutting_down_) return refuse({ErrorCode::kCancelled, "the server is shutting down"});
   InstanceId id = 0;
   Instance* instance = current(request.key, &id);
-  if (instance != nullptr && request.keep_alive) instance->keep_alive = *request.keep_alive;
+  const auto take_keep_alive = [&] {   // not of one that is refused
+    if (instance != nullptr && request.keep_alive) instance->keep_alive = *request.keep_alive;
+  };
   const bool ready = instance != nullptr && instance->state == State::kReady && !instance->draining && !instance->replaced &&
                      suits(*instance, request.gpu_layers);
   if (ready) instance->last_used = now;
   // Whoever waits may not have the free places there are, so one that may is served at once.
   if (ready && may_take(*instance, request)) {
+    take_keep_alive();
     waiters_[request.ticket] = {request, now};
     shares_.enter(request.client);
     grant(request.ticket, id, actions);
@@ -232,6 +235,7 @@ Core::Actions Core::acquire(const Request& request, TimePoint now) {
     return refuse({ErrorCode::kResourceExhausted,
                    "server busy, please try again.  maximum pending requests exceeded: " + std::to_string(waiters_.size()) + " waiting"});
   }
+  take_keep_alive();
   waiters_[request.ticket] = {request, now};
   shares_.enter(request.client);
   make_room_and_load(now, actions);

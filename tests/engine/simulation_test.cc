@@ -49,7 +49,7 @@ class World {
     std::vector<std::unique_ptr<backend::KvPool>> pools;
     pools.push_back(std::make_unique<FakePool>(can_grow_));
     pages_ =
-        std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools)), max_pages, pick(max_pages + 1));
+        std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools), 0), max_pages, pick(max_pages + 1));
     planner_ = std::make_unique<BatchPlanner>(*pages_, most_sequences_ = 1 + pick(6));
     shadow_.assign(static_cast<size_t>(max_pages) * kPage, 0);
     const int32_t most_tokens = max_pages * kPage;

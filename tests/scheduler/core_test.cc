@@ -86,6 +86,18 @@ TEST_F(CoreTest, AnotherNumberOfGpuLayersLoadsAnew) {
   EXPECT_EQ(load_done(4), "grant 6 a#4");
 }
 
+TEST_F(CoreTest, WhoIsRefusedChangesNothing) {
+  core_.set_options({.max_queue = 1}, now_);
+  EXPECT_EQ(acquire(1, "a"), "start a#1");
+  EXPECT_EQ(load_done(1), "grant 1 a#1");
+  EXPECT_EQ(acquire(2, "b"), "start b#2");
+  EXPECT_EQ(released(1), "");
+  // a is idle, but not with this number of layers, and the queue is full.
+  EXPECT_EQ(say(core_.acquire({.ticket = 3, .key = "a", .client = "", .keep_alive = 0ms, .gpu_layers = 0}, now_)), "fail 3 resource_exhausted");
+  EXPECT_TRUE(core_.check_integrity());
+  EXPECT_EQ(acquire(4, "a"), "grant 4 a#1");
+}
+
 TEST_F(CoreTest, KeepAlive) {
   acquire(1, "a");
   load_done(1);

@@ -144,7 +144,7 @@ TEST_F(SchedulerTest, LoadsOnceAndReports) {
   scheduler_->acquire(tag, {}, {}, b.ready());
   const auto client = runners_.client(0);
   EXPECT_EQ(runners_.spec(0).model_path, "/models/m");
-  EXPECT_EQ(runners_.spec(0).options, json({{"kv_cache_type", "q8_0/f16"}, {"latency_target_ms", 0}, {"num_ctx", 2000}, {"num_parallel", 16}}));
+  EXPECT_EQ(runners_.spec(0).options, json({{"kv_cache_type", "q8_0/f16"}, {"latency_target_ms", 0}, {"num_ctx", 2000}, {"num_gpu", -1}, {"num_parallel", 16}}));
   client->say({{"id", 1}, {"type", "loading"}, {"bytes_done", 42}, {"bytes_total", 100}});
   EXPECT_EQ(progress, 42U);
   EXPECT_TRUE(scheduler_->loaded().empty());
