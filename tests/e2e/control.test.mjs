@@ -59,7 +59,7 @@ async function writing(more = {}) {
 }
 
 test('a client that leaves frees everything within 100 ms, whatever its request was at', async () => {
-  // Each state several times, and the least counts: a busy machine only adds, and asking takes its time too.
+  // Each state several times, and the median counts: asking takes its time too, and a machine may be busy for a moment.
   const decode = [], queue = [], prefill = [], load = [];
   for (let i = 0; i < 4; ++i) {
     const one = await writing();
@@ -101,7 +101,7 @@ test('a client that leaves frees everything within 100 ms, whatever its request 
   }
   for (const [state, times] of Object.entries({ decode, queue, prefill, load })) {
     console.log(`${state}: freed after ms`, times.map((ms) => ms.toFixed(1)).join(' '));
-    assert.ok(Math.min(...times) < 100, `${state}: ${times} ms`);
+    assert.ok(times.sort((a, b) => a - b)[times.length >> 1] < 100, `${state}: ${times} ms`);
   }
 });
 
