@@ -43,6 +43,16 @@ async function until(condition, most = 5000) {
   }
   return performance.now() - begun;
 }
+// Until nothing is in use. A runner at rest sends no news, and its last may have been from just before: then it is asked.
+async function freed() {
+  const begun = performance.now();
+  const free = async () => await running() === 0 && await inUse() === 0;
+  await until(free, 1000).catch(async () => {
+    await ask('Once', { num_predict: 1 });
+    await until(free);
+  });
+  return performance.now() - begun;
+}
 const children = () => readdirSync(`/proc/${server.child.pid}/task`).flatMap((task) => {
   try {
     return readFileSync(`/proc/${server.child.pid}/task/${task}/children`, 'utf8').trim().split(' ');
@@ -65,27 +75,27 @@ test('a client that leaves frees everything within 100 ms, whatever its request 
     const one = await writing();
     await until(async () => await running() === 1);
     one.control.abort();
-    decode.push(await until(async () => await running() === 0 && await inUse() === 0));
+    decode.push(await freed());
   }
-  // Waiting for its turn, behind two that write.
-  const two = [await writing(), await writing()];
+  // Waiting for its turn, behind two that write; new ones each time, since an answer has an end.
   for (let i = 0; i < 4; ++i) {
+    const two = await Promise.all([writing(), writing()]);
     const waits = new AbortController();
     const third = post('/api/generate', endless, { signal: waits.signal }).catch(() => null);
     await until(async () => await metric('deepanalyze_queue_length') === 1);
     waits.abort();
     queue.push(await until(async () => await metric('deepanalyze_queue_length') === 0));
     await third;
+    for (const each of two) each.control.abort();
+    await freed();
   }
-  for (const each of two) each.control.abort();
-  await until(async () => await running() === 0);
   // Reading a prompt, and being loaded: the moment is not known, so it is tried at several.
   for (let i = 0; i < 10; ++i) {
     const reads = new AbortController();
     const read = ask(`${i} ${tokens.repeat(2).slice(0, 1200)}`, {}, {}, { signal: reads.signal }).catch(() => null);
     await sleep(1 + i);
     reads.abort();
-    prefill.push(await until(async () => await running() === 0 && await inUse() === 0));
+    prefill.push(await freed());
     await read;
   }
   await post('/api/generate', { model: 'other', keep_alive: 0 });
@@ -184,7 +194,7 @@ test('a deadline ends a request with a clear error, and frees what it held', asy
   assert.equal(answer.status, 504);
   assert.match((await answer.json()).error, /deadline of 150 ms passed while it wrote, after \d+ tokens/);
   assert.ok(performance.now() - begun < 400);
-  await until(async () => await running() === 0 && await inUse() === 0, 100);
+  await freed();
   const streamed = await (await post('/api/generate', { ...endless }, { headers: { 'X-DeepAnalyze-Deadline': '0.15' } })).text();
   assert.match(JSON.parse(streamed.trim().split('\n').at(-1)).error, /deadline of 150 ms/);
 });
