@@ -188,8 +188,7 @@ Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan&
   const auto prefills = [](const BatchPlanner::Part& part) {
     return part.sequence->n_computed < part.sequence->n_prompt;
   };
-  forward_writes_only_ =
-      plan.n_rows() <= kMostCostRows && std::none_of(plan.parts.begin(), plan.parts.end(), prefills);
+  forward_writes_only_ = plan.n_rows() <= kMostCostRows && std::none_of(plan.parts.begin(), plan.parts.end(), prefills);
   // A device may still be at work: the step is over when the host has waited for what it reads.
   if (plan.output_rows.empty() || !logits.is_ok()) note_forward(logits.is_ok() ? plan.n_rows() : 0);
   const std::lock_guard lock(mutex_);
@@ -214,7 +213,8 @@ void EngineImpl::step() {
     if (!sequence->held && sequence->n_generated() > 0) ++n_writing;
   }
   guess_drafts();
-  const BatchPlanner::Plan& plan = planner_->plan(ranked_, budget_.rows(n_writing));
+  const BatchPlanner::Plan& plan =
+      planner_->plan(ranked_, budget_.rows(static_cast<int32_t>(running_.size()) - n_held_, n_writing));
   preemptions_ = planner_->n_preemptions();
   cached_tokens_ = planner_->n_cached_tokens();
   for (const auto& [sequence, status] : plan.failed) finish(owner(sequence), {FinishReason::kError, status});

@@ -283,37 +283,38 @@ double step_seconds(int32_t n_rows) { return 0.010 + 0.001 * n_rows; }
 
 TEST(StepBudget, LearnsWhatFitsIntoTheTarget) {
   StepBudget budget(512);
-  EXPECT_EQ(budget.rows(0), 512);
+  EXPECT_EQ(budget.rows(1, 0), 512);
   budget.set_target_seconds(0.050);
-  EXPECT_EQ(budget.rows(3), 3 + StepBudget::kUnknownRows) << "nothing is known";
+  EXPECT_EQ(budget.rows(3, 3), 3 + StepBudget::kUnknownRows) << "nothing is known";
   for (int i = 0; i < 40; ++i) {
-    const int32_t n_rows = budget.rows(3);
+    const int32_t n_rows = budget.rows(3, 3);
     budget.observe(n_rows, step_seconds(n_rows));
     if (i > 5) {
       EXPECT_LE(step_seconds(n_rows), 0.055) << i;
     }
     budget.observe(3, step_seconds(3));
   }
-  EXPECT_NEAR(budget.rows(3), 40, 3);
-  EXPECT_EQ(budget.rows(0), 512) << "nobody waits for a token, and it takes less than a second";
-  EXPECT_EQ(budget.rows(100), 116) << "prompts go on however many write";
+  EXPECT_NEAR(budget.rows(3, 3), 40, 3);
+  EXPECT_EQ(budget.rows(1, 0), 512) << "nobody waits for a token, and it takes less than a second";
+  EXPECT_EQ(budget.rows(100, 100), 116) << "prompts go on however many write";
   EXPECT_TRUE(budget.has_room_for_one_more(35));
   EXPECT_FALSE(budget.has_room_for_one_more(45));
   EXPECT_TRUE(budget.has_room_for_one_more(0));
   budget.set_target_seconds(0);
   EXPECT_TRUE(budget.has_room_for_one_more(45));
-  EXPECT_EQ(budget.rows(3), 512);
+  EXPECT_EQ(budget.rows(3, 3), 512);
 }
 
-TEST(StepBudget, NoStepIsLongerThanASecond) {
+TEST(StepBudget, NoStepIsLongerThanASecondBesideOthers) {
   StepBudget budget(512);
   for (int i = 0; i < 20; ++i) {
-    const int32_t n_rows = budget.rows(1);
+    const int32_t n_rows = budget.rows(1, 1);
     budget.observe(n_rows, 0.2 + 0.01 * n_rows);
     budget.observe(1, 0.21);
   }
-  EXPECT_NEAR(budget.rows(1), 80, 4);
-  EXPECT_NEAR(budget.rows(0), 80, 4);
+  EXPECT_NEAR(budget.rows(1, 1), 80, 4);
+  EXPECT_NEAR(budget.rows(2, 0), 80, 4) << "another prompt waits";
+  EXPECT_NEAR(budget.rows(1, 0), 380, 15) << "a prompt alone may take four seconds";
 }
 
 }  // namespace
