@@ -1,24 +1,14 @@
 #include "chat/jinja/lexer.h"
 
-#include <cstdlib>
 #include <optional>
 #include <utility>
 
 #include "base/utf8.h"
+#include "chat/jinja/literals.h"
 #include "chat/unicode_text.h"
 
 namespace da::chat::jinja {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-int hex_digit(char c) {
-  if (is_digit(c)) {
-    return c - '0';
-  }
-  char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 // The three opening marks, and what may stand right behind one.
 enum class Opening { kVariable, kBlock, kComment };
@@ -49,7 +39,6 @@ class Lexer {
   Status lex_name(bool& matched);
   Status lex_string(bool& matched);
   Status lex_operator(std::string& closers);
-  Status unescape(std::string_view body, std::string& out) const;
 
   std::string_view source_;
   size_t position_ = 0;
@@ -183,69 +172,18 @@ std::optional<size_t> Lexer::match_end(size_t position, bool block) const {
 }
 
 Status Lexer::lex_number(bool& matched) {
-  size_t p = position_;
-  if (!is_digit(at(p))) {
+  if (at(position_) < '0' || at(position_) > '9') {
     return Status::ok();
   }
   matched = true;
-  auto digits = [&](size_t from, auto accept) {
-    size_t q = from;
-    while (accept(at(q)) || (at(q) == '_' && accept(at(q + 1)))) {
-      ++q;
-    }
-    return q;
-  };
-  auto decimal = [](char c) { return is_digit(c); };
   Token token;
   token.line = line_;
-  // A float needs a fraction or an exponent, and does not follow a point (x.0.1 is two subscripts).
-  size_t end = digits(p, decimal);
-  size_t float_end = end;
-  if (at(end) == '.' && is_digit(at(end + 1))) {
-    float_end = digits(end + 1, decimal);
+  Result<size_t> end = read_number(source_, position_, token);
+  if (!end.is_ok()) {
+    return fail(end.status().message());
   }
-  size_t mantissa_end = float_end;
-  if ((at(mantissa_end) | 0x20) == 'e') {
-    size_t q = mantissa_end + 1;
-    q += at(q) == '+' || at(q) == '-';
-    if (is_digit(at(q))) {
-      float_end = digits(q, decimal);
-    }
-  }
-  if (float_end > end && (p == 0 || source_[p - 1] != '.')) {
-    std::string text;
-    for (char c : source_.substr(p, float_end - p)) {
-      if (c != '_') {
-        text += c;
-      }
-    }
-    token.type = TokenType::kFloat;
-    token.real = std::strtod(text.c_str(), nullptr);
-    tokens_.push_back(std::move(token));
-    advance_to(float_end);
-    return Status::ok();
-  }
-  int base = 10;
-  if (at(p) == '0') {
-    char mark = static_cast<char>(at(p + 1) | 0x20);
-    int prefixed = mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 10;
-    auto accept = [&](char c) { return hex_digit(c) >= 0 && hex_digit(c) < prefixed; };
-    if (prefixed != 10 && (accept(at(p + 2)) || (at(p + 2) == '_' && accept(at(p + 3))))) {
-      base = prefixed;
-      end = digits(p + 2, accept);
-    } else {
-      end = digits(p, [](char c) { return c == '0'; });
-    }
-  }
-  for (char c : source_.substr(base == 10 ? p : p + 2, end - (base == 10 ? p : p + 2))) {
-    if (c != '_' && (__builtin_mul_overflow(token.integer, BigInt(base), &token.integer) ||
-                     __builtin_add_overflow(token.integer, BigInt(hex_digit(c)), &token.integer))) {
-      return fail("integer too large");
-    }
-  }
-  token.type = TokenType::kInteger;
   tokens_.push_back(std::move(token));
-  advance_to(end);
+  advance_to(*end);
   return Status::ok();
 }
 
@@ -281,82 +219,11 @@ Status Lexer::lex_string(bool& matched) {
   }
   matched = true;
   std::string value;
-  DA_RETURN_IF_ERROR(unescape(source_.substr(position_ + 1, p - position_ - 1), value));
+  if (Status read = unescape(source_.substr(position_ + 1, p - position_ - 1), value); !read.is_ok()) {
+    return fail(read.message());
+  }
   push(TokenType::kString, std::move(value));
   advance_to(p + 1);
-  return Status::ok();
-}
-
-// The escapes of Python's string literals; an unknown one stays as written.
-Status Lexer::unescape(std::string_view body, std::string& out) const {
-  for (size_t i = 0; i < body.size(); ++i) {
-    if (body[i] != '\\' || i + 1 >= body.size()) {
-      out += body[i];
-      continue;
-    }
-    char c = body[++i];
-    size_t hex_length = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-    if (hex_length > 0) {
-      char32_t code_point = 0;
-      for (size_t k = 0; k < hex_length; ++k) {
-        int digit = ++i < body.size() ? hex_digit(body[i]) : -1;
-        if (digit < 0) {
-          return fail("truncated escape in string");
-        }
-        code_point = code_point * 16 + static_cast<char32_t>(digit);
-      }
-      if (code_point > 0x10FFFF) {
-        return fail("illegal Unicode character in string");
-      }
-      utf8::append(out, code_point);
-      continue;
-    }
-    if (c >= '0' && c <= '7') {
-      char32_t code_point = 0;
-      size_t last = i + 3;
-      while (i < last && i < body.size() && body[i] >= '0' && body[i] <= '7') {
-        code_point = code_point * 8 + static_cast<char32_t>(body[i++] - '0');
-      }
-      --i;
-      utf8::append(out, code_point);
-      continue;
-    }
-    switch (c) {
-      case '\n':
-        break;
-      case '\\':
-      case '\'':
-      case '"':
-        out += c;
-        break;
-      case 'a':
-        out += '\a';
-        break;
-      case 'b':
-        out += '\b';
-        break;
-      case 'f':
-        out += '\f';
-        break;
-      case 'n':
-        out += '\n';
-        break;
-      case 'r':
-        out += '\r';
-        break;
-      case 't':
-        out += '\t';
-        break;
-      case 'v':
-        out += '\v';
-        break;
-      case 'N':
-        return fail("named characters in strings are not supported");
-      default:
-        out += '\\';
-        out += c;
-    }
-  }
   return Status::ok();
 }
 

@@ -20,7 +20,8 @@ bool is_one_of(const std::array<std::string_view, N>& names, std::string_view na
 }  // namespace
 
 const NativeSpec* find_filter(std::string_view name) {
-  for (NativeTable table : {sequence_filters(), text_filters(), markup_filters(), number_filters(), json_filters()}) {
+  for (NativeTable table : {sequence_filters(), order_filters(), select_filters(), text_filters(), markup_filters(),
+                            number_filters(), json_filters()}) {
     if (const NativeSpec* found = find_in(table, name)) {
       return found;
     }

@@ -50,6 +50,8 @@ struct NativeTable {
   size_t count;
 };
 NativeTable sequence_filters();
+NativeTable order_filters();
+NativeTable select_filters();
 NativeTable text_filters();
 NativeTable markup_filters();
 NativeTable number_filters();
