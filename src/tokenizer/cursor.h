@@ -51,6 +51,13 @@ class Cursor {
   Seen seen_;
 };
 
+// The character that ends where `at` begins; none at the text's beginning.
+inline Seen seen_before(const char* text, size_t at) {
+  size_t begin = at;
+  while (begin > 0 && (begin == at || (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80)) --begin;
+  return begin == at ? Seen{} : Cursor(text, begin, at).seen();
+}
+
 inline bool is_ascii_letter(char32_t c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 
 // A run of matching characters, or the run between two of them.

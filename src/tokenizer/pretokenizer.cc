@@ -25,6 +25,15 @@ constexpr ScanStage kDeepseekLlm[] = {isolate_newline,        isolate_cased_lett
                                       isolate_trailing_space, isolate_cjk,           isolate_numbers};
 constexpr ScanStage kDeepseekCoder[] = {isolate_newline, isolate_letters, isolate_punctuation_after_space, isolate_cjk,
                                         isolate_number};
+constexpr ScanStage kJais2[] = {scan_jais2};
+constexpr ScanStage kMinicpm5[] = {isolate_number_triples, scan_llama3};
+constexpr ScanStage kExaoneMoe[] = {scan_exaone_moe};
+constexpr ScanStage kYoutu[] = {isolate_scripts, scan_youtu};
+constexpr ScanStage kTinyAya[] = {isolate_bounded_thousands, scan_gpt4o};
+constexpr ScanStage kSuperBpe[] = {isolate_numbers, cut_before_thousands};
+constexpr ScanStage kAfmoe[] = {isolate_thousands, isolate_asian, scan_deepseek3};
+constexpr ScanStage kChameleon[] = {isolate_sentinels, isolate_images,    isolate_wide_space,
+                                    isolate_number,    isolate_each_sign, scan_gpt2};
 constexpr ScanStage kDeepseek3[] = {isolate_number_triples, isolate_cjk_kana, scan_deepseek3};
 
 struct Entry {
@@ -108,6 +117,15 @@ constexpr auto kEntries = std::to_array<Entry>({
     {"deepseek-v3", kDeepseek3, false, false, false},
     {"hunyuan-dense", kDeepseek3, false, false, false},
     {"joyai-llm", kDeepseek3, false, false, false},
+    {"jais-2", kJais2},
+    {"minicpm5", kMinicpm5, true},
+    {"exaone-moe", kExaoneMoe},
+    {"youtu", kYoutu, true, false, false},
+    {"tiny_aya", kTinyAya, false, false, false},
+    {"cohere2moe", kTinyAya, false, false, false},
+    {"superbpe", kSuperBpe, false, false, false},
+    {"afmoe", kAfmoe, false, false, false},
+    {"chameleon", kChameleon, false, true, false},
 });
 
 }  // namespace

@@ -38,10 +38,30 @@ size_t scan_spaces(Cursor cursor, bool newlines) {
   return !cursor.seen().is_end() && last > begin ? last : cursor.at();
 }
 
+// \s*[\r\n]+|\s{512}(?!\S)|…|\s{4}(?!\S)|\s{1,2}(?!\S)|\s at white space.
+size_t scan_spaces_by_size(Cursor cursor, const Seen& before) {
+  const size_t begin = cursor.at();
+  // Behind a blank the run has no newline any more, or it would have been taken up to it: only so far is looked.
+  const bool has_no_newline = before.is(kSpace) && !before.is_newline();
+  // Where as many spaces have been seen as an alternative asks for, if it may end there.
+  size_t n = 0, after_one = begin, after_newline = begin, wanted = begin;
+  while (cursor.seen().is(kSpace) && (n < 512 || !has_no_newline)) {
+    const bool is_newline = cursor.seen().is_newline();
+    cursor.advance();
+    if (is_newline) after_newline = cursor.at();
+    if (++n == 1) after_one = cursor.at();
+    const bool is_size = n <= 512 && n != 1 && (n & (n - 1)) == 0;
+    if (is_size && (cursor.seen().is(kSpace) || cursor.seen().is_end())) wanted = cursor.at();
+  }
+  if (after_newline > begin) return after_newline;
+  return wanted > begin ? wanted : after_one;
+}
+
 struct Rules {
   uint16_t letters = kLetter;
   bool any_digit_triple = false;      // \p{N}{1,3} instead of \p{N}
   bool newlines_follow_signs = true;  // [\r\n]* after other signs
+  bool spaces_by_size = false;
 };
 
 // The rule family of tiktoken's cl100k_base.
@@ -68,7 +88,7 @@ size_t scan_cl100k(const char* text, size_t begin, size_t end) {
     if (kRules.newlines_follow_signs) cursor.skip_while([](const Seen& seen) { return seen.is_newline(); });
     return cursor.at();
   }
-  return scan_spaces(cursor, true);
+  return kRules.spaces_by_size ? scan_spaces_by_size(cursor, seen_before(text, begin)) : scan_spaces(cursor, true);
 }
 
 // Script=Han, Unicode 15.1.
@@ -167,14 +187,50 @@ size_t scan_seed_coder(const char* text, size_t begin, size_t end) {
   return scan_cl100k<Rules{.newlines_follow_signs = false}>(text, begin, end);
 }
 
+size_t scan_jais2(const char* text, size_t begin, size_t end) {
+  return scan_cl100k<Rules{.any_digit_triple = true, .spaces_by_size = true}>(text, begin, end);
+}
+
 size_t scan_gpt4o(const char* text, size_t begin, size_t end) { return scan_o200k<WordRules{}>(text, begin, end); }
 
 size_t scan_tekken(const char* text, size_t begin, size_t end) {
   return scan_o200k<WordRules{.contractions = false, .digit_triples = false}>(text, begin, end);
 }
 
+size_t scan_youtu(const char* text, size_t begin, size_t end) {
+  return scan_o200k<WordRules{.digit_triples = false}>(text, begin, end);
+}
+
 size_t scan_kimi(const char* text, size_t begin, size_t end) {
   return scan_o200k<WordRules{.slashes_follow_signs = false, .han_apart = true}>(text, begin, end);
+}
+
+size_t scan_exaone_moe(const char* text, size_t begin, size_t end) {
+  if (const size_t length = contraction_length(text, begin, end, true)) return begin + length;
+  Cursor cursor(text, begin, end);
+  const Seen first = cursor.seen();
+  if (first.is(kNumber)) {
+    cursor.advance();
+    return cursor.at();
+  }
+  if (first.is(kLetter) || (!first.is_newline() && cursor.peek().is(kLetter))) {
+    // Several words are one piece while a single blank stands between them.
+    if (!first.is(kLetter)) cursor.advance();
+    while (cursor.seen().is(kLetter) || (cursor.seen().code_point == ' ' && cursor.peek().is(kLetter))) {
+      if (cursor.seen().code_point == ' ') cursor.advance();
+      cursor.advance();
+      cursor.skip_while([](const Seen& seen) { return seen.is(kMark); });
+    }
+    return cursor.at();
+  }
+  const auto is_other = [](const Seen& seen) { return !seen.is_end() && !seen.is(kSpace | kNumber | kLetter); };
+  if (is_other(first) || (first.code_point == ' ' && is_other(cursor.peek()))) {
+    cursor.advance();
+    cursor.skip_while(is_other);
+    if (cursor.seen().is_newline() || cursor.seen().code_point == '/') cursor.advance();
+    return cursor.at();
+  }
+  return scan_spaces(cursor, true);
 }
 
 size_t scan_gpt2(const char* text, size_t begin, size_t end) {

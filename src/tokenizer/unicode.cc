@@ -27,6 +27,7 @@ uint16_t compute_class(char32_t code_point) {
     case UTF8PROC_CATEGORY_LO:
       return space | kLetter;
     case UTF8PROC_CATEGORY_ND:
+      return space | kNumber | kDecimal;
     case UTF8PROC_CATEGORY_NL:
     case UTF8PROC_CATEGORY_NO:
       return space | kNumber;

@@ -19,6 +19,7 @@ enum CharClass : uint16_t {
   kControlLike = 64,  // Cc, Cf, Cs, Co
   kUpper = 128,       // Lu, Lt (letters too)
   kLower = 256,       // Ll (letters too)
+  kDecimal = 512,     // Nd (numbers too)
 };
 
 namespace detail {
@@ -31,7 +32,7 @@ consteval std::array<uint16_t, 128> ascii_classes() {
     } else if (c >= 'a' && c <= 'z') {
       found = kLetter | kLower;
     } else if (c >= '0' && c <= '9') {
-      found = kNumber;
+      found = kNumber | kDecimal;
     } else if (c == '$' || c == '+' || c == '<' || c == '=' || c == '>' || c == '^' || c == '`' || c == '|' ||
                c == '~') {
       found = kSymbol;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <random>
 #include <string>
 #include <vector>
@@ -41,11 +42,13 @@ TEST(PreTokenizer, Llama3) {
 
 TEST(PreTokenizer, EveryNameOfTheFamiliesIsKnown) {
   for (const char* name :
-       {"llama-bpe", "qwen2",     "qwen35",       "deepseek-llm", "deepseek-coder", "deepseek-v3",  "gpt-2",
-        "starcoder", "refact",    "command-r",    "olmo",         "dbrx",           "smollm",       "gpt-4o",
-        "tekken",    "falcon3",   "mpt",          "chatglm-bpe",  "glm4",           "minerva-7b",   "viking",
-        "bloom",     "poro-chat", "jais",         "exaone",       "kimi-k2",        "seed-coder",   "hunyuan",
-        "falcon",    "stablelm2", "gpt3-finnish", "bailingmoe",   "llada-moe",      "o200k_harmony"}) {
+       {"llama-bpe", "qwen2",      "qwen35",       "deepseek-llm", "deepseek-coder", "deepseek-v3",   "gpt-2",
+        "starcoder", "refact",     "command-r",    "olmo",         "dbrx",           "smollm",        "gpt-4o",
+        "tekken",    "falcon3",    "mpt",          "chatglm-bpe",  "glm4",           "minerva-7b",    "viking",
+        "bloom",     "poro-chat",  "jais",         "exaone",       "kimi-k2",        "seed-coder",    "hunyuan",
+        "falcon",    "stablelm2",  "gpt3-finnish", "bailingmoe",   "llada-moe",      "o200k_harmony", "jais-2",
+        "minicpm5",  "exaone-moe", "youtu",        "tiny_aya",     "cohere2moe",     "superbpe",      "afmoe",
+        "chameleon"}) {
     EXPECT_TRUE(PreTokenizer::from_name(name).is_ok()) << name;
   }
 }
@@ -90,6 +93,59 @@ TEST(PreTokenizer, TekkenKeepsDigitsApart) {
 
 TEST(PreTokenizer, DeepseekV3) {
   EXPECT_EQ(words("deepseek-v3", "Hi, 世界12345!ok"), (Words{"Hi", ",", " ", "世界", "123", "45", "!ok"}));
+}
+
+TEST(PreTokenizer, Jais2CutsSpaceBySizes) {
+  EXPECT_EQ(words("jais-2", "a" + std::string(7, ' ') + "b 1234"), (Words{"a", "    ", "  ", " b", " ", "123", "4"}));
+  EXPECT_EQ(words("jais-2", "a" + std::string(600, ' ')),
+            (Words{"a", std::string(512, ' '), std::string(64, ' '), std::string(16, ' '), std::string(8, ' ')}));
+  EXPECT_EQ(words("jais-2", "a \n \n  b"), (Words{"a", " \n \n", " ", " b"}));
+}
+
+TEST(PreTokenizer, Minicpm5SetsNumbersApartFirst) {
+  EXPECT_EQ(words("minicpm5", "at  12345 ok"), (Words{"at", "  ", "123", "45", " ok"}));
+  EXPECT_EQ(words("llama-bpe", "at  12345 ok"), (Words{"at", " ", " ", "123", "45", " ok"}));
+}
+
+TEST(PreTokenizer, ExaoneMoeKeepsWordsTogether) {
+  EXPECT_EQ(words("exaone-moe", "It is fine  now, I'm 12"),
+            (Words{"It is fine", " ", " now", ",", " I", "'m", " ", "1", "2"}));
+  EXPECT_EQ(words("exaone-moe", "e\u0301 a//\n\n"), (Words{"e\u0301 a", "//\n", "\n"}));
+}
+
+TEST(PreTokenizer, YoutuSetsScriptsApart) {
+  EXPECT_EQ(words("youtu", "中文，한국ㄅtoFrom 12"), (Words{"中文", "，", "한국", "ㄅ", "to", "From", " ", "1", "2"}));
+}
+
+TEST(PreTokenizer, DigitsInGroupsFromTheirEnd) {
+  EXPECT_EQ(words("afmoe", "1234567 x12中文"), (Words{"1", "234", "567", " x", "12", "中文"}));
+  EXPECT_EQ(words("tiny_aya", "1234 1234x 123456"), (Words{"1", "234", " ", "123", "4", "x", " ", "123", "456"}));
+  EXPECT_EQ(words("superbpe", "by the way 1234567, 12 and 123"),
+            (Words{"by the way ", "1", "234", "567", ", ", "12", " and ", "123"}));
+  EXPECT_EQ(words("superbpe", "12½345"), (Words{"12½", "345"}));
+}
+
+TEST(PreTokenizer, ChameleonsOwnMarks) {
+  EXPECT_EQ(words("chameleon", "a<sentinel:12>IMGIMGABZ"),
+            (Words{"a", "<", "sentinel", ":", "1", "2", ">", "IMGIMGABZ"}));
+  EXPECT_EQ(words("chameleon", "x:\t\n     12 it's"),
+            (Words{"x", ":", "\t", "\n", "    ", " ", "1", "2", " it", "'", "s"}));
+}
+
+// Runs are counted once, not once a piece.
+TEST(PreTokenizer, LongRunsCostTheirLength) {
+  for (const char* name : {"afmoe", "tiny_aya", "superbpe", "jais-2", "chameleon", "exaone-moe"}) {
+    for (const std::string part : {"7", " ", "7x", "IMGIMG", "<sentinel:1", "a "}) {
+      std::string text;
+      while (text.size() < 2'000'000) text += part;
+      const std::clock_t began = std::clock();
+      size_t n = 0;
+      const auto pre_tokenizer = PreTokenizer::from_name(name);
+      pre_tokenizer->for_each_word(text, [&](std::string_view word) { n += word.size(); });
+      EXPECT_EQ(n, text.size());
+      EXPECT_LT(static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC, 2) << name << " " << part;
+    }
+  }
 }
 
 // For every rule and any text: nothing lost, nothing added, no empty word.
