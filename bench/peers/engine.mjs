@@ -14,10 +14,13 @@ export class Engine {
     if (done) throw new Error(`${this.child.spawnargs.slice(0, 3).join(" ")} ended with status ${await this.ended}`);
     return JSON.parse(value);
   }
+  async ask(what) {
+    this.child.stdin.write(JSON.stringify(what) + "\n");
+    return await this.read();
+  }
   // Tokens a second of one run.
   async run(what) {
-    this.child.stdin.write(JSON.stringify(what) + "\n");
-    const { seconds, tokens } = await this.read();
+    const { seconds, tokens } = await this.ask(what);
     return tokens / seconds;
   }
   async close() {

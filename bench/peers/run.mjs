@@ -57,9 +57,9 @@ function addRow(model, name, ours, theirs, ratios, { floor, aim } = {}, lowerIsB
   note(`${model} ${name}: ${ratio.toFixed(2)} ${verdict}`);
 }
 
-async function measureTest(what, entry, ours, peer, report, singles) {
+async function measureTest(what, entry, ours, peer, report) {
   const rounds = Number(options.rounds) || entry.rounds || (options.quick ? 2 : what.depth ? 3 : 5);
-  const a = [], b = [];
+  const a = [], b = [], reads = [];
   const run = { test: what.test, tokens: what.tokens, depth: what.depth ?? 0, streams: what.streams ?? 1 };
   const alone = what.over !== undefined;   // against one stream of our own
   if (run.depth > 0) {   // what lies before is computed once
@@ -69,12 +69,13 @@ async function measureTest(what, entry, ours, peer, report, singles) {
   }
   for (let i = 0; i < rounds; i++) {
     a.push(await ours.run(run));
+    if (what.share) reads.push((await ours.ask({ test: "read" })).bytes_per_s);   // memory's speed changes from minute to minute
     b.push(alone ? await ours.run({ ...run, streams: 1 }) : await peer.run(run));
   }
   if (what.share) {
     const bytes = report.work.step_bytes + report.work.kv_bytes_per_token * (what.tokens / 2);
-    singles.push({ what, rates: a, bytes });
     addRow(entry.model, `${nameOf(what)}, × llama.cpp`, median(a), median(b), a.map((rate, i) => rate / b[i]));
+    addRow(entry.model, `${nameOf(what)}, share of read bandwidth`, median(a), median(reads) / bytes, a.map((rate, i) => rate * bytes / reads[i]), kShare);
   } else {
     addRow(entry.model, alone ? `${nameOf(what)}, × 1 stream` : `${nameOf(what)}, × llama.cpp`, median(a), median(b), a.map((rate, i) => rate / b[i]), what);
   }
@@ -98,14 +99,11 @@ async function measureModel(entry) {
   engines.push(peer);
   const peerReport = await peer.read();
   system = peerReport.system;
-  const singles = [];
-  for (const what of entry.tests) await measureTest(what, entry, ours, peer, report, singles);
+  for (const what of entry.tests) await measureTest(what, entry, ours, peer, report);
   await stop(ours);
   await stop(peer);
   rmSync(modelPath);
   modelPath = "";
-  for (const { what, rates, bytes } of singles)
-    addRow(entry.model, `${nameOf(what)}, share of read bandwidth`, median(rates), peaks.read * 1e9 / bytes, rates.map((rate) => rate * bytes / (peaks.read * 1e9)), kShare);
   if (entry.loads)
     addRow(entry.model, "load, × reading the file", median(loads.map((l) => l.seconds)), median(loads.map((l) => l.read_seconds)), loads.map((l) => l.over_read), kLoad, true);
 }

@@ -79,10 +79,15 @@ void print_line(const Json& json) {
   std::fflush(stdout);
 }
 
-// One run for each line on standard input, when it comes: so that another program can alternate engines.
+// One run for each line on standard input, when it comes: so that another program can alternate engines. "read" is what
+// memory gives at that moment.
 Status answer_lines(Measurer& measurer, const Report& report) {
   print_line(to_json(report));
   for (std::string text; std::getline(std::cin, text);) {
+    if (text == R"({"test":"read"})") {
+      print_line({{"bytes_per_s", backend::measure_read_peak(report.n_threads)}});
+      continue;
+    }
     DA_ASSIGN_OR_RETURN(const Case what, parse_case(text));
     DA_RETURN_IF_ERROR(measurer.prepare(what));
     DA_ASSIGN_OR_RETURN(const Sample sample, measurer.run(what));

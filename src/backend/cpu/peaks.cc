@@ -78,10 +78,17 @@ double measure_read(ThreadPool& threads) {
   return sum == 0 ? 0 : best;  // the sum must be needed, or nothing is read
 }
 
+int count_threads(int n_threads) { return n_threads > 0 ? n_threads : available_cpus(); }
+
 }  // namespace
 
+double measure_read_peak(int n_threads) {
+  ThreadPool threads(count_threads(n_threads));
+  return measure_read(threads);
+}
+
 CpuPeaks measure_cpu_peaks(int n_threads) {
-  ThreadPool threads(n_threads > 0 ? n_threads : available_cpus());
+  ThreadPool threads(count_threads(n_threads));
   return {.read_bytes_per_s = measure_read(threads),
           .int8_ops_per_s = measure_loop(threads, cpu::int8_peak_loop()),
           .bf16_ops_per_s = measure_loop(threads, cpu::bf16_peak_loop()),

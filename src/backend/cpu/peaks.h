@@ -18,6 +18,8 @@ struct CpuPeaks {
 // Takes about a second. `n_threads` of 0: the CPUs this process may use. Reading needs a gigabyte of memory, or a
 // quarter of what is free: a buffer that no cache holds.
 CpuPeaks measure_cpu_peaks(int n_threads);
+// Its read_bytes_per_s alone, in a third of a second.
+double measure_read_peak(int n_threads);
 
 namespace cpu {
 
