@@ -39,9 +39,9 @@ function writeModel(spec) {
   if (!inMemory) execFileSync("sync", [modelPath]);
 }
 
-async function startOurs({ context = 1024, streams = 1 }, peaksToo = true) {
+async function startOurs({ context = 1024, streams = 1, loads = 1 }) {
   const ours = new Engine(options.binary, ["bench", modelPath, "--stdin", "--threads", String(threads), "--prompt", String(Math.min(512, context)),
-    "--depth", String(Math.max(0, context - 512)), "--streams", String(streams), ...(peaksToo ? [] : ["--no-peaks"])]);
+    "--depth", String(Math.max(0, context - 512)), "--streams", String(streams), "--loads", String(loads)]);
   engines = [...engines, ours];
   return [ours, await ours.read()];
 }
@@ -84,14 +84,7 @@ async function measureTest(what, entry, ours, peer, report) {
 async function measureModel(entry) {
   note(`${entry.model}: writing`);
   writeModel(entry.model);
-  const loads = [];
-  for (let i = 1; i < (entry.loads ?? 0); i++) {
-    const [engine, report] = await startOurs({}, false);
-    loads.push(report.load);
-    await stop(engine);
-  }
   const [ours, report] = await startOurs(entry);
-  loads.push(report.load);
   peaks.read = Math.max(peaks.read, report.peaks.read_gb_per_s);
   peaks.int8 = Math.max(peaks.int8, report.peaks.int8_tops);
   const peer = new Engine(process.execPath, [join(here, "llama.mjs"), modelPath,
@@ -105,7 +98,7 @@ async function measureModel(entry) {
   rmSync(modelPath);
   modelPath = "";
   if (entry.loads)
-    addRow(entry.model, "load, × reading the file", median(loads.map((l) => l.seconds)), median(loads.map((l) => l.read_seconds)), loads.map((l) => l.over_read), kLoad, true);
+    addRow(entry.model, "load, × reading the file", report.load.seconds, report.load.read_seconds, report.load.over_read, kLoad, true);
 }
 
 function print() {

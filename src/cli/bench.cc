@@ -158,7 +158,8 @@ Status run_bench(const BenchOptions& options) {
   line.show("measuring the machine");
   if (options.peaks) report.peaks = backend::measure_cpu_peaks(options.threads);
   line.show("loading");
-  DA_ASSIGN_OR_RETURN(const Subject subject, load_subject(file.get(), report.model, engine_options(options, cases)));
+  DA_ASSIGN_OR_RETURN(const Subject subject,
+                      load_subject(file.get(), report.model, engine_options(options, cases), options.loads));
   report.subject = &subject;
   report.description = subject.description;
   Measurer measurer(*subject.engine, subject.n_vocab);

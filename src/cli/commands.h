@@ -97,7 +97,7 @@ struct BenchOptions {
   bool map_weights = false;
   std::vector<std::string> analysis;
   std::vector<int> prompt = {512}, gen = {64}, depth = {0}, streams = {1};
-  int threads = 0, repeat = 3;
+  int threads = 0, repeat = 3, loads = 1;
   bool peaks = true, from_stdin = false, json = false;
 };
 int bench_model(const BenchOptions& options);

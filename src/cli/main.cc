@@ -200,6 +200,7 @@ void add_bench(CLI::App& app) {
   add_list("--streams", options->streams, 1, 1024, "Requests that generate side by side");
   command->add_option("--analysis", options->analysis, "Analyse these documents instead, without guessed tokens and with them")->delimiter(',');
   command->add_option("--repeat", options->repeat, "Runs of each test; the median counts")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--loads", options->loads, "Times to load the model and to read its file, by turns; the median counts")->check(CLI::Range(1, 1000))->capture_default_str();
   command->add_option("--threads", options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
   command->add_option("--isa", options->isa, "Force an instruction set");
   command->add_flag("--map-weights", options->map_weights, "Leave the weights in the file (the model option use_mmap)");

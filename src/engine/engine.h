@@ -130,6 +130,7 @@ class Engine {
   // takes, and newcomers wait. 0: no such target.
   virtual void set_latency_target(std::chrono::milliseconds target) = 0;
 
+  virtual const std::shared_ptr<const tokenizer::Tokenizer>& tokenizer() const = 0;
   virtual int32_t context_tokens() const = 0;
   virtual uint64_t memory_bytes() const = 0;  // weights + KV pages committed + work buffers
   virtual uint64_t device_bytes() const { return 0; }  // of those, on GPUs

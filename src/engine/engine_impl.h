@@ -51,6 +51,7 @@ class EngineImpl final : public Engine {
   void hold(RequestId id, bool held) override;
   void set_latency_target(std::chrono::milliseconds target) override;
   Status check_integrity() override;
+  const std::shared_ptr<const tokenizer::Tokenizer>& tokenizer() const override { return tokenizer_; }
   int32_t context_tokens() const override { return options_.context_tokens; }
   std::vector<std::string> model_warnings() const override { return model_->warnings(); }
   uint64_t memory_bytes() const override;

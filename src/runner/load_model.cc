@@ -68,9 +68,10 @@ Status load_engine(const LoadRequest& request, const std::shared_ptr<const gguf:
   placement::PlaceOptions place = place_options(request, options, loaded.context_tokens);
   for (int plan = 1;; ++plan) {
     DA_ASSIGN_OR_RETURN(placement::Placed placed, placement::place(*file, request.gpus, place));
-    auto engine = engine::load_engine(file, loaded.tokenizer, std::move(placed.stages), fit_pool(request, placed, options), progress);
+    auto engine = engine::load_engine(file, std::move(placed.stages), fit_pool(request, placed, options), progress);
     if (engine.is_ok()) {
       loaded.engine = std::move(*engine);
+      loaded.tokenizer = loaded.engine->tokenizer();
       loaded.placement = placed.why;
       loaded.n_gpu_layers = placed.n_gpu_layers;
       return Status::ok();
@@ -90,18 +91,14 @@ int32_t places(const engine::Engine& engine, int32_t context_tokens, int32_t mos
   return static_cast<int32_t>(std::clamp<int64_t>(pool_tokens / std::max<int64_t>(each, 1), 1, most));
 }
 
-Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& progress) {
-  std::vector<int> fds(static_cast<size_t>(request.n_model_files));
-  std::iota(fds.begin(), fds.end(), request.model_fd);
-  DA_ASSIGN_OR_RETURN(std::shared_ptr<const gguf::File> file, gguf::File::open_fds(fds, request.name));
-  LoadedModel loaded;
-  DA_ASSIGN_OR_RETURN(loaded.tokenizer, tokenizer::Tokenizer::from_gguf(*file));
+// How the model wants a conversation written: its own template, and what an analysis asks it.
+void read_chat_format(const gguf::File& file, LoadedModel& loaded) {
   const tokenizer::Tokenizer& tokenizer = *loaded.tokenizer;
   const auto written = [&tokenizer](tokenizer::TokenId id) {
     return id >= 0 && id < tokenizer.n_tokens() ? std::string(tokenizer.written(id)) : std::string();
   };
   loaded.compile_go = compile_go;
-  if (const auto source = file->get_string("tokenizer.chat_template"); source.is_ok()) {
+  if (const auto source = file.get_string("tokenizer.chat_template"); source.is_ok()) {
     auto render = compile_jinja(*source, written(tokenizer.bos()), written(tokenizer.eos()));
     if (render.is_ok()) {
       loaded.render = std::move(*render);
@@ -112,7 +109,14 @@ Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& p
   } else {
     loaded.warnings.emplace_back("the model has no chat template; text goes in as it is");
   }
-  if (const auto protocol = file->get_string("deepanalyze.protocol"); protocol.is_ok()) loaded.protocol = *protocol;
+  if (const auto protocol = file.get_string("deepanalyze.protocol"); protocol.is_ok()) loaded.protocol = *protocol;
+}
+
+Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& progress) {
+  std::vector<int> fds(static_cast<size_t>(request.n_model_files));
+  std::iota(fds.begin(), fds.end(), request.model_fd);
+  DA_ASSIGN_OR_RETURN(std::shared_ptr<const gguf::File> file, gguf::File::open_fds(fds, request.name));
+  LoadedModel loaded;
 
   engine::EngineOptions options;
   options.max_sequences = request.options.num_parallel;
@@ -123,6 +127,7 @@ Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& p
   options.n_threads = request.options.num_thread > 0 ? request.options.num_thread : request.n_cpus;
   size_pool(request, loaded, options, own == 0 ? kUsualContextTokens : static_cast<int32_t>(std::min<uint64_t>(own, 1 << 27)));
   DA_RETURN_IF_ERROR(load_engine(request, file, options, progress, loaded));
+  read_chat_format(*file, loaded);
   if (options.map_weights)
     loaded.warnings.emplace_back("weights are left in the file (use_mmap) and packed anew at every product: less memory, slower answers");
   for (std::string& warning : loaded.engine->model_warnings()) loaded.warnings.push_back(std::move(warning));

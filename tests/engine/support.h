@@ -24,14 +24,9 @@ struct Loaded {
 };
 
 inline Loaded load(std::shared_ptr<const gguf::File> file, const EngineOptions& options) {
-  auto tokenizer = tokenizer::Tokenizer::from_gguf(*file);
-  if (!tokenizer.is_ok()) throw std::runtime_error(tokenizer.status().message());
-  Loaded loaded;
-  loaded.tokenizer = std::move(tokenizer).value();
-  auto engine = load_engine(std::move(file), loaded.tokenizer, options);
+  auto engine = load_engine(std::move(file), options);
   if (!engine.is_ok()) throw std::runtime_error(engine.status().message());
-  loaded.engine = std::move(engine).value();
-  return loaded;
+  return {(*engine)->tokenizer(), std::move(*engine)};
 }
 
 // The trained model of 260 thousand weights.

@@ -95,6 +95,7 @@ class EchoEngine final : public engine::Engine {
     cancelled_[id] = true;
     wake_.notify_all();
   }
+  const std::shared_ptr<const tokenizer::Tokenizer>& tokenizer() const override { return no_tokenizer_; }
   int32_t context_tokens() const override { return context_tokens_; }
   uint64_t memory_bytes() const override { return 12345; }
   engine::EngineStats stats() const override { return {}; }
@@ -127,6 +128,7 @@ class EchoEngine final : public engine::Engine {
     callback(end);
   }
 
+  std::shared_ptr<const tokenizer::Tokenizer> no_tokenizer_;
   const int32_t context_tokens_;
   const std::chrono::milliseconds per_token_;
   std::mutex mutex_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "analysis/analysis.h"
+#include "cli/bench/measure.h"
 #include "cli/terminal.h"
 #include "engine/grammar/grammar.h"
 #include "engine/load.h"
@@ -20,12 +21,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int32_t kContextTokens = 8192;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 // What the server and the runner make of a document before the engine sees it.
 class Preparer {
@@ -128,13 +123,11 @@ double AnalysisRow::ratio() const { return median(plain_seconds) / median(specul
 
 Result<std::vector<AnalysisRow>> measure_analysis(std::shared_ptr<const gguf::File> file,
                                                   const AnalysisOptions& options) {
-  DA_ASSIGN_OR_RETURN(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, tokenizer::Tokenizer::from_gguf(*file));
-  DA_ASSIGN_OR_RETURN(Preparer preparer, Preparer::make(*file, tokenizer));
-  DA_ASSIGN_OR_RETURN(
-      const auto engine,
-      engine::load_engine(
-          file, tokenizer,
-          {.context_tokens = kContextTokens, .max_sequences = 1, .n_threads = options.n_threads, .isa = options.isa}));
+  DA_ASSIGN_OR_RETURN(const auto engine, engine::load_engine(file, {.context_tokens = kContextTokens,
+                                                                    .max_sequences = 1,
+                                                                    .n_threads = options.n_threads,
+                                                                    .isa = options.isa}));
+  DA_ASSIGN_OR_RETURN(Preparer preparer, Preparer::make(*file, engine->tokenizer()));
   std::vector<AnalysisRow> rows;
   for (const std::string& path : options.files) {
     DA_ASSIGN_OR_RETURN(const engine::GenerateRequest request, preparer.request_of(path));

@@ -113,6 +113,12 @@ constexpr uint32_t kFreshSeeds = 100'000;
 
 }  // namespace
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
 // A generator that other programs can repeat in a line: bench/peers gives other engines the same tokens.
 std::vector<int32_t> Measurer::random_tokens(uint32_t seed, int32_t n) const {
   std::vector<int32_t> tokens(static_cast<size_t>(n));

@@ -25,6 +25,8 @@ struct Sample {
   double tokens_per_s() const { return static_cast<double>(n_tokens) / seconds; }
 };
 
+double median(std::vector<double> values);  // not empty
+
 // Runs cases on an engine, with random tokens. What lies before the measured tokens is computed once and shared.
 class Measurer {
  public:

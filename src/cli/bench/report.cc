@@ -21,11 +21,8 @@ struct Figures {
 Figures figures_of(const Row& row, const Subject& subject) {
   std::vector<double> rates;
   for (const Sample& sample : row.samples) rates.push_back(sample.tokens_per_s());
-  std::sort(rates.begin(), rates.end());
-  const size_t middle = rates.size() / 2;
-  Figures f{.median = rates.size() % 2 == 1 ? rates[middle] : (rates[middle - 1] + rates[middle]) / 2,
-            .low = rates.front(),
-            .high = rates.back()};
+  const auto [low, high] = std::minmax_element(rates.begin(), rates.end());
+  Figures f{.median = median(rates), .low = *low, .high = *high};
   const Work& work = subject.work;
   const double tokens_per_step = row.what.streams;
   if (row.what.kind == CaseKind::kGenerate) {
@@ -114,10 +111,10 @@ Json to_json(const Report& report) {
             {"output_weights", subject.work.output_values},
             {"kv_bytes_per_token", subject.kv_bytes_per_token()}}},
           {"load",
-           {{"seconds", times.load_seconds},
-            {"read_seconds", times.read_seconds},
+           {{"seconds", median(times.load_seconds)},
+            {"read_seconds", median(times.read_seconds)},
             {"read_buffer_seconds", times.read_buffer_seconds},
-            {"over_read", times.load_seconds / times.read_seconds}}},
+            {"over_read", times.over_read()}}},
           {"memory",
            {{"file_bytes", subject.file_bytes},
             {"weight_bytes", subject.weight_bytes},
@@ -139,8 +136,8 @@ void print(const Report& report) {
   if (peaks.f32_ops_per_s > 0) std::printf(", f32 %.2f TFLOPS", peaks.f32_ops_per_s * 1e-12);
   if (peaks.read_bytes_per_s > 0) std::printf("\n");
   std::printf("load    %.2f s; reading the file into new memory takes %.2f s (%.2f s into a buffer): %.1f times\n",
-              times.load_seconds, times.read_seconds, times.read_buffer_seconds,
-              times.load_seconds / times.read_seconds);
+              median(times.load_seconds), median(times.read_seconds), times.read_buffer_seconds,
+              median(times.over_read()));
   std::printf("memory  file %s, weights %s, buffers %s, KV %s, resident at most %s\n\n",
               human_bytes(subject.file_bytes).c_str(), human_bytes(subject.weight_bytes).c_str(),
               human_bytes(subject.buffer_bytes).c_str(), human_bytes(subject.kv_bytes()).c_str(),

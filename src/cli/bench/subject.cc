@@ -17,7 +17,8 @@
 #include "backend/cpu/memory.h"
 #include "base/cpu_limits.h"
 #include "base/thread_pool.h"
-#include "model/model.h"
+#include "cli/bench/measure.h"
+#include "engine/load.h"
 #include "tokenizer/tokenizer.h"
 
 namespace da::cli::bench {
@@ -46,13 +47,6 @@ Result<double> time_reading(int fd, const std::string& name, uint64_t n_bytes, i
   const double seconds = seconds_since(begin);
   if (error != 0) return {ErrorCode::kIo, "read " + name + ": " + std::strerror(error)};
   return seconds;
-}
-
-// The better of two: the first may have to fetch the file from the disk.
-Result<double> best_reading(int fd, const std::string& name, uint64_t n_bytes, int n_threads, bool into_new_memory) {
-  DA_ASSIGN_OR_RETURN(const double first, time_reading(fd, name, n_bytes, n_threads, into_new_memory));
-  DA_ASSIGN_OR_RETURN(const double second, time_reading(fd, name, n_bytes, n_threads, into_new_memory));
-  return std::min(first, second);
 }
 
 uint64_t count_or(const gguf::File& file, std::string_view key, uint64_t fallback) {
@@ -103,34 +97,43 @@ Work work_of(const gguf::File& file) {
   return work;
 }
 
+std::vector<double> LoadTimes::over_read() const {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < load_seconds.size(); ++i) ratios.push_back(load_seconds[i] / read_seconds[i]);
+  return ratios;
+}
+
 double Subject::kv_bytes_per_token() const {
   const int32_t n_pages = engine->stats().pages_committed;
   return n_pages == 0 ? 0 : static_cast<double>(kv_bytes()) / n_pages / backend::kPageTokens;
 }
 
-Result<Subject> load_subject(int fd, const std::string& name, const engine::EngineOptions& options) {
+Result<Subject> load_subject(int fd, const std::string& name, const engine::EngineOptions& options, int n_loads) {
   Subject subject;
   struct stat info {};
   if (fstat(fd, &info) != 0) return {ErrorCode::kIo, "read " + name + ": " + std::strerror(errno)};
   subject.file_bytes = static_cast<uint64_t>(info.st_size);
   const int n_threads = options.n_threads > 0 ? options.n_threads : available_cpus();
-  DA_ASSIGN_OR_RETURN(subject.times.read_buffer_seconds, best_reading(fd, name, subject.file_bytes, n_threads, false));
-  // Last, so that it and the load find the machine's free memory alike: a virtual machine gives it back to its host after
-  // a while, and to touch it then takes several times as long.
-  DA_ASSIGN_OR_RETURN(subject.times.read_seconds, best_reading(fd, name, subject.file_bytes, n_threads, true));
-
-  forget_peak_memory();
-  const auto begin = Clock::now();
-  DA_ASSIGN_OR_RETURN(std::shared_ptr<gguf::File> file, gguf::File::open_fd(fd, name));
-  DA_ASSIGN_OR_RETURN(std::shared_ptr<tokenizer::Tokenizer> tokenizer, tokenizer::Tokenizer::from_gguf(*file));
-  DA_ASSIGN_OR_RETURN(auto backend,
-                      backend::make_cpu_backend(
-                          {.n_threads = options.n_threads, .isa = options.isa, .map_weights = options.map_weights}));
+  DA_ASSIGN_OR_RETURN(const auto backend, backend::make_cpu_backend({.n_threads = n_threads, .isa = options.isa}));
   subject.description = backend->description();
-  DA_ASSIGN_OR_RETURN(auto model, model::Model::load(file, model::on_one(std::move(backend))));
-  subject.n_vocab = model->hyper().n_vocab;
-  DA_ASSIGN_OR_RETURN(subject.engine, engine::Engine::create(std::move(model), std::move(tokenizer), options));
-  subject.times.load_seconds = seconds_since(begin);
+  // Twice, as the first may have to fetch the file from the disk.
+  for (int i = 0; i < 2; ++i) {
+    DA_ASSIGN_OR_RETURN(subject.times.read_buffer_seconds,
+                        time_reading(fd, name, subject.file_bytes, n_threads, false));
+  }
+  std::shared_ptr<gguf::File> file;
+  for (int i = 0; i < n_loads; ++i) {
+    subject.engine.reset();
+    file.reset();
+    DA_ASSIGN_OR_RETURN(const double read_seconds, time_reading(fd, name, subject.file_bytes, n_threads, true));
+    subject.times.read_seconds.push_back(read_seconds);
+    forget_peak_memory();
+    const auto begin = Clock::now();
+    DA_ASSIGN_OR_RETURN(file, gguf::File::open_fd(fd, name));
+    DA_ASSIGN_OR_RETURN(subject.engine, engine::load_engine(file, options));
+    subject.times.load_seconds.push_back(seconds_since(begin));
+  }
+  subject.n_vocab = subject.engine->tokenizer()->n_tokens();
   const engine::EngineStats stats = subject.engine->stats();
   subject.weight_bytes = stats.weight_bytes;
   subject.buffer_bytes = stats.buffer_bytes;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "engine/engine.h"
@@ -20,10 +21,13 @@ struct Work {
 };
 Work work_of(const gguf::File& file);
 
+// By turns, so that each finds the memory that the other left: new memory is slow where a virtual machine has to fetch
+// it from its host first.
 struct LoadTimes {
-  double load_seconds = 0;           // from the file to an engine that takes requests
-  // The same file from the page cache by as many threads: into new memory, as much as the file; into small buffers.
-  double read_seconds = 0, read_buffer_seconds = 0;
+  std::vector<double> load_seconds;  // from the file to an engine that takes requests
+  std::vector<double> read_seconds;  // of the file from the page cache into as much new memory, by as many threads
+  double read_buffer_seconds = 0;    // and into small buffers
+  std::vector<double> over_read() const;
 };
 
 // A model in an engine of its own, and what its loading told.
@@ -40,7 +44,8 @@ struct Subject {
 };
 
 // `fd` is the model's file. Errors: those of reading it and of engine::load_engine.
-Result<Subject> load_subject(int fd, const std::string& name, const engine::EngineOptions& options);
+// `n_loads`: how often it is loaded; the last one stays.
+Result<Subject> load_subject(int fd, const std::string& name, const engine::EngineOptions& options, int n_loads);
 
 struct ProcessMemory {
   uint64_t peak_bytes = 0;       // resident at most, mapped files included
