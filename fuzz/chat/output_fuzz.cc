@@ -41,7 +41,8 @@ Outcome split(const OutputFormat& format, std::string_view answer, size_t size, 
       outcome.calls += std::to_string(call.index) + call.name + arguments + "\n";
       if (!in_pieces) continue;
       const auto joined = nlohmann::ordered_json::parse(pieces[call.index], nullptr, false);
-      require(!joined.is_discarded());
+      require(!joined.is_discarded() &&
+              joined.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) == arguments);
     }
   };
   for (size_t at = 0; at < answer.size(); at += size) add(parser.push(answer.substr(at, size)));
@@ -62,7 +63,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       "<|tool_call|> <think> </think>",
       "<|channel>thought <channel|> <|tool_call> <tool_call|>",
       "<|tool_calls_section_begin|> <|tool_calls_section_end|>",
-      "<|START_ACTION|> <|END_ACTION|> <|START_THINKING|> <|END_THINKING|> <|START_RESPONSE|> <|END_RESPONSE|>"};
+      "<|START_ACTION|> <|END_ACTION|> <|START_THINKING|> <|END_THINKING|> <|START_RESPONSE|> <|END_RESPONSE|>",
+      "<function= </function>",
+      "<start_function_call> <end_function_call>",
+      "｜DSML｜ function_calls",
+      "<minimax:tool_call> </minimax:tool_call>"};
   if (size < 1) return 0;
   const std::string_view answer(reinterpret_cast<const char*>(data) + 1, std::min<size_t>(size - 1, 2000));
   const OutputFormat format = detect_output_format(kTemplates[data[0] % std::size(kTemplates)], "");

@@ -1,9 +1,15 @@
 #include "chat/call_stream.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "chat/output_text.h"
+
 namespace da::chat {
+namespace {
+
+constexpr size_t kMaxNameBytes = 300;
+
+}  // namespace
 
 size_t JsonEnd::find(std::string_view text) {
   for (; at_ < text.size(); ++at_) {
@@ -23,69 +29,10 @@ size_t JsonEnd::find(std::string_view text) {
   return std::string_view::npos;
 }
 
-void CallStream::feed(std::string_view text, std::vector<ToolCallDelta>& out) {
-  for (const char c : text) {
-    if (ended_) break;
-    const bool was_inside = call_depth_ > 0 && depth_ >= call_depth_;
-    take(c);
-    if (was_inside && depth_ < call_depth_) end_call(out);
-  }
-  flush(out);
-}
-
-// One character. At the call's own level keys and the name are read; the arguments are copied as they are.
-void CallStream::take(char c) {
-  const bool copied = in_arguments_;
-  if (copied) waiting_ += c;
-  if (in_string_) {
-    if (!copied && depth_ == call_depth_) string_ += c;
-    if (!escaped_ && c == '"') {
-      in_string_ = false;
-      if (!copied && depth_ == call_depth_) end_string();
-    }
-    escaped_ = !escaped_ && c == '\\';
-    return;
-  }
-  switch (c) {
-    case '"':
-      in_string_ = true;
-      string_ = c;
-      return;
-    case '{':
-    case '[':
-      ++depth_;
-      if (call_depth_ == 0) call_depth_ = c == '[' ? 2 : 1;
-      if (depth_ == call_depth_ + 1 && is_value_ && c == '{' && (key_ == "arguments" || key_ == "parameters")) {
-        in_arguments_ = true;
-        waiting_ = c;
-      }
-      return;
-    case '}':
-    case ']':
-      --depth_;
-      if (in_arguments_ && depth_ == call_depth_) in_arguments_ = false;
-      if (depth_ == 0) ended_ = true;
-      return;
-    case ':':
-      if (depth_ == call_depth_) is_value_ = true;
-      return;
-    case ',':
-      if (depth_ == call_depth_) is_value_ = false;
-      return;
-    default:
-      if (call_depth_ == 0 && c != ' ' && c != '\n' && c != '\r' && c != '\t') ended_ = true;  // no JSON
-  }
-}
-
-void CallStream::end_string() {
-  const auto decoded = nlohmann::json::parse(string_, nullptr, false);
-  if (!decoded.is_string()) return;
-  if (!is_value_) {
-    key_ = decoded.get<std::string>();
-  } else if (key_ == "name" || key_ == "tool_name") {
-    name_ = decoded.get<std::string>();
-    refused_ = !is_offered_(name_);
-  }
+void CallStream::name_call(std::string name, std::string id) {
+  refused_ = !is_offered_(name);
+  name_ = std::move(name);
+  id_ = std::move(id);
 }
 
 void CallStream::end_call(std::vector<ToolCallDelta>& out) {
@@ -93,16 +40,41 @@ void CallStream::end_call(std::vector<ToolCallDelta>& out) {
   begun_.push_back(announced_);
   n_begun_ += announced_ ? 1 : 0;
   ++index_;
-  key_.clear();
   name_.clear();
+  id_.clear();
   waiting_.clear();
-  is_value_ = in_arguments_ = announced_ = refused_ = false;
+  announced_ = refused_ = false;
 }
 
 void CallStream::flush(std::vector<ToolCallDelta>& out) {
   if (name_.empty() || refused_ || waiting_.empty()) return;
-  out.push_back({index_, announced_ ? std::string() : name_, std::exchange(waiting_, {})});
+  out.push_back(
+      {index_, announced_ ? std::string() : name_, std::exchange(waiting_, {}), announced_ ? std::string() : id_});
   announced_ = true;
+}
+
+std::unique_ptr<CallStream> make_call_stream(std::string_view text, int first_index, CallStream::IsOffered is_offered) {
+  text = trim_left(text);
+  if (text.empty()) return nullptr;
+  if (text[0] == '{' || text[0] == '[') return json_call_stream(first_index, std::move(is_offered));
+  if (text.starts_with("call:")) return gemma_call_stream(first_index, std::move(is_offered));
+  if (text.starts_with("<|tool_call_begin|>"))
+    return headed_call_stream(CallHeader::kKimi, first_index, std::move(is_offered));
+  if (text.starts_with("<｜tool▁call▁begin｜>"))
+    return headed_call_stream(CallHeader::kDeepSeek, first_index, std::move(is_offered));
+  if (text.starts_with("<function="))
+    return tagged_call_stream(CallTags::kQwenCoder, first_index, std::move(is_offered));
+  if (text.starts_with("<invoke name="))
+    return tagged_call_stream(CallTags::kMiniMax, first_index, std::move(is_offered));
+  if (text.starts_with("<｜DSML｜invoke name="))
+    return tagged_call_stream(CallTags::kDeepSeek, first_index, std::move(is_offered));
+  // A name first: what follows it tells.
+  const size_t sign = text.substr(0, kMaxNameBytes).find_first_of("<>");
+  if (text[0] == '<' || sign == std::string_view::npos) return nullptr;
+  if (text[sign] == '>') return headed_call_stream(CallHeader::kFunctionary, first_index, std::move(is_offered));
+  if (text.substr(sign).starts_with("<arg_key>"))
+    return tagged_call_stream(CallTags::kGlm, first_index, std::move(is_offered));
+  return nullptr;
 }
 
 }  // namespace da::chat

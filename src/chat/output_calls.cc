@@ -7,23 +7,13 @@
 
 // The parser's half that reads calls.
 namespace da::chat {
-namespace {
 
 using Json = nlohmann::ordered_json;
-
-// Where the JSON of a call begins in what follows the marker; npos: it is in another form, or cannot be told yet.
-size_t json_begin(std::string_view text) {
-  const size_t first = text.find_first_not_of(kSpaces);
-  return first != std::string_view::npos && (text[first] == '{' || text[first] == '[') ? first : std::string_view::npos;
-}
-
-}  // namespace
 
 bool OutputParser::step_call(OutputDelta& out, bool at_end) {
   if (pending_.size() > kMaxCallBytes) {
     return give_up(out);
   }
-  if (in_pieces_) stream_call(out);
   switch (format_.tools) {
     case ToolFormat::kNone:
     case ToolFormat::kHarmony:
@@ -38,27 +28,35 @@ bool OutputParser::step_call(OutputDelta& out, bool at_end) {
   return false;
 }
 
-void OutputParser::stream_call(OutputDelta& out) {
-  if (!stream_) {
-    const std::string_view text(pending_);
+void OutputParser::stream_call(OutputDelta& out, size_t size, bool ended) {
+  if (!in_pieces_ || (stream_ == nullptr && size <= streamed_)) return;
+  const std::string_view text = std::string_view(pending_).substr(0, size);
+  if (stream_ == nullptr) {
     const bool has_mark = format_.tools != ToolFormat::kLlama || starts_with(trim_left(text), kPythonTag);
     const size_t mark = !has_mark                               ? 0
                         : format_.tools == ToolFormat::kTagged  ? format_.call_open.size()
                         : format_.tools == ToolFormat::kMistral ? kMistralOpen.size()
                                                                 : text.find(kPythonTag) + kPythonTag.size();
-    const size_t begin = json_begin(text.substr(mark));
-    if (begin == std::string_view::npos) return;
-    stream_.emplace(next_index_, [this](const std::string& name) { return is_offered(name); });
-    streamed_ = mark + begin;
+    const std::string_view call = trim_left(text.substr(std::min(size, std::max(mark, streamed_))));
+    streamed_ = size - call.size();
+    if (call.empty()) return;
+    const auto is_offered = [this](const std::string& name) { return this->is_offered(name); };
+    if (format_.tools == ToolFormat::kMistral && call[0] != '{' && call[0] != '[')
+      stream_ = headed_call_stream(CallHeader::kMistral, next_index_, is_offered);
+    else
+      stream_ = make_call_stream(call, next_index_, is_offered);
+    if (stream_ == nullptr) return;
   }
-  stream_->feed(std::string_view(pending_).substr(streamed_), out.call_pieces);
-  streamed_ = pending_.size();
+  if (size > streamed_) stream_->feed(text.substr(streamed_), out.call_pieces);
+  streamed_ = std::max(streamed_, size);
+  if (ended) (void)stream_->finish(out.call_pieces);
 }
 
 void OutputParser::leave_call() {
   searched_ = streamed_ = 0;
   json_end_.reset();
   stream_.reset();
+  only_space_ = true;
   state_ = State::kContent;
 }
 
@@ -78,6 +76,7 @@ bool OutputParser::give_up(OutputDelta& out) {
   pending_.erase(0, size);
   any_content_ = true;
   leave_call();
+  only_space_ = false;
   return true;
 }
 
@@ -95,9 +94,13 @@ bool OutputParser::take_tagged(OutputDelta& out, bool at_end) {
     return give_up(out);
   }
   if (end == std::string_view::npos && !at_end) {
+    // What may be the beginning of the closing tag is not part of the call.
+    const size_t partial = format_.call_close.empty() ? 0 : partial_suffix(pending_, format_.call_close);
+    stream_call(out, pending_.size() - partial, false);
     return false;
   }
   // Models forget the closing tag at the end of an answer.
+  stream_call(out, end == std::string_view::npos ? pending_.size() : format_.call_open.size() + end, true);
   if (!add_calls(text.substr(0, end), out)) {
     return give_up(out);
   }
@@ -118,6 +121,7 @@ bool OutputParser::take_llama(OutputDelta& out, bool at_end) {
   if (text.empty() || text[0] != '{') {
     return give_up(out);
   }
+  stream_call(out, pending_.size(), false);
   size_t end = json_end_.find(text);
   if (end == std::string_view::npos && !at_end) {
     return false;
@@ -137,6 +141,7 @@ bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
   if (text.empty() && !at_end) {
     return false;
   }
+  stream_call(out, pending_.size(), false);
   bool called = false;
   if (!text.empty() && (text[0] == '[' || text[0] == '{')) {
     end = json_end_.find(text);
@@ -156,9 +161,8 @@ bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
       name = trim(name.substr(0, name.find('[')));  // [CALL_ID]… or [ARGS] may follow
       Json arguments = Json::parse(text.substr(brace, end), nullptr, false);
       end += brace;
-      Json call = {{"name", std::string(name)},
-                   {"arguments", arguments.is_discarded() ? Json() : std::move(arguments)}};
-      called = add_call(call, out);
+      called =
+          arguments.is_object() && add_call({{"name", std::string(name)}, {"arguments", std::move(arguments)}}, out);
     }
   }
   if (!called) {
@@ -172,7 +176,10 @@ bool OutputParser::take_mistral(OutputDelta& out, bool at_end) {
 
 // All of them or none.
 bool OutputParser::add_calls(std::string_view text, OutputDelta& out) {
-  const Json list = read_tool_calls(text);
+  Json list = read_tool_calls(text);
+  // A name alone, where all there are are known, calls without arguments.
+  if (list.is_discarded() && !tool_names_.empty() && is_offered(std::string(trim(text))))
+    list = Json::array({{{"name", std::string(trim(text))}}});
   if (!list.is_array()) {
     return false;
   }
@@ -221,7 +228,7 @@ bool OutputParser::add_call(const Json& json, OutputDelta& out) {
   // One that did not come in pieces is a piece itself.
   if (in_pieces_ && !message_begun_ && (!stream_ || !stream_->has_begun(call.index)))
     out.call_pieces.push_back(
-        {call.index, call.name, call.arguments.dump(-1, ' ', false, Json::error_handler_t::replace)});
+        {call.index, call.name, call.arguments.dump(-1, ' ', false, Json::error_handler_t::replace), call.id});
   out.tool_calls.push_back(std::move(call));
   return true;
 }

@@ -26,6 +26,7 @@ constexpr auto kCalls = std::to_array<Pair>({
     {"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"},
     {"<|START_ACTION|>", "<|END_ACTION|>"},
     {"<tool_calls>", "</tool_calls>"},  // Apriel
+    {"<minimax:tool_call>", "</minimax:tool_call>"},
     {"<tool_call>", "</tool_call>"},
     {"<|tool_call|>", "<|/tool_call|>"},
     {"<TOOLCALL>", "</TOOLCALL>"},
@@ -59,6 +60,7 @@ std::vector<std::string> OutputFormat::markers() const {
   if (tools == ToolFormat::kMistral) add({"[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"});
   if (tools == ToolFormat::kLlama) add({"<|python_tag|>"});
   if (call_open.starts_with("<｜tool▁calls")) add({"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"});
+  if (call_open.starts_with("<｜DSML｜")) add({"｜DSML｜"});
   if (think_open.starts_with("<|channel>")) add({"<|channel>"});
   if (call_open == "<|tool_call>") add({"<|\"|>"});
   if (call_open == "<start_function_call>") add({"<escape>"});
@@ -93,6 +95,13 @@ OutputFormat detect_output_format(std::string_view template_source, std::string_
   }
   for (const std::string_view tag : kAnswerTags) {
     if (has(tag)) format.dropped.emplace_back(tag);
+  }
+  if (has("｜DSML｜")) {  // DeepSeek V3.2 and later; templates put the tags together out of this
+    const std::string name = has("function_calls") ? "function_calls>" : "tool_calls>";
+    format.tools = ToolFormat::kTagged;
+    format.call_open = "<｜DSML｜" + name;
+    format.call_close = "</｜DSML｜" + name;
+    return format;
   }
   for (const auto& [open, close] : kCalls) {
     if (!has(open)) continue;

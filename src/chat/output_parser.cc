@@ -12,17 +12,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kMessage = "<|message|>";
 constexpr std::string_view kMessageEnds[] = {"<|end|>", "<|call|>", "<|return|>", "<|start|>", "<|channel|>"};
-constexpr size_t kMaxHeaderBytes = 1000;
-
-// Length of the longest end of `text` that is a proper start of `marker`.
-size_t partial_suffix(std::string_view text, std::string_view marker) {
-  for (size_t length = std::min(text.size(), marker.size() - 1); length > 0; --length) {
-    if (text.substr(text.size() - length) == marker.substr(0, length)) {
-      return length;
-    }
-  }
-  return 0;
-}
+constexpr size_t kMaxHeaderBytes = 1000, kMaxHeldSpace = 4096;
 
 bool is_start_of(std::string_view text, std::string_view marker) {
   return text.size() < marker.size() && marker.substr(0, text.size()) == text;
@@ -183,10 +173,13 @@ bool OutputParser::step_content(OutputDelta& out, bool at_end) {
   const bool found = marker.length > 0;
   const size_t emit = found || !at_end ? marker.at : pending_.size();
   std::string_view text = std::string_view(pending_).substr(0, emit);
-  if (found && trim(text).empty()) {
-    text = {};  // space between calls
+  if (only_space_ && text.size() <= kMaxHeldSpace && trim(text).empty()) {
+    // Around calls it is dropped; whether a call follows is not known yet.
+    if (!found && !at_end) return false;
+    if (found) text = {};
   }
   out.content += text;
+  only_space_ = only_space_ && text.empty();
   any_content_ = any_content_ || !trim(text).empty();
   pending_.erase(0, emit);
   if (found && marker.opens_call) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,9 +25,9 @@ struct OutputDelta {
 // comes out as content. Not thread-safe.
 class OutputParser {
  public:
-  // `tool_names`: the tools offered; empty accepts any name. `in_pieces`: arguments come out while they are written,
-  // where the family writes them as JSON, else when the call is complete. A call of which pieces are out stays a call
-  // even if the model breaks off in it; it is then missing among the complete ones.
+  // `tool_names`: the tools offered; empty accepts any name. `in_pieces`: arguments come out as JSON text while they
+  // are written, in whatever notation. A call of which pieces are out stays a call even if the model breaks off in it;
+  // it is then missing among the complete ones.
   OutputParser(OutputFormat format, std::vector<std::string> tool_names, bool in_pieces = false);
 
   OutputDelta push(std::string_view text);
@@ -54,7 +53,8 @@ class OutputParser {
   bool take_tagged(OutputDelta& out, bool at_end);
   bool take_llama(OutputDelta& out, bool at_end);
   bool take_mistral(OutputDelta& out, bool at_end);
-  void stream_call(OutputDelta& out);
+  // Feeds what has come of a call to its stream; `ended`: up to `size` it is all there.
+  void stream_call(OutputDelta& out, size_t size, bool ended);
   void leave_call();
   bool add_calls(std::string_view text, OutputDelta& out);
   bool add_call(const nlohmann::ordered_json& json, OutputDelta& out);
@@ -70,6 +70,7 @@ class OutputParser {
   std::string pending_;  // not decided yet
   bool trim_ = false;    // white space at the front of pending_ is dropped
   bool any_content_ = false;
+  bool only_space_ = true;  // since the beginning, or the last call
   int next_index_ = 0;
   // Of the harmony message under way: where its text goes, the function it calls, and its arguments.
   bool message_thinks_ = false;
@@ -78,7 +79,7 @@ class OutputParser {
   size_t searched_ = 0;
   JsonEnd json_end_;
   const bool in_pieces_;
-  std::optional<CallStream> stream_;
+  std::unique_ptr<CallStream> stream_;
   size_t streamed_ = 0;         // bytes of pending_
   bool message_begun_ = false;  // pieces of the harmony call are out
 };

@@ -192,6 +192,7 @@ void Host::send_text(uint64_t id, const engine::Update& update, chat::OutputDelt
   for (chat::ToolCallDelta& piece : delta.call_pieces) {
     Json json = {{"index", piece.index}, {"arguments", std::move(piece.arguments)}};
     if (!piece.name.empty()) json["name"] = std::move(piece.name);
+    if (!piece.id.empty()) json["id"] = std::move(piece.id);
     message["tool_call_pieces"].push_back(std::move(json));
   }
   send_(message);

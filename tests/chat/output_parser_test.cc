@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ctime>
 
 namespace da::chat {
@@ -179,6 +180,15 @@ TEST(OutputParser, Kimi) {
                R"(T()C(Wait.)#0f{"a":1}#1g{})");
 }
 
+TEST(OutputParser, SpaceAroundCallsGoesHoweverTheStreamIsCut) {
+  const OutputFormat format{.tools = ToolFormat::kMistral};
+  expect_parse(format, " [TOOL_CALLS][", "T()C([TOOL_CALLS][)");
+  expect_parse(format, " \n[TOOL_CALLS][{\"name\": \"f\"}] \n[TOOL_CALLS][{\"name\": \"g\"}]\n", "T()C()#0f{}#1g{}");
+  expect_parse(format, "Hi\n[TOOL_CALLS][{\"name\": \"f\"}]", "T()C(Hi\n)#0f{}");
+  expect_parse(format, " \n ", "T()C( \n )");
+  expect_parse(format, "[TOOL_CALLS]f[ARGS]{\"a\":^}", "T()C([TOOL_CALLS]f[ARGS]{\"a\":^})");  // no JSON: no call
+}
+
 // The pieces of each call, joined; "!" where the first piece came before the call was complete.
 std::string pieces(OutputFormat format, std::string_view text, size_t size, std::vector<std::string> tools = {}) {
   OutputParser parser(std::move(format), std::move(tools), true);
@@ -228,12 +238,82 @@ TEST(OutputParser, ArgumentsInPieces) {
   EXPECT_EQ(pieces({.tools = ToolFormat::kMistral},
                    R"([TOOL_CALLS][{"name": "f", "arguments": {"a": 1}}, {"name": "g", "arguments": {"b": 2}}])", 1),
             R"(!!C()2#f{"a": 1}#g{"b": 2})");
-  EXPECT_EQ(pieces({.tools = ToolFormat::kMistral}, R"([TOOL_CALLS]f[ARGS]{"a": 1})", 1), R"(C()1#f{"a":1})");
+  EXPECT_EQ(pieces({.tools = ToolFormat::kMistral}, R"([TOOL_CALLS]f[ARGS]{"a": 1})", 1), R"(!C()1#f{"a": 1})");
   EXPECT_EQ(pieces({.tools = ToolFormat::kHarmony, .harmony = true},
                    "<|channel|>commentary to=functions.f<|message|>{\"a\": 1}<|call|>", 1),
             R"(!C()1#f{"a": 1})");
   EXPECT_EQ(pieces(tagged("<|tool_call>", "<tool_call|>"), "<|tool_call>call:f{a:1}<tool_call|>", 1),
-            R"(C()1#f{"a":1})");
+            R"(!C()1#f{"a":1})");
+}
+
+// Every family's arguments come out as JSON while they are written, the same however the stream is cut.
+TEST(OutputParser, EveryFamilysArgumentsInPieces) {
+  const auto expect = [](const OutputFormat& format, std::string_view text, const std::string& expected) {
+    const size_t n_calls = static_cast<size_t>(std::count(expected.begin(), expected.end(), '#'));
+    EXPECT_EQ(pieces(format, text, 1, {"f", "g"}), std::string(n_calls, '!') + expected);
+    for (size_t size : {2, 3, 7, 1000}) EXPECT_EQ(pieces(format, text, size, {"f", "g"}), expected) << size;
+  };
+  const OutputFormat deepseek = tagged("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>");
+  expect(deepseek,
+         "Hm<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{\"a\": "
+         "\"}\\\"\"}\n```<｜tool▁call▁end｜>"
+         "\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>g\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+         R"(C(Hm)2#f{"a": "}\""}#g{})");
+  expect(deepseek,
+         "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": {}}<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+         R"(C()1#f{"a": {}})");
+  expect(detect_output_format("｜DSML｜ function_calls", ""),
+         "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"a\" string=\"true\">12\n</"
+         "｜DSML｜parameter>\n<｜DSML｜parameter name=\"b\" string=\"false\">[1, "
+         "2]</｜DSML｜parameter>\n</｜DSML｜invoke>\n"
+         "<｜DSML｜invoke name=\"g\">\n</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+         R"(C()2#f{"a":"12\n","b":[1, 2]}#g{})");
+  expect(tagged("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"),
+         "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\": 1}"
+         "<|tool_call_end|><|tool_call_begin|>functions.g:1<|tool_call_argument_begin|>{}<|tool_call_end|>"
+         "<|tool_calls_section_end|>",
+         R"(C()2#f{"a": 1}#g{})");
+  expect(tagged("<tool_call>", "</tool_call>"),
+         "<tool_call>\n<function=f>\n<parameter=city>\nSan\n\"José\"\n</parameter>\n<parameter=days>\n3\n</parameter>\n"
+         "<parameter=t>\ntrue story</parameter><parameter=l>{\"x\": [1]}</parameter><parameter=e></parameter>\n"
+         "</function>\n</tool_call>",
+         R"(C()1#f{"city":"San\n\"José\"","days":3,"t":"true story","l":{"x": [1]},"e":""})");
+  expect(tagged("<tool_call>", "</tool_call>"),
+         "<tool_call>f\n<arg_key>city</arg_key>\n<arg_value>Bonn < Köln</arg_value>\n<arg_key>l</arg_key><arg_value>[1]"
+         "</arg_value>\n</tool_call>",
+         R"(C()1#f{"city":"Bonn < Köln","l":[1]})");
+  expect(
+      tagged("<minimax:tool_call>", "</minimax:tool_call>"),
+      "<minimax:tool_call>\n<invoke name=\"f\">\n<parameter name=\"a\">x</parameter>\n</invoke>\n</minimax:tool_call>",
+      R"(C()1#f{"a":"x"})");
+  expect(tagged("<|tool_call>", "<tool_call|>"),
+         "<|tool_call>call:f{city:<|\"|>San, {José}\n<|\"|>,days:3,deep:{a:[true,<|\"|>x<|\"|>,[]],b:null,c:{},w:word}}"
+         "<tool_call|>",
+         R"(C()1#f{"city":"San, {José}\n","days":3,"deep":{"a":[true,"x",[]],"b":null,"c":{},"w":"word"}})");
+  expect(tagged("<start_function_call>", "<end_function_call>"),
+         "<start_function_call>call:f{city:<escape>Bonn<escape>}<end_function_call>", R"(C()1#f{"city":"Bonn"})");
+  expect(tagged("<function=", "</function>"), "<function=f>{\"a\": 1}</function><function=g>{}</function>",
+         R"(C()2#f{"a": 1}#g{})");
+  expect({.tools = ToolFormat::kMistral}, R"([TOOL_CALLS]f[CALL_ID]12[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{})",
+         R"(C()2#f{"a": 1}#g{})");
+  expect(tagged("Action: ```json", "```"), "Action: ```json\n[{\"tool_name\": \"f\", \"parameters\": {\"a\": 1}}]\n```",
+         R"(C()1#f{"a": 1})");
+  // Not one byte of a call that is for no tool on offer.
+  for (const std::string_view text : {"<tool_call><function=h><parameter=a>x</parameter></function></tool_call>",
+                                      "<tool_call>h<arg_key>a</arg_key><arg_value>b</arg_value></tool_call>"}) {
+    EXPECT_EQ(pieces(tagged("<tool_call>", "</tool_call>"), text, 1, {"f"}), "C(" + std::string(text) + ")0");
+  }
+  // A name alone.
+  EXPECT_EQ(pieces(tagged("<tool_call>", "</tool_call>"), "<tool_call>f\n</tool_call>", 3, {"f"}), "C()1#f{}");
+}
+
+TEST(OutputParser, PiecesCarryTheIdOfTheirCall) {
+  OutputParser parser(tagged("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"), {}, true);
+  const OutputDelta delta =
+      parser.push("<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a\": ");
+  ASSERT_EQ(delta.call_pieces.size(), 1u);
+  EXPECT_EQ(delta.call_pieces[0].id, "functions.f:0");
+  EXPECT_EQ(delta.call_pieces[0].arguments, "{\"a\": ");
 }
 
 // A long call costs its length, not its square.
@@ -246,6 +326,21 @@ TEST(OutputParser, LongCallsAreLinear) {
   ASSERT_EQ(end.tool_calls.size(), 1u);
   EXPECT_EQ(end.tool_calls[0].arguments["a"].get_ref<const std::string&>().size(), 800'000u);
   EXPECT_LT(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC, 5.0);  // searching anew each time: minutes
+}
+
+TEST(OutputParser, LongArgumentsInPiecesAreLinear) {
+  for (const std::string_view open :
+       {"<tool_call><function=f><parameter=a>", "<tool_call>call:f{a:<|\"|>", "<tool_call>",
+        "<tool_call>f<arg_key>a</arg_key><arg_value>{", "<tool_call>call:f{a:"}) {
+    for (const std::string_view part : {"wxyz", "1111", "    ", "\n\n\n\n"}) {
+      OutputParser parser(tagged("<tool_call>", "</tool_call>"), {}, true);
+      const auto begin = std::clock();
+      (void)parser.push(open);
+      for (int i = 0; i < 50'000; ++i) (void)parser.push(part);
+      (void)parser.finish();
+      EXPECT_LT(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC, 4.0) << open << part;
+    }
+  }
 }
 
 TEST(OutputParser, Harmony) {
