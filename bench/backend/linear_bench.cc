@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
     for (int run = 0; run < 3; ++run) {
       const auto begin = std::chrono::steady_clock::now();
       arena = {};
-      packed = da::backend::cpu::pack_weight(tensor, {}, kernels, pool, &arena);
+      packed = da::backend::cpu::pack_weight(tensor, {}, kernels, da::cpu_topology(), pool, &arena);
       pack_seconds = std::min(pack_seconds, seconds_since(begin));
     }
     if (!packed.is_ok()) return std::fprintf(stderr, "%s\n", packed.status().message().c_str()), 1;

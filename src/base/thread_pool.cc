@@ -1,5 +1,8 @@
 #include "base/thread_pool.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -33,10 +36,20 @@ bool spin_until(const Condition& condition) {
   return condition();
 }
 
+void stay_on(std::thread& thread, int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  pthread_setaffinity_np(thread.native_handle(), sizeof set, &set);
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(int n_threads) {
-  for (int i = 1; i < n_threads; ++i) workers_.emplace_back([this, i] { work(i); });
+ThreadPool::ThreadPool(int n_threads, const std::vector<int>& cpus) {
+  for (int i = 1; i < n_threads; ++i) {
+    workers_.emplace_back([this, i] { work(i); });
+    if (!cpus.empty()) stay_on(workers_.back(), cpus[static_cast<size_t>(i) % cpus.size()]);
+  }
 }
 
 ThreadPool::~ThreadPool() {

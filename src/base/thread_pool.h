@@ -14,7 +14,8 @@ namespace da {
 // for a few microseconds (the next operation of a layer comes at once), then sleep.
 class ThreadPool {
  public:
-  explicit ThreadPool(int n_threads);
+  // `cpus` not empty: worker i stays on processor cpus[i], if the system lets it; the caller goes where it likes.
+  explicit ThreadPool(int n_threads, const std::vector<int>& cpus = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

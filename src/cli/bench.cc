@@ -124,6 +124,7 @@ engine::EngineOptions engine_options(const BenchOptions& options, const std::vec
   engine.n_threads = options.threads;
   engine.isa = options.isa;
   engine.map_weights = options.map_weights;
+  engine.pin_threads = options.pin_threads;
   engine.retained_tokens = int64_t{engine.max_sequences} * engine.context_tokens;  // what was computed stays
   return engine;
 }

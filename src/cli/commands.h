@@ -94,7 +94,7 @@ int eval(const EvalOptions& options);
 
 struct BenchOptions {
   std::string model, synthetic, folder, keep, isa;
-  bool map_weights = false;
+  bool map_weights = false, pin_threads = false;
   std::vector<std::string> analysis;
   std::vector<int> prompt = {512}, gen = {64}, depth = {0}, streams = {1};
   int threads = 0, repeat = 3, loads = 1;

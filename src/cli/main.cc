@@ -204,6 +204,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--threads", options->threads, "Threads (default: all CPUs)")->check(CLI::Range(0, 4096));
   command->add_option("--isa", options->isa, "Force an instruction set");
   command->add_flag("--map-weights", options->map_weights, "Leave the weights in the file (the model option use_mmap)");
+  command->add_flag("--pin-threads", options->pin_threads, "Keep each thread on one processor (the model option pin_threads)");
   command->add_option("--folder", options->folder, "Where the synthetic model is written for the time being (default: TMPDIR or /tmp)");
   command->add_option("--keep", options->keep, "Write the synthetic model to this file and leave it there");
   command->add_flag("!--no-peaks", options->peaks, "Leave out what the machine could do at most (takes two seconds)");

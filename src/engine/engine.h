@@ -73,6 +73,7 @@ struct EngineOptions {
   int32_t n_threads = 0;  // 0: the CPUs this process may use. For load_engine (engine/load.h), which makes the backend
   std::string isa;        // "": the best this CPU has. For load_engine
   bool map_weights = false;  // leave them in the file: see backend::CpuOptions. For load_engine
+  bool pin_threads = false;  // the same
   backend::KvTypes kv_type;
   // Tokens the KV pool may hold; 0: a full context for each sequence. With less, the youngest requests step back when
   // it is full, and go on later with the same result.

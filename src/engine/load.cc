@@ -29,9 +29,10 @@ Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> fi
 
 Result<std::unique_ptr<Engine>> load_engine(std::shared_ptr<const gguf::File> file, const EngineOptions& options,
                                             const model::LoadProgress& progress) {
-  DA_ASSIGN_OR_RETURN(auto backend,
-                      backend::make_cpu_backend(
-                          {.n_threads = options.n_threads, .isa = options.isa, .map_weights = options.map_weights}));
+  DA_ASSIGN_OR_RETURN(auto backend, backend::make_cpu_backend({.n_threads = options.n_threads,
+                                                               .isa = options.isa,
+                                                               .map_weights = options.map_weights,
+                                                               .pin_threads = options.pin_threads}));
   return load_engine(std::move(file), model::on_one(std::move(backend)), options, progress);
 }
 

@@ -49,6 +49,7 @@ placement::PlaceOptions place_options(const LoadRequest& request, const engine::
   place.only_gpu = request.options.main_gpu;
   place.cpu.n_threads = options.n_threads;
   place.cpu.map_weights = options.map_weights;
+  place.cpu.pin_threads = options.pin_threads;
   const int32_t planned = request.options.num_ctx > 0 ? usual_context_tokens
                                                       : std::min(usual_context_tokens, kPlannedContextTokens);
   const auto pages = [](int64_t tokens) { return static_cast<int32_t>((tokens + backend::kPageTokens - 1) / backend::kPageTokens); };
@@ -122,6 +123,7 @@ Result<LoadedModel> load_model(const LoadRequest& request, const LoadProgress& p
   options.max_sequences = request.options.num_parallel;
   options.kv_type = request.options.kv_type;
   options.map_weights = request.options.use_mmap;
+  options.pin_threads = request.options.pin_threads;
   DA_ASSIGN_OR_RETURN(const uint64_t own, file->get_uint_or(std::string(file->architecture()) + ".context_length", 0));
   options.on_device_lost = request.on_device_lost;
   options.n_threads = request.options.num_thread > 0 ? request.options.num_thread : request.n_cpus;

@@ -35,6 +35,7 @@ inline constexpr std::array kOptionTable = {
     OptionRow{"frequency_penalty", OptionType::kFloat},
     OptionRow{"stop", OptionType::kStrings},
     OptionRow{"kv_cache_type", OptionType::kText},   // ours: of a model's own keys and values
+    OptionRow{"pin_threads", OptionType::kBoolean},  // ours
 };
 
 // Options of older releases that files still carry: skipped, with a warning where there is a place for one.

@@ -50,6 +50,10 @@ Status check_types(const Json& options, int32_t& n_unknown) {
   return Status::ok();
 }
 
+void read_boolean(const Json& options, const char* name, bool& target) {
+  if (const auto found = options.find(name); found != options.end() && found->is_boolean()) target = found->get<bool>();
+}
+
 template <class Integer>
 void read_integer(const Json& options, const char* name, Integer& target) {
   const auto found = options.find(name);
@@ -117,7 +121,8 @@ Result<LoadOptions> parse_load_options(const Json& options) {
   read_integer(options, "num_ctx", result.num_ctx);
   read_integer(options, "num_parallel", result.num_parallel);
   read_integer(options, "num_thread", result.num_thread);
-  if (const auto use = options.find("use_mmap"); use != options.end() && use->is_boolean()) result.use_mmap = use->get<bool>();
+  read_boolean(options, "use_mmap", result.use_mmap);
+  read_boolean(options, "pin_threads", result.pin_threads);
   read_integer(options, "latency_target_ms", result.latency_target_ms);
   read_integer(options, "num_gpu", result.num_gpu);
   read_integer(options, "main_gpu", result.main_gpu);

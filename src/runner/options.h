@@ -26,6 +26,7 @@ struct LoadOptions {
   int32_t num_parallel = 4;    // sequences the engine has room for
   int32_t latency_target_ms = 0;   // between two tokens of a request; 0: none
   int32_t num_thread = 0;      // 0: the CPUs this process may use
+  bool pin_threads = false;    // each on one processor
   bool use_mmap = false;       // weights stay in the mapped file: no memory of their own, slower products
   int32_t num_gpu = -1;        // layers on GPUs at most; -1: as many as fit
   int32_t main_gpu = -1;       // the one GPU to use; -1: all

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "base/cpu_limits.h"
+#include "base/cpu_topology.h"
 #include "base/memory_limits.h"
 #include "base/stderr_log.h"
 #include "placement/gpus.h"
@@ -269,7 +270,8 @@ int serve(int argc, char** argv, const Loader& load) {
   for (const int ignored : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(ignored, SIG_IGN);
   const char* format = std::getenv("DEEPANALYZE_LOG_FORMAT");
   const Logger log = stderr_logger(std::make_shared<const std::atomic<LogLevel>>(log_level()), log_format_of(format != nullptr ? format : ""));
-  const int32_t n_cpus = available_cpus();   // reads files, as does the next
+  const int32_t n_cpus = available_cpus();   // reads files, as do the next
+  (void)cpu_topology();
   const uint64_t available_bytes = available_memory_bytes();
   const int n_files = std::clamp(number_of("--files=", 1, argc, argv), 1, 1024);
   GpuOpening gpus(number_of("--gpu-layers=", -1, argc, argv), n_cpus);

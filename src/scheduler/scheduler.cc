@@ -331,7 +331,7 @@ runner::Spec Shared::spec_of(const Entry& entry) const {
   spec.options["kv_cache_type"] = options_.kv_cache_type;
   spec.options["num_ctx"] = options_.context_tokens;
   spec.options["num_gpu"] = entry.gpu_layers >= 0 ? entry.gpu_layers : options_.gpu_layers;
-  for (const char* key : {"num_ctx", "num_thread", "use_mmap", "main_gpu"}) {
+  for (const char* key : {"num_ctx", "num_thread", "pin_threads", "use_mmap", "main_gpu"}) {
     const auto found = model.parameters.find(key);
     if (found != model.parameters.end() && (found->is_number() || found->is_boolean())) spec.options[key] = *found;
   }

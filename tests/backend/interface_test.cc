@@ -87,7 +87,7 @@ TEST_P(Interface, ProductsOfEveryType) {
     const int64_t unit = info.values_per_block;
     for (const Product& c : {Product{37, unit * 5, 1, true}, Product{8, unit, 2, false}, Product{70, unit * 3, 7, true},
                              Product{65, unit * 6, 9, true}, Product{19, unit * 2, 67, false},
-                             Product{1, unit == 1 ? 33 : unit, 40, true}}) {
+                             Product{1, unit == 1 ? 33 : unit, 40, true}, Product{521, unit, 3, true}}) {
       SCOPED_TRACE(std::string(info.name) + " " + std::to_string(c.n_out) + "x" + std::to_string(c.n_in) + " rows " +
                    std::to_string(c.n_rows));
       const auto blocks = blocks_of(type, c.n_out * c.n_in);

@@ -91,7 +91,7 @@ void check(const KernelTable& table, const Case& c) {
   tensor.size_bytes = rows.size() - 1;
   tensor.data = std::span(rows).subspan(1);
   Arena arena;
-  auto packed = pack_weight(tensor, {}, table, pool, &arena);
+  auto packed = pack_weight(tensor, {}, table, cpu_topology(), pool, &arena);
   ASSERT_TRUE(packed.is_ok()) << packed.status().message();
   const PackedWeight& weight = **packed;
 
@@ -189,7 +189,7 @@ TEST(Linear, ExtremeCodesDoNotOverflow) {
     tensor.size_bytes = rows.size();
     tensor.data = rows;
     Arena arena;
-    const auto weight = pack_weight(tensor, {}, *table, pool, &arena);
+    const auto weight = pack_weight(tensor, {}, *table, cpu_topology(), pool, &arena);
     ASSERT_TRUE(weight.is_ok());
     const Case c{.type = TensorType::kQ8_0, .n_out = 32, .n_in = 32, .n_rows = 1, .bias = false, .accumulate = false};
     for (const float sign : {1.0F, -1.0F}) {

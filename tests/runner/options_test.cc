@@ -81,6 +81,8 @@ TEST(Options, ForLoading) {
   EXPECT_EQ(options->num_gpu, -1);
   EXPECT_EQ(parse_load_options(Json::parse(R"({"num_gpu":-7,"main_gpu":2})"))->num_gpu, -1);
   EXPECT_EQ(parse_load_options(Json::parse(R"({"num_gpu":99})"))->num_gpu, 99);
+  EXPECT_TRUE(parse_load_options(Json::parse(R"({"pin_threads":true})"))->pin_threads);
+  EXPECT_FALSE(parse_load_options(Json::parse(R"({"use_mmap":true})"))->pin_threads);
   EXPECT_FALSE(parse_load_options(Json::parse(R"({"num_ctx":"big"})")).is_ok());
 }
 

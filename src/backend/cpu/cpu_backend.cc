@@ -14,10 +14,23 @@ namespace {
 
 int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
+std::vector<int> cpus_of_team(const CpuTopology& topology, int n_threads) {
+  std::vector<int> cpus;
+  for (int i = 0; i < n_threads; ++i) cpus.push_back(topology.cpu_of_thread(i));
+  return cpus;
+}
+
 }  // namespace
+
+CpuBackend::CpuBackend(const KernelTable& kernels, int n_threads, const CpuOptions& options)
+    : kernels_(kernels),
+      map_weights_(options.map_weights),
+      topology_(options.topology == nullptr ? cpu_topology() : *options.topology),
+      pool_(n_threads, options.pin_threads ? cpus_of_team(topology_, n_threads) : std::vector<int>()) {}
 
 std::string CpuBackend::description() const {
   return "CPU " + std::string(kernels_.name) + ", " + std::to_string(pool_.n_threads()) + " threads" +
+         (topology_.n_nodes() > 1 ? " on " + std::to_string(topology_.n_nodes()) + " memory nodes" : "") +
          (map_weights_ ? ", weights left in the file" : "");
 }
 
@@ -26,8 +39,9 @@ Result<std::unique_ptr<Weight>> CpuBackend::load_weight(const gguf::Tensor& tens
     const auto floats = static_cast<uint64_t>(kLinearScratchFloats * pool_.n_threads());
     DA_ASSIGN_OR_RETURN(linear_scratch_, Memory::allocate(floats * sizeof(float), "product scratch"));
   }
-  DA_ASSIGN_OR_RETURN(std::unique_ptr<PackedWeight> weight,
-                      pack_weight(tensor, use, kernels_, pool_, map_weights_ && use.stays ? nullptr : &weights_));
+  DA_ASSIGN_OR_RETURN(
+      std::unique_ptr<PackedWeight> weight,
+      pack_weight(tensor, use, kernels_, topology_, pool_, map_weights_ && use.stays ? nullptr : &weights_));
   if (!weight->mapped.empty()) DA_RETURN_IF_ERROR(reserve_mapped_scratch(*weight));
   if (weight->n_parts > 1) DA_RETURN_IF_ERROR(reserve_head_scratch(*weight));
   return std::unique_ptr<Weight>(std::move(weight));
@@ -89,7 +103,7 @@ Result<std::unique_ptr<KvPool>> CpuBackend::make_kv_pool(const KvSpec& spec) {
 Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options) {
   DA_ASSIGN_OR_RETURN(const cpu::KernelTable* kernels, cpu::select_kernels(options.isa));
   const int n_threads = options.n_threads > 0 ? options.n_threads : available_cpus();
-  return std::unique_ptr<Backend>(std::make_unique<cpu::CpuBackend>(*kernels, n_threads, options.map_weights));
+  return std::unique_ptr<Backend>(std::make_unique<cpu::CpuBackend>(*kernels, n_threads, options));
 }
 
 }  // namespace da::backend

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/cpu_topology.h"
 
 namespace da::backend {
 
@@ -15,6 +16,8 @@ struct CpuOptions {
   // Weights stay in the mapped file, which must stay mapped, and are packed anew at every product: slower, and no
   // memory but the page cache's. For models too big to pack.
   bool map_weights = false;
+  bool pin_threads = false;               // each worker stays on one processor
+  const CpuTopology* topology = nullptr;  // null: this machine's. Weights lie on the nodes of those who read them
 };
 
 // Instruction sets with kernels, best first: "avx512vnni", "avxvnni", "avx2", "neon", "scalar".

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/kv_pool.h"
 #include "backend/cpu/memory.h"
@@ -43,11 +44,18 @@ class CpuRouting : public Routing {
   std::unique_ptr<CpuActivation> gathered;  // batch rows in expert order
 };
 
-// A product ready to run, and its first group among all of its operation.
+// A product ready to run.
 struct LinearTask {
   LinearJob job;
   const PackedWeight* weight;
-  int64_t part, first_group;
+  int64_t part;
+};
+
+// What one node has of a task: groups from first_group on, until the next piece begins, in a queue of all nodes'
+// shares.
+struct LinearPiece {
+  const LinearTask* task;
+  int64_t first_group, queue_begin;
 };
 
 // The rotation angles of a batch's rows, shared by all layers with the same frequencies.
@@ -59,8 +67,7 @@ struct RopeTable {
 
 class CpuBackend : public Backend {
  public:
-  CpuBackend(const KernelTable& kernels, int n_threads, bool map_weights)
-      : kernels_(kernels), map_weights_(map_weights), pool_(n_threads) {}
+  CpuBackend(const KernelTable& kernels, int n_threads, const CpuOptions& options);
 
   std::string description() const override;
   Result<std::unique_ptr<Weight>> load_weight(const gguf::Tensor& tensor, WeightUse use) override;
@@ -114,12 +121,14 @@ class CpuBackend : public Backend {
 
   const KernelTable& kernels_;
   const bool map_weights_;
+  const CpuTopology& topology_;
   ThreadPool pool_;
   Batch batch_;
   std::vector<int32_t> row_sequence_, row_position_;  // [n_rows] of the batch
   std::vector<RopeTable> rope_tables_;                // emptied of meaning by begin()
   size_t n_rope_tables_ = 0;
   std::vector<LinearTask> tasks_;
+  std::vector<LinearPiece> pieces_;
   uint64_t task_bytes_ = 0;  // weights the tasks read
   std::vector<AttentionJob> attention_jobs_;
   float* linear_scratch(int thread_idx) const { return linear_scratch_.floats() + thread_idx * kLinearScratchFloats; }

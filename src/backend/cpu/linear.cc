@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 
@@ -71,25 +72,33 @@ void CpuBackend::run_groups(LinearJob job, const PackedWeight& weight, int64_t p
 }
 
 void CpuBackend::add_task(const LinearJob& job, const PackedWeight& weight, int64_t part) {
-  const LinearTask* last = tasks_.empty() ? nullptr : &tasks_.back();
-  const int64_t first =
-      last == nullptr ? 0 : last->first_group + (last->job.n_out + kernels_.lanes - 1) / kernels_.lanes;
-  tasks_.push_back({job, &weight, part, first});
+  tasks_.push_back({job, &weight, part});
   task_bytes_ += static_cast<uint64_t>(weight.part_stride_bytes * job.n_rows);
 }
 
 void CpuBackend::run_tasks() {
   if (tasks_.empty()) return;
-  const int64_t n_groups = tasks_.back().first_group + (tasks_.back().job.n_out + kernels_.lanes - 1) / kernels_.lanes;
+  pieces_.clear();
+  int64_t n_groups = 0;
+  std::array<int64_t, CpuTopology::kMaxNodes + 1> node_begin{};
+  for (int node = 0; node < topology_.n_nodes(); ++node) {
+    for (const LinearTask& task : tasks_) {
+      const auto [begin, end] = node_share(topology_, *task.weight, node);
+      if (begin < end) pieces_.push_back({&task, begin, n_groups});
+      n_groups += end - begin;
+    }
+    node_begin[static_cast<size_t>(node) + 1] = n_groups;
+  }
   const auto run = [&](int thread_idx, int64_t begin, int64_t end) {
-    // The last task that begins at or before `begin`.
-    auto task = std::upper_bound(tasks_.begin(), tasks_.end(), begin,
-                                 [](int64_t group, const LinearTask& other) { return group < other.first_group; }) -
-                1;
-    for (; task != tasks_.end() && task->first_group < end; ++task) {
-      const int64_t task_end = task + 1 == tasks_.end() ? n_groups : (task + 1)->first_group;
-      run_groups(task->job, *task->weight, task->part, std::max(begin, task->first_group) - task->first_group,
-                 std::min(end, task_end) - task->first_group, thread_idx);
+    // The last piece that begins at or before `begin`.
+    auto piece = std::upper_bound(pieces_.begin(), pieces_.end(), begin,
+                                  [](int64_t at, const LinearPiece& other) { return at < other.queue_begin; }) -
+                 1;
+    for (; piece != pieces_.end() && piece->queue_begin < end; ++piece) {
+      const int64_t piece_end = piece + 1 == pieces_.end() ? n_groups : (piece + 1)->queue_begin;
+      const int64_t to_group = piece->first_group - piece->queue_begin;
+      run_groups(piece->task->job, *piece->task->weight, piece->task->part,
+                 std::max(begin, piece->queue_begin) + to_group, std::min(end, piece_end) + to_group, thread_idx);
     }
   };
   // Waking the team takes a microsecond or two; this much is read in about ten.
@@ -101,11 +110,15 @@ void CpuBackend::run_tasks() {
     // thread: they are read from memory in one go.
     const int64_t per_thread = n_groups / (pool_.n_threads() * 4);
     const bool many_rows = tasks_.front().job.n_rows >= 32;
-    const int64_t chunk = per_thread < 8 ? 4 : many_rows ? 8 : per_thread / 8 * 8;
-    std::atomic<int64_t> next{0};
+    NodeQueue queue(per_thread < 8 ? 4 : many_rows ? 8 : per_thread / 8 * 8);
+    for (int node = 0; node < topology_.n_nodes(); ++node)
+      queue.add_node(node_begin[static_cast<size_t>(node) + 1] - node_begin[static_cast<size_t>(node)]);
     pool_.run_available([&](int thread_idx) {
-      for (int64_t begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < n_groups;)
-        run(thread_idx, begin, std::min(begin + chunk, n_groups));
+      const int own_node = topology_.current_node();
+      while (const auto chunk = queue.take(own_node)) {
+        const int64_t begin = node_begin[static_cast<size_t>(chunk->node)];
+        run(thread_idx, begin + chunk->begin, begin + chunk->end);
+      }
     });
   }
   tasks_.clear();

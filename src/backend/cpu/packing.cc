@@ -1,6 +1,7 @@
 #include "backend/cpu/packing.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <string>
@@ -263,8 +264,13 @@ bool pack_group(const KernelTable& kernels, const PackedWeight& weight, std::spa
   return finite;
 }
 
+std::pair<int64_t, int64_t> node_share(const CpuTopology& topology, const PackedWeight& weight, int node) {
+  constexpr int64_t kStep = 8;  // what a thread takes at a time
+  return topology.share(weight.n_groups(), kStep, node);
+}
+
 Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
-                                                  ThreadPool& pool, Arena* arena) {
+                                                  const CpuTopology& topology, ThreadPool& pool, Arena* arena) {
   const auto& info = gguf::tensor_type_info(tensor.type);
   const auto n_in = static_cast<int64_t>(tensor.dims[0]), n_out = static_cast<int64_t>(tensor.dims[1]);
   const auto n_parts = static_cast<int64_t>(tensor.dims[2]);
@@ -302,20 +308,30 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
 
   std::atomic<int64_t> bad_row{-1};
   const int64_t row_bytes = row_bytes_of(tensor.type, n_in);
-  pool.parallel_for(n_parts * weight->n_groups(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t index = begin; index < end; ++index) {
-      const int64_t part = index / weight->n_groups(), group = index % weight->n_groups();
-      const int64_t first_row = group * weight->lanes, n_rows = std::min<int64_t>(weight->lanes, n_out - first_row);
-      bool finite = true;
-      if (arena != nullptr) {
-        uint8_t* base = weight->memory.data() + part * weight->part_stride_bytes;
-        finite = pack_group(kernels, *weight, tensor.data, part, group, base + group * size->codes_stride_bytes,
-                            base + weight->scales_offset_bytes + group * size->scales_stride_bytes);
-      } else {
-        finite = quant::is_finite(tensor.type, tensor.data.data() + (part * n_out + first_row) * row_bytes,
-                                  static_cast<size_t>(n_in * n_rows));
-      }
-      if (!finite) bad_row = part * n_out + first_row;
+  const auto pack = [&](int64_t part, int64_t group) {
+    const int64_t first_row = group * weight->lanes, n_rows = std::min<int64_t>(weight->lanes, n_out - first_row);
+    bool finite = true;
+    if (arena != nullptr) {
+      uint8_t* base = weight->memory.data() + part * weight->part_stride_bytes;
+      finite = pack_group(kernels, *weight, tensor.data, part, group, base + group * size->codes_stride_bytes,
+                          base + weight->scales_offset_bytes + group * size->scales_stride_bytes);
+    } else {
+      finite = quant::is_finite(tensor.type, tensor.data.data() + (part * n_out + first_row) * row_bytes,
+                                static_cast<size_t>(n_in * n_rows));
+    }
+    if (!finite) bad_row = part * n_out + first_row;
+  };
+  // A page of memory belongs to the node of the thread that writes to it first.
+  NodeQueue queue(1);
+  for (int node = 0; node < topology.n_nodes(); ++node) {
+    const auto [first, last] = node_share(topology, *weight, node);
+    queue.add_node(n_parts * (last - first));
+  }
+  pool.run_available([&](int) {
+    const int own_node = topology.current_node();
+    while (const auto chunk = queue.take(own_node)) {
+      const auto [first, last] = node_share(topology, *weight, chunk->node);
+      pack(chunk->begin / (last - first), first + chunk->begin % (last - first));
     }
   });
   if (bad_row >= 0) {

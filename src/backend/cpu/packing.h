@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "backend/backend.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/memory.h"
+#include "base/cpu_topology.h"
 #include "base/result.h"
 #include "base/thread_pool.h"
 #include "gguf/gguf.h"
@@ -40,10 +42,13 @@ struct PackedSize {
 // are.
 Result<PackedSize> packed_size(gguf::TensorType type, int64_t n_out, int64_t n_in, int lanes);
 
+// The groups [first, last) of each part that lie in the memory of `node`, and are read by its threads.
+std::pair<int64_t, int64_t> node_share(const CpuTopology& topology, const PackedWeight& weight, int node);
+
 // Reads `tensor` [n_parts][n_out][n_in] and packs it, in parallel, into memory of `arena`, which the weight must not
 // outlive. Without an arena it stays where it is (PackedWeight::mapped) and is only checked.
 Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, WeightUse use, const KernelTable& kernels,
-                                                  ThreadPool& pool, Arena* arena);
+                                                  const CpuTopology& topology, ThreadPool& pool, Arena* arena);
 
 // Packs one group of part `part` of a tensor with the weight's shape and type. False if it holds what is not a finite
 // number.
