@@ -19,6 +19,7 @@ enum class BufferUse : uint8_t {
   kKey,
   kValue,
   kAttended,
+  kAttendedOutputs,
   kQueryLatent,
   kLatent,
   kAbsorbed,

@@ -82,6 +82,8 @@ struct Layer {
   WeightPtr per_layer_gate, per_layer_proj;  // [per_layer_width][n_embd] and back, or null
   float output_scale = 1.0F;
   LayerBuffers buffers;
+  // Of the last layer, for what follows its attention: only rows that become outputs. x null: all rows go on.
+  LayerBuffers output_buffers;
 };
 
 Status load_layer(const Hyperparameters& hyper, WeightLoader& loader, Layer& layer);
@@ -104,20 +106,11 @@ struct LayerContext {
   backend::KvPool& kv;
   backend::Routing* routing = nullptr;             // null without experts
   const backend::Activation* per_layer = nullptr;  // [n_layers * per_layer_width] or null
+  bool outputs_only = false;                       // from the attention on, in the layer's output_buffers
 };
 
-// x = layer(x)
+// x = layer(x). With outputs_only output_buffers.x gets the output rows, and x is as before.
 void run_layer(const LayerContext& context, const Layer& layer);
-// Its parts: `target` gets the result, added with the residual scale, or as it is where a norm follows.
-struct Target {
-  backend::Activation* out = nullptr;
-  bool accumulate = false;
-  float scale = 1.0F;
-};
-void run_attention(const LayerContext& context, const Layer& layer, const Target& target);
-void run_latent_attention(const LayerContext& context, const Layer& layer, const Target& target);
-void run_feed_forward(const LayerContext& context, const Layer& layer, const Target& target);
-void run_experts(const LayerContext& context, const Layer& layer, const Target& target);
 backend::NormSpec norm_spec(const Hyperparameters& hyper, const NormWeights& norm);
 
 }  // namespace da::model

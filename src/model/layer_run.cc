@@ -5,9 +5,22 @@
 #include "model/layer.h"
 
 namespace da::model {
-namespace {
 
 using backend::NormSpec;
+
+NormSpec norm_spec(const Hyperparameters& hyper, const NormWeights& norm) {
+  return {
+      .kind = hyper.architecture->norm, .weight = norm.weight.get(), .bias = norm.bias.get(), .eps = hyper.norm_eps};
+}
+
+namespace {
+
+// What gets a sub-layer's result: added with the residual scale, or as it is where a norm follows.
+struct Target {
+  backend::Activation* out = nullptr;
+  bool accumulate = false;
+  float scale = 1.0F;
+};
 
 NormSpec head_norm(const Hyperparameters& hyper, const VectorPtr& weight, int32_t dim) {
   if (weight == nullptr) return {};
@@ -54,14 +67,8 @@ void add_per_layer_input(const LayerContext& c, const Layer& l) {
   norm_after(c, l.per_layer_norm, b);
 }
 
-}  // namespace
-
-NormSpec norm_spec(const Hyperparameters& hyper, const NormWeights& norm) {
-  return {
-      .kind = hyper.architecture->norm, .weight = norm.weight.get(), .bias = norm.bias.get(), .eps = hyper.norm_eps};
-}
-
-void run_attention(const LayerContext& c, const Layer& l, const Target& target) {
+// Keys and values are stored; `attended` is what the heads take from them.
+void run_attention(const LayerContext& c, const Layer& l) {
   const AttentionWeights& w = l.attention;
   const LayerBuffers& b = l.buffers;
   const LayerParameters& s = l.shape;
@@ -87,10 +94,9 @@ void run_attention(const LayerContext& c, const Layer& l, const Target& target) 
                        .sinks = w.sinks.get(),
                        .causal = c.hyper.causal},
                       l.kv_layer_idx, *b.q, c.kv, *b.attended);
-  c.backend.linear(*b.attended, {{{w.wo.get(), target.out, w.bo.get(), target.accumulate, target.scale}}});
 }
 
-void run_latent_attention(const LayerContext& c, const Layer& l, const Target& target) {
+void run_latent_attention(const LayerContext& c, const Layer& l) {
   const LatentWeights& w = l.latent;
   const LayerBuffers& b = l.buffers;
   if (w.wq_a != nullptr) {
@@ -114,11 +120,7 @@ void run_latent_attention(const LayerContext& c, const Layer& l, const Target& t
   c.backend.attention({.n_heads = l.shape.n_heads, .scale = c.hyper.attention_scale}, l.kv_layer_idx, *b.absorbed, c.kv,
                       *b.attended_latent);
   c.backend.head_linear(*b.attended_latent, *w.wv_b, *b.attended);
-  c.backend.linear(*b.attended,
-                   {{{l.attention.wo.get(), target.out, l.attention.bo.get(), target.accumulate, target.scale}}});
 }
-
-namespace {
 
 void run_dense(const LayerContext& c, const FeedForwardWeights& w, const LayerBuffers& b, const Target& target) {
   const backend::GateSpec act{.kind = c.hyper.architecture->activation};
@@ -132,18 +134,9 @@ void run_dense(const LayerContext& c, const FeedForwardWeights& w, const LayerBu
   c.backend.linear(*b.ff, {{{w.down.get(), target.out, w.b_down.get(), target.accumulate, target.scale}}});
 }
 
-}  // namespace
-
-void run_feed_forward(const LayerContext& c, const Layer& l, const Target& target) {
-  run_dense(c, l.ffn, l.buffers, target);
-}
-
-namespace {
-
 // Chooses the experts by h.
-void choose_experts(const LayerContext& c, const Layer& l) {
+void choose_experts(const LayerContext& c, const Layer& l, const LayerBuffers& b) {
   const ExpertWeights& w = l.experts;
-  const LayerBuffers& b = l.buffers;
   backend::RouteSpec route = c.hyper.experts.route;
   route.selection_bias = w.selection_bias.get();
   route.expert_scale = w.scale.get();
@@ -152,10 +145,9 @@ void choose_experts(const LayerContext& c, const Layer& l) {
 }
 
 // Those that were chosen, on h.
-void run_chosen(const LayerContext& c, const Layer& l, const Target& target) {
+void run_chosen(const LayerContext& c, const Layer& l, const LayerBuffers& b, const Target& target) {
   using backend::ExpertInput;
   const ExpertWeights& w = l.experts;
-  const LayerBuffers& b = l.buffers;
   const backend::GateSpec act{.kind = c.hyper.architecture->activation};
   if (w.gate != nullptr) {
     c.backend.expert_linear(*b.h, ExpertInput::kBatchRows, *c.routing,
@@ -172,14 +164,13 @@ void run_chosen(const LayerContext& c, const Layer& l, const Target& target) {
 
 // Router, experts and the dense feed-forward read the stream through norms of their own; the two results are normed,
 // added, and normed as one.
-void run_experts_and_dense(const LayerContext& c, const Layer& l) {
+void run_experts_and_dense(const LayerContext& c, const Layer& l, const LayerBuffers& b) {
   const ExpertWeights& w = l.experts;
-  const LayerBuffers& b = l.buffers;
   const Target branch{b.branch, false, 1.0F};
   c.backend.norm(*b.x, norm_spec(c.hyper, w.router_norm), *b.h);
-  choose_experts(c, l);
+  choose_experts(c, l, b);
   c.backend.norm(*b.x, norm_spec(c.hyper, w.norm), *b.h);
-  run_chosen(c, l, branch);
+  run_chosen(c, l, b, branch);
   c.backend.norm(*b.branch, norm_spec(c.hyper, w.after_experts), *b.both);
   c.backend.norm(*b.x, norm_spec(c.hyper, l.ffn_norm), *b.h);
   run_dense(c, l.ffn, b, branch);
@@ -191,13 +182,10 @@ void run_experts_and_dense(const LayerContext& c, const Layer& l) {
   c.backend.norm(*b.both, after, *b.x);
 }
 
-}  // namespace
-
-void run_experts(const LayerContext& c, const Layer& l, const Target& target) {
+void run_experts(const LayerContext& c, const Layer& l, const LayerBuffers& b, const Target& target) {
   const ExpertWeights& w = l.experts;
-  const LayerBuffers& b = l.buffers;
-  choose_experts(c, l);
-  run_chosen(c, l, target);
+  choose_experts(c, l, b);
+  run_chosen(c, l, b, target);
   if (w.shared.up == nullptr) return;
   if (w.shared_router == nullptr) {
     run_dense(c, w.shared, b, {target.out, true, target.scale});
@@ -208,19 +196,28 @@ void run_experts(const LayerContext& c, const Layer& l, const Target& target) {
   c.backend.add_gated(*b.branch, *b.shared_gate, *target.out);
 }
 
+}  // namespace
+
 void run_layer(const LayerContext& c, const Layer& l) {
   const Architecture& a = *c.hyper.architecture;
-  const LayerBuffers& b = l.buffers;
+  if (l.attn_norm.weight != nullptr) c.backend.norm(*l.buffers.x, norm_spec(c.hyper, l.attn_norm), *l.buffers.h);
+  c.hyper.latent.kv_rank > 0 ? run_latent_attention(c, l) : run_attention(c, l);
+  const LayerBuffers& b = c.outputs_only ? l.output_buffers : l.buffers;
+  if (c.outputs_only) {
+    c.backend.select_outputs(*l.buffers.x, *b.x);
+    c.backend.select_outputs(*l.buffers.attended, *b.attended);
+    if (b.x->n_rows == 0) return;
+  }
   const bool to_branch = a.block_norms == BlockNorms::kBeforeAndAfter || a.block_norms == BlockNorms::kAfter;
   const Target target = to_branch ? Target{b.branch, false, 1.0F} : Target{b.x, true, c.hyper.residual_scale};
-  if (l.attn_norm.weight != nullptr) c.backend.norm(*b.x, norm_spec(c.hyper, l.attn_norm), *b.h);
-  c.hyper.latent.kv_rank > 0 ? run_latent_attention(c, l, target) : run_attention(c, l, target);
+  c.backend.linear(*b.attended,
+                   {{{l.attention.wo.get(), target.out, l.attention.bo.get(), target.accumulate, target.scale}}});
   norm_after(c, l.after_attention, b);
   if (l.shape.has_experts && a.has_experts_and_dense) {
-    run_experts_and_dense(c, l);
+    run_experts_and_dense(c, l, b);
   } else {
     if (l.ffn_norm.weight != nullptr) c.backend.norm(*b.x, norm_spec(c.hyper, l.ffn_norm), *b.h);
-    l.shape.has_experts ? run_experts(c, l, target) : run_feed_forward(c, l, target);
+    l.shape.has_experts ? run_experts(c, l, b, target) : run_dense(c, l.ffn, b, target);
     norm_after(c, l.after_ffn, b);
   }
   if (l.per_layer_gate != nullptr) add_per_layer_input(c, l);

@@ -116,9 +116,16 @@ Status LoadedStage::reserve(int32_t max_rows, int32_t max_logit_rows) {
     const backend::Weight* reader = hyper_.architecture->has_output_head ? head() : nullptr;
     plan.add(out_normed_, BufferUse::kOutputNormed, hyper_.n_embd, max_rows, {reader});
     if (reader != nullptr) plan.add(logits_, BufferUse::kLogits, hyper_.n_vocab, max_logit_rows);
+    plan_output_rows(plan, max_logit_rows);
   }
   buffers_.clear();
   DA_RETURN_IF_ERROR(plan.make(*backend_, buffers_));
+  if (attended_outputs_ != nullptr) {
+    Layer& last = layers_.back();
+    last.output_buffers = last.buffers;
+    last.output_buffers.x = out_;
+    last.output_buffers.attended = attended_outputs_;
+  }
   buffer_bytes_ = 0;
   for (const auto& buffer : buffers_) buffer_bytes_ += buffer->size_bytes;
   for (const Rope& rope : ropes_) DA_RETURN_IF_ERROR(backend_->reserve_rotation(*rope.frequencies, max_rows));
@@ -139,6 +146,19 @@ Status LoadedStage::reserve(int32_t max_rows, int32_t max_logit_rows) {
   return Status::ok();
 }
 
+// A prompt's rows but the last are wanted for their keys and values only: in the last layer they need not go on. Not
+// where the feed-forward reads what the attention read, for which there is no second buffer.
+void LoadedStage::plan_output_rows(BufferPlan& plan, int32_t max_logit_rows) {
+  attended_outputs_ = nullptr;
+  if (layers_.empty() || max_logit_rows < 1 || !hyper_.causal || hyper_.per_layer_width > 0) return;
+  const Layer& last = layers_.back();
+  const bool own_norm = last.ffn_norm.weight != nullptr && last.attn_norm.weight != nullptr;
+  if (!own_norm) return;
+  const int64_t value_dim = hyper_.latent.kv_rank > 0 ? hyper_.latent.value_dim : last.shape.value_dim;
+  plan.add(attended_outputs_, BufferUse::kAttendedOutputs, last.shape.n_heads * value_dim, max_logit_rows,
+           {last.attention.wo.get()});
+}
+
 Status LoadedStage::reserve_border() {
   DA_RETURN_IF_ERROR(backend_->reserve_reading(*x_));
   return per_layer_ == nullptr ? Status::ok() : backend_->reserve_reading(*per_layer_);
@@ -153,9 +173,15 @@ Result<std::unique_ptr<backend::KvPool>> LoadedStage::make_kv_pool(backend::KvTy
   return backend_->make_kv_pool({.layers = kv_layers_, .type = type, .max_pages = max_pages});
 }
 
+void LoadedStage::begin(const backend::Batch& batch) {
+  backend_->begin(batch);
+  stream_ = x_;
+  n_outputs_ = static_cast<int32_t>(batch.output_rows.size());
+}
+
 void LoadedStage::embed(const backend::Batch& batch) {
   using backend::EmbedIndex;
-  backend_->begin(batch);
+  begin(batch);
   backend_->embed({.weight = embedding_.tokens.get(), .scale = hyper_.embedding_scale}, *x_);
   if (embedding_.types != nullptr)
     backend_->embed({.weight = embedding_.types.get(), .index = EmbedIndex::kFirst, .accumulate = true}, *x_);
@@ -182,14 +208,17 @@ void LoadedStage::embed_per_layer() {
 }
 
 Status LoadedStage::receive(const backend::Batch& batch, LoadedStage& before) {
-  backend_->begin(batch);
+  begin(batch);
   DA_RETURN_IF_ERROR(backend_->receive(*before.backend_, *before.x_, *x_));
   return per_layer_ == nullptr ? Status::ok() : backend_->receive(*before.backend_, *before.per_layer_, *per_layer_);
 }
 
 void LoadedStage::run_layer(int32_t layer_idx, backend::KvPool& kv) {
-  const LayerContext context{hyper_, *backend_, ropes_, kv, routing_.get(), per_layer_};
+  const bool outputs_only = attended_outputs_ != nullptr && layer_idx + 1 == n_layers() && n_outputs_ < x_->n_rows &&
+                            n_outputs_ <= attended_outputs_->max_rows;
+  const LayerContext context{hyper_, *backend_, ropes_, kv, routing_.get(), per_layer_, outputs_only};
   model::run_layer(context, layers_[static_cast<size_t>(layer_idx)]);
+  if (outputs_only) stream_ = out_;
 }
 
 bool LoadedStage::run_layers(backend::KvPool& kv, const std::atomic<bool>* stop) {
@@ -201,7 +230,7 @@ bool LoadedStage::run_layers(backend::KvPool& kv, const std::atomic<bool>* stop)
 }
 
 const backend::Activation& LoadedStage::finish(Output output) {
-  backend_->select_outputs(*x_, *out_);
+  if (stream_ == x_) backend_->select_outputs(*x_, *out_);
   const backend::Activation* hidden = out_;
   if (head_.norm.weight != nullptr) {
     backend_->norm(*out_, norm_spec(hyper_, head_.norm), *out_normed_);

@@ -50,7 +50,7 @@ class LoadedStage {
   const backend::Activation& finish(Output output);
 
   backend::Backend& backend() { return *backend_; }
-  const backend::Activation& rows() const { return *x_; }  // as the last layer that ran left them
+  const backend::Activation& rows() const { return *stream_; }  // as the last layer that ran left them
   int32_t first_layer() const { return first_layer_; }
   int32_t n_layers() const { return static_cast<int32_t>(layers_.size()); }
   uint64_t buffer_bytes() const { return buffer_bytes_; }
@@ -62,6 +62,8 @@ class LoadedStage {
   Status load_head(WeightLoader& loader);
   Status load_ropes(WeightLoader& loader);
   void embed_per_layer();
+  void begin(const backend::Batch& batch);
+  void plan_output_rows(BufferPlan& plan, int32_t max_logit_rows);
   const backend::Weight* head() const;
 
   const Hyperparameters& hyper_;
@@ -77,6 +79,9 @@ class LoadedStage {
   std::unique_ptr<backend::Routing> routing_;
   backend::Activation *x_ = nullptr, *per_layer_ = nullptr, *per_layer_projected_ = nullptr;
   backend::Activation *out_ = nullptr, *out_normed_ = nullptr, *logits_ = nullptr;
+  backend::Activation* attended_outputs_ = nullptr;  // null: the last layer computes all rows to its end
+  const backend::Activation* stream_ = nullptr;      // x_, or what is left of its rows
+  int32_t n_outputs_ = 0;                            // of the batch
   uint64_t buffer_bytes_ = 0;
 };
 

@@ -7,7 +7,7 @@
 namespace da::model::test {
 
 Result<std::vector<float>> run_model(const std::shared_ptr<const gguf::File>& file, std::span<const int32_t> tokens,
-                                     Output output, size_t chunk) {
+                                     Output output, size_t chunk, const std::vector<int32_t>* wanted) {
   DA_ASSIGN_OR_RETURN(auto model, Model::load(file, on_one(make_backend())));
   const auto n_tokens = static_cast<int32_t>(tokens.size());
   const int32_t n_pages = n_tokens / backend::kPageTokens + 1;
@@ -24,8 +24,12 @@ Result<std::vector<float>> run_model(const std::shared_ptr<const gguf::File>& fi
                                          .n_rows = static_cast<int32_t>(part.size()),
                                          .first_position = static_cast<int32_t>(begin),
                                          .pages = pages};
-    std::vector<int32_t> outputs(part.size());
-    std::iota(outputs.begin(), outputs.end(), 0);
+    std::vector<int32_t> outputs;
+    for (int32_t i = 0; i < sequence.n_rows; ++i) {
+      const int32_t position = sequence.first_position + i;
+      if (wanted == nullptr || std::find(wanted->begin(), wanted->end(), position) != wanted->end())
+        outputs.push_back(i);
+    }
     DA_ASSIGN_OR_RETURN(
         const backend::Activation* rows,
         model->forward({.token_ids = part, .sequences = {&sequence, 1}, .output_rows = outputs}, *kv, output));

@@ -9,4 +9,6 @@ std::unique_ptr<backend::Backend> make_backend() {
   return std::move(backend::cuda::make_cuda_backend({.device = 0, .n_threads = 1})).value();
 }
 
+bool rows_keep_their_bits() { return false; }
+
 }  // namespace da::model::test
