@@ -23,7 +23,8 @@ Result<std::vector<float>> run_model(const std::shared_ptr<const gguf::File>& fi
     const backend::SequenceRows sequence{.first_row = 0,
                                          .n_rows = static_cast<int32_t>(part.size()),
                                          .first_position = static_cast<int32_t>(begin),
-                                         .pages = pages};
+                                         .pages = pages,
+                                         .is_far = model->is_far(n_tokens)};
     std::vector<int32_t> outputs;
     for (int32_t i = 0; i < sequence.n_rows; ++i) {
       const int32_t position = sequence.first_position + i;
