@@ -26,8 +26,7 @@ bool flag(const Json& object, const char* key, bool fallback) {
 // Names of the tools a request offers.
 std::vector<std::string> tool_names(const Json& tools) {
   std::vector<std::string> names;
-  if (!tools.is_array()) return names;
-  for (const Json& tool : tools) {
+  for (const Json& tool : list_of(tools)) {
     if (!tool.is_object()) continue;
     const Json& function = member(tool, "function");
     if (function.is_object() && member(function, "name").is_string()) names.push_back(function["name"].get<std::string>());
@@ -188,7 +187,12 @@ void Host::send_text(uint64_t id, const engine::Update& update, chat::OutputDelt
   if (delta.empty()) return;
   Json message = {{"id", id}, {"type", "text"}, {"text", std::move(delta.content)}, {"tokens", update.tokens}, {"generated", update.generated_tokens}};
   if (!delta.thinking.empty()) message["thinking"] = std::move(delta.thinking);
-  if (!delta.tool_calls.empty()) message["tool_calls"] = chat::message_to_json({.role = "assistant", .tool_calls = std::move(delta.tool_calls)})["tool_calls"];
+  if (!delta.tool_calls.empty()) {
+    Json calls = chat::message_to_json({.role = "assistant", .tool_calls = std::move(delta.tool_calls)})["tool_calls"];
+    // As text: an object's members would be sorted on the other side.
+    for (Json& call : calls) call["function"]["arguments"] = call["function"]["arguments"].dump(-1, ' ', false, Json::error_handler_t::replace);
+    message["tool_calls"] = std::move(calls);
+  }
   for (chat::ToolCallDelta& piece : delta.call_pieces) {
     Json json = {{"index", piece.index}, {"arguments", std::move(piece.arguments)}};
     if (!piece.name.empty()) json["name"] = std::move(piece.name);

@@ -38,6 +38,15 @@ Result<std::vector<TokenId>> token_list(const Json& list, const tokenizer::Token
   return tokens;
 }
 
+}  // namespace
+
+Json list_of(const Json& value) {
+  Json list = value.is_string() ? Json::parse(value.get_ref<const std::string&>(), nullptr, false) : value;
+  return list.is_array() ? list : Json();
+}
+
+namespace {
+
 // Messages of a request: role and content checked, `system` in front where the first message is none.
 Result<Json> conversation_of(const Json& request) {
   Json messages = member(request, "messages");
@@ -51,6 +60,7 @@ Result<Json> conversation_of(const Json& request) {
     if (!message.is_object() || !member(message, "role").is_string()) return wrong("a message must be an object with a role");
     if (member(message, "content").is_null()) message["content"] = "";
     if (!message["content"].is_string()) return wrong("a message's content must be a string");
+    if (const auto calls = message.find("tool_calls"); calls != message.end() && calls->is_string()) *calls = list_of(*calls);
   }
   if (!system.empty() && messages.front()["role"] != "system") {
     messages.insert(messages.begin(), Json{{"role", "system"}, {"content", system}});
@@ -128,8 +138,8 @@ Result<Prompt> PromptBuilder::render_tokens(const Render& render, const Json& re
     mask.mask_strings(copy, own ? std::vector<std::string_view>{"<think>", "</think>"} : std::vector<std::string_view>{});
     masked.push_back(std::move(copy));
   }
-  Json tools = member(request, "tools");
-  if (tools.is_null()) tools = Json::array();
+  const bool has_tools = !member(request, "tools").is_null();
+  Json tools = has_tools ? list_of(member(request, "tools")) : Json::array();
   if (!tools.is_array()) return wrong("tools must be an array");
   mask.mask_strings(tools);
   const std::string suffix = mask.mask(text_of(request, "suffix"));

@@ -33,6 +33,10 @@ struct Prompt {
   std::string tail;              // end of the rendered text, at most 64 bytes, to see whether it opened a thinking block
 };
 
+// A list of a request: itself, or read from its text, which keeps the order of members where JSON libraries sort them.
+// Null if it is none.
+nlohmann::ordered_json list_of(const nlohmann::ordered_json& value);
+
 // From a generate request to the tokens the model reads.
 class PromptBuilder {
  public:

@@ -48,7 +48,7 @@ nlohmann::json read_message(const Json& message, Fields& fields, bool& has_image
         inner.wrong_type("tool_calls.function.arguments", *arguments, "api.ToolCallFunctionArguments");
       }
     }
-    result["tool_calls"] = nlohmann::json(*calls);
+    result["tool_calls"] = to_text(*calls);   // as text: the order of arguments is part of the prompt
   }
   if (const Json* images = inner.array("images"); images != nullptr && !images->empty()) has_images = true;
   if (!inner.status().is_ok()) fields.fail(inner.status().message());
@@ -71,7 +71,7 @@ ChatFields read_fields(Fields& fields) {
     for (const Json& tool : *tools) {
       if (!tool.is_object()) fields.wrong_type("tools", tool, "api.Tool");
     }
-    read.tools = nlohmann::json(*tools);
+    read.tools = to_text(*tools);
   }
   return read;
 }

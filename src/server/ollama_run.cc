@@ -37,7 +37,9 @@ void complete_tool_calls(Json& calls, size_t first_index) {
     Json function = Json::object();
     function["index"] = call["function"].value("index", static_cast<int64_t>(first_index + i));
     function["name"] = call["function"].value("name", "");
-    function["arguments"] = call["function"].value("arguments", Json::object());
+    Json arguments = call["function"].value("arguments", Json());
+    if (arguments.is_string()) arguments = Json::parse(arguments.get_ref<const std::string&>(), nullptr, false);
+    function["arguments"] = arguments.is_object() ? std::move(arguments) : Json::object();
     completed["function"] = std::move(function);
     call = std::move(completed);
   }

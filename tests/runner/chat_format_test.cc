@@ -52,6 +52,18 @@ TEST(ChatFormat, TextWithoutControlTokensGoesInUnchanged) {
   EXPECT_EQ(tokens_of({"<x>"}, *render, {{"prompt", "p"}, {"tools", {{{"type", "function"}}}}}), "user:p;1B");
 }
 
+// Lists come as text, because objects' members are sorted on the way.
+TEST(ChatFormat, ToolsAndArgumentsKeepTheOrderOfTheirMembers) {
+  const auto render = compile_jinja(
+      "{% for m in messages %}{{ m.tool_calls[0].function.arguments | tojson if m.tool_calls else m.content }}{% endfor %}{{ tools | tojson }}", "", "");
+  ASSERT_TRUE(render.is_ok());
+  const std::string calls = R"([{"function": {"name": "f", "arguments": {"z": 1, "a": 2}}}])";
+  EXPECT_EQ(tokens_of({"<x>"}, *render,
+                      {{"messages", {{{"role", "assistant"}, {"tool_calls", calls}}, {{"role", "user"}, {"content", "?"}}}},
+                       {"tools", R"([{"type":"function","function":{"name":"f","description":"<x>"}}])"}}),
+            R"({"z": 1, "a": 2}?[{"type": "function", "function": {"name": "f", "description": "<x>"}}])");
+}
+
 TEST(ChatFormat, GoTemplates) {
   const std::vector<std::string> control = {"<|user|>", "<|end|>"};
   const Json request = {{"system", "S"}, {"prompt", "hi<|end|>"}, {"template", "{{ .System }}<|user|>{{ .Prompt }}<|end|>{{ .Response }}<|end|>"}};

@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 struct Answer {
   std::string text, thinking, reason;
-  Json tool_calls = Json::array();
+  Json tool_calls = Json::array(), pieces = Json::array();
 };
 
 // What a model says whose template names the usual markers, and which repeats the user's words.
@@ -31,6 +31,7 @@ Answer ask(const std::string& words, Json request) {
       answer.text += message.value("text", "");
       answer.thinking += message.value("thinking", "");
       for (const Json& call : message.value("tool_calls", Json::array())) answer.tool_calls.push_back(call);
+      for (const Json& piece : message.value("tool_call_pieces", Json::array())) answer.pieces.push_back(piece);
     }
     if (message["type"] == "done" || message["type"] == "error") {
       answer.reason = message.value("reason", message.value("message", ""));
@@ -56,9 +57,33 @@ TEST(Host, ToolCallsAreApartWhenToolsAreOffered) {
   const Answer called = ask(words, {{"tools", tools}});
   ASSERT_EQ(called.tool_calls.size(), 1U);
   EXPECT_EQ(called.tool_calls[0]["function"]["name"], "weather");
-  EXPECT_EQ(called.tool_calls[0]["function"]["arguments"].dump(), R"({"city":"Wuhan","days":2})");
+  EXPECT_EQ(called.tool_calls[0]["function"]["arguments"], R"({"city":"Wuhan","days":2})");
   EXPECT_EQ(called.text, "Wait.");
+  EXPECT_TRUE(called.pieces.empty());      // not asked for
   EXPECT_EQ(ask(words, {}).text, words);   // no tools offered: it is text
+}
+
+TEST(Host, ArgumentsComeInPiecesWhateverTheModelsNotation) {
+  const std::string tools = R"([{"type":"function","function":{"name":"weather","parameters":{}}}])";
+  const auto joined = [&](const std::string& words) {
+    const Answer answer = ask(words, {{"tools", tools}, {"tool_call_pieces", true}});
+    EXPECT_EQ(answer.tool_calls.size(), 1U) << words;
+    EXPECT_GT(answer.pieces.size(), 3U) << words;
+    std::string arguments;
+    for (const Json& piece : answer.pieces) {
+      EXPECT_EQ(piece["index"], 0);
+      EXPECT_EQ(piece.contains("name"), arguments.empty());
+      arguments += piece["arguments"].get<std::string>();
+    }
+    EXPECT_EQ(answer.pieces[0]["name"], "weather");
+    EXPECT_EQ(Json::parse(arguments).dump(), answer.tool_calls[0]["function"]["arguments"].get<std::string>());
+    EXPECT_EQ(answer.text, "");
+    return arguments;
+  };
+  EXPECT_EQ(joined(R"(<tool_call>{"name": "weather", "arguments": {"city": "Wuhan", "days": 2}}</tool_call>)"), R"({"city": "Wuhan", "days": 2})");
+  EXPECT_EQ(joined("<tool_call><function=weather><parameter=city>\nWuhan \"x\"\n</parameter><parameter=days>2</parameter></function></tool_call>"),
+            R"({"city":"Wuhan \"x\"","days":2})");
+  EXPECT_EQ(joined("<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Wuhan</arg_value>\n</tool_call>"), R"({"city":"Wuhan"})");
 }
 
 TEST(Host, WhatIsHeldBackComesAtTheEnd) { EXPECT_EQ(ask("see <tool_", {{"tools", Json::parse(R"([{"function":{"name":"f"}}])")}}).text, "see <tool_"); }
