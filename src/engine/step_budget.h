@@ -11,7 +11,7 @@ namespace da::engine {
 class StepBudget {
  public:
   static constexpr double kLongestStepSeconds = 1.0;
-  static constexpr double kLongestLoneStepSeconds = 4.0;  // how long a newcomer may have to wait
+  static constexpr double kLongestLoneStepSeconds = 3.0;  // how long a newcomer may have to wait
   static constexpr int32_t kLeastPromptRows = 16;         // of a step: prompts always go on
   static constexpr int32_t kUnknownRows = 64;             // with a target, before anything is known
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -107,6 +108,8 @@ struct LayerContext {
   backend::Routing* routing = nullptr;             // null without experts
   const backend::Activation* per_layer = nullptr;  // [n_layers * per_layer_width] or null
   bool outputs_only = false;                       // from the attention on, in the layer's output_buffers
+  const std::atomic<bool>* stop = nullptr;         // set by another thread: the layer need not be finished
+  bool stopped() const { return stop != nullptr && *stop; }
 };
 
 // x = layer(x). With outputs_only output_buffers.x gets the output rows, and x is as before.

@@ -131,6 +131,7 @@ void run_dense(const LayerContext& c, const FeedForwardWeights& w, const LayerBu
     c.backend.linear(*b.h, {{{w.up.get(), b.up, w.b_up.get()}}});
     c.backend.gate(act, *b.up, nullptr, *b.ff);
   }
+  if (c.stopped()) return;
   c.backend.linear(*b.ff, {{{w.down.get(), target.out, w.b_down.get(), target.accumulate, target.scale}}});
 }
 
@@ -157,6 +158,7 @@ void run_chosen(const LayerContext& c, const Layer& l, const LayerBuffers& b, co
     c.backend.expert_linear(*b.h, ExpertInput::kBatchRows, *c.routing, {{{w.up.get(), b.expert_up, w.b_up.get()}}});
     c.backend.gate(act, *b.expert_up, nullptr, *b.expert_ff);
   }
+  if (c.stopped()) return;
   c.backend.expert_linear(*b.expert_ff, ExpertInput::kExpertRows, *c.routing,
                           {{{w.down.get(), b.expert_out, w.b_down.get()}}});
   c.backend.expert_combine(*b.expert_out, *c.routing, target.scale, target.accumulate, *target.out);
@@ -213,6 +215,7 @@ void run_layer(const LayerContext& c, const Layer& l) {
   c.backend.linear(*b.attended,
                    {{{l.attention.wo.get(), target.out, l.attention.bo.get(), target.accumulate, target.scale}}});
   norm_after(c, l.after_attention, b);
+  if (c.stopped()) return;
   if (l.shape.has_experts && a.has_experts_and_dense) {
     run_experts_and_dense(c, l, b);
   } else {

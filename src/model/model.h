@@ -57,7 +57,7 @@ class Model {
   // Runs the batch; token ids, page ids and counts were checked by the caller. In a model that is not causal every
   // sequence must be whole. The result is [n_output_rows][n_vocab], or [n_embd] for kHidden, to be read with
   // output_backend().read_rows() or argmax(), valid until the next forward(). Errors: of a device, at a border;
-  // kCancelled if `stop` was set by another thread meanwhile (looked at before each layer).
+  // kCancelled if `stop` was set by another thread meanwhile (looked at a few times in each layer).
   Result<const backend::Activation*> forward(const backend::Batch& batch, KvCache& kv, Output output = Output::kLogits,
                                              const std::atomic<bool>* stop = nullptr);
 

@@ -213,18 +213,18 @@ Status LoadedStage::receive(const backend::Batch& batch, LoadedStage& before) {
   return per_layer_ == nullptr ? Status::ok() : backend_->receive(*before.backend_, *before.per_layer_, *per_layer_);
 }
 
-void LoadedStage::run_layer(int32_t layer_idx, backend::KvPool& kv) {
+void LoadedStage::run_layer(int32_t layer_idx, backend::KvPool& kv, const std::atomic<bool>* stop) {
   const bool outputs_only = attended_outputs_ != nullptr && layer_idx + 1 == n_layers() && n_outputs_ < x_->n_rows &&
                             n_outputs_ <= attended_outputs_->max_rows;
-  const LayerContext context{hyper_, *backend_, ropes_, kv, routing_.get(), per_layer_, outputs_only};
+  const LayerContext context{hyper_, *backend_, ropes_, kv, routing_.get(), per_layer_, outputs_only, stop};
   model::run_layer(context, layers_[static_cast<size_t>(layer_idx)]);
   if (outputs_only) stream_ = out_;
 }
 
 bool LoadedStage::run_layers(backend::KvPool& kv, const std::atomic<bool>* stop) {
   for (int32_t layer_idx = 0; layer_idx < n_layers(); ++layer_idx) {
+    run_layer(layer_idx, kv, stop);
     if (stop != nullptr && *stop) return false;
-    run_layer(layer_idx, kv);
   }
   return true;
 }

@@ -46,7 +46,8 @@ class LoadedStage {
   Status receive(const backend::Batch& batch, LoadedStage& before);
   // False: given up, because `stop` was set meanwhile.
   bool run_layers(backend::KvPool& kv, const std::atomic<bool>* stop);
-  void run_layer(int32_t layer_idx, backend::KvPool& kv);  // counted from the stage's first
+  // `layer_idx` counts from the stage's first.
+  void run_layer(int32_t layer_idx, backend::KvPool& kv, const std::atomic<bool>* stop = nullptr);
   const backend::Activation& finish(Output output);
 
   backend::Backend& backend() { return *backend_; }
