@@ -48,6 +48,8 @@ void CallStream::end_call(std::vector<ToolCallDelta>& out) {
 
 void CallStream::flush(std::vector<ToolCallDelta>& out) {
   if (name_.empty() || refused_ || waiting_.empty()) return;
+  arguments_.resize(begun_.size() + 1);
+  arguments_.back() += waiting_;
   out.push_back(
       {index_, announced_ ? std::string() : name_, std::exchange(waiting_, {}), announced_ ? std::string() : id_});
   announced_ = true;

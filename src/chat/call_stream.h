@@ -36,6 +36,8 @@ class CallStream {
     return index == index_ ? announced_ : index < index_ && begun_[static_cast<size_t>(index - first())];
   }
   bool has_begun_any() const { return announced_ || n_begun_ > 0; }
+  // The arguments of that call, all that came out of it.
+  const std::string& arguments(int index) const { return arguments_[static_cast<size_t>(index - first())]; }
 
  protected:
   void name_call(std::string name, std::string id = {});
@@ -49,7 +51,8 @@ class CallStream {
 
   int index_;
   IsOffered is_offered_;
-  std::vector<bool> begun_;  // of the calls before this one
+  std::vector<bool> begun_;             // of the calls before this one
+  std::vector<std::string> arguments_;  // of all calls
   int n_begun_ = 0;
   std::string name_, id_, waiting_;
   bool announced_ = false, refused_ = false;

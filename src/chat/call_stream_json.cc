@@ -22,7 +22,7 @@ class JsonCallStream : public CallStream {
       if (was_inside && depth_ < call_depth_) {
         end_call(out);
         key_.clear();
-        is_value_ = in_arguments_ = false;
+        is_value_ = in_arguments_ = has_arguments_ = false;
       }
     }
     flush(out);
@@ -55,8 +55,9 @@ class JsonCallStream : public CallStream {
       case '[':
         ++depth_;
         if (call_depth_ == 0) call_depth_ = c == '[' ? 2 : 1;
-        if (depth_ == call_depth_ + 1 && is_value_ && c == '{' && (key_ == "arguments" || key_ == "parameters")) {
-          in_arguments_ = true;
+        if (depth_ == call_depth_ + 1 && is_value_ && c == '{' && !has_arguments_ &&
+            (key_ == "arguments" || key_ == "parameters")) {
+          in_arguments_ = has_arguments_ = true;
           write("{");
         }
         return;
@@ -89,6 +90,7 @@ class JsonCallStream : public CallStream {
 
   int depth_ = 0, call_depth_ = 0;  // call_depth_: inside the call's own braces, 0 before the first character
   bool in_string_ = false, escaped_ = false, is_value_ = false, in_arguments_ = false, ended_ = false;
+  bool has_arguments_ = false;  // of two, the first counts
   std::string string_, key_;
 };
 

@@ -224,6 +224,11 @@ bool OutputParser::add_call(const Json& json, OutputDelta& out) {
     if (const auto id = json.find(key); id != json.end() && id->is_string())
       call.id = id->get_ref<const std::string&>();
   }
+  // What a client has been told is what counts, should the model have written arguments twice.
+  if (stream_ != nullptr && stream_->has_begun(next_index_)) {
+    call.arguments = Json::parse(stream_->arguments(next_index_), nullptr, false);
+    if (!call.arguments.is_object()) return false;
+  }
   call.index = next_index_++;
   // One that did not come in pieces is a piece itself.
   if (in_pieces_ && !message_begun_ && (!stream_ || !stream_->has_begun(call.index)))

@@ -307,6 +307,19 @@ TEST(OutputParser, EveryFamilysArgumentsInPieces) {
   EXPECT_EQ(pieces(tagged("<tool_call>", "</tool_call>"), "<tool_call>f\n</tool_call>", 3, {"f"}), "C()1#f{}");
 }
 
+// Arguments written twice: what came out first is what counts.
+TEST(OutputParser, PiecesAndCallsAgree) {
+  OutputParser parser({.tools = ToolFormat::kLlama}, {}, true);
+  std::string joined;
+  const OutputDelta delta = parser.push(
+      R"({"name": "f", "parameters": {"a": 1}, "arguments": {}}; {"name": "g", "arguments": {"b": 1}, "arguments": {}})");
+  for (const ToolCallDelta& piece : delta.call_pieces) joined += piece.name + piece.arguments;
+  EXPECT_EQ(joined, R"(f{"a": 1}g{"b": 1})");
+  ASSERT_EQ(delta.tool_calls.size(), 2u);
+  EXPECT_EQ(delta.tool_calls[0].arguments.dump(), R"({"a":1})");
+  EXPECT_EQ(delta.tool_calls[1].arguments.dump(), R"({"b":1})");
+}
+
 TEST(OutputParser, PiecesCarryTheIdOfTheirCall) {
   OutputParser parser(tagged("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"), {}, true);
   const OutputDelta delta =
