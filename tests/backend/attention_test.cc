@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "backend/cpu/attention.h"
 #include "backend/cpu/kv_pool.h"
 #include "backend/support.h"
 
@@ -107,7 +108,7 @@ class Pages {
 };
 
 std::vector<float> run(const KernelTable& table, const Case& c, const Pages& pages, const std::vector<float>& query,
-                       int first_row, int n_rows) {
+                       int first_row, int n_rows, bool pieces_apart = false) {
   std::vector<float> out(static_cast<size_t>(c.n_rows * c.heads * c.value_dim));
   const auto scratch =
       std::move(
@@ -115,29 +116,48 @@ std::vector<float> run(const KernelTable& table, const Case& c, const Pages& pag
               static_cast<uint64_t>(attention_scratch_floats(c.key_dim, pages.pool->value_stride(0))) * sizeof(float),
               "scratch"))
           .value();
-  const AttentionJob job{.query = query.data() + first_row * c.heads * c.key_dim,
-                         .query_stride = c.heads * c.key_dim,
-                         .out = out.data() + first_row * c.heads * c.value_dim,
-                         .out_stride = c.heads * c.value_dim,
-                         .n_rows = n_rows,
-                         .heads_per_kv = c.heads,
-                         .first_position = c.first_position + first_row,
-                         .key_dim = c.key_dim,
-                         .value_dim = c.value_dim,
-                         .value_stride = pages.pool->value_stride(0),
-                         .keys = pages.pool->keys(0, 0),
-                         .values = pages.pool->values(0, 0),
-                         .page_bytes = static_cast<int64_t>(pages.pool->page_bytes),
-                         .pages = pages.order.data(),
-                         .key_type = static_cast<KvElement>(c.type.key),
-                         .value_type = static_cast<KvElement>(c.type.value),
-                         .scale = 0.3F,
-                         .softcap = c.softcap,
-                         .window = c.window,
-                         .sinks = c.sinks ? kSinks : nullptr,
-                         .last_position = c.first_position + c.n_rows - 1,
-                         .causal = c.causal,
-                         .scratch = scratch.floats()};
+  AttentionJob job{.query = query.data() + first_row * c.heads * c.key_dim,
+                   .query_stride = c.heads * c.key_dim,
+                   .out = out.data() + first_row * c.heads * c.value_dim,
+                   .out_stride = c.heads * c.value_dim,
+                   .n_rows = n_rows,
+                   .heads_per_kv = c.heads,
+                   .first_position = c.first_position + first_row,
+                   .key_dim = c.key_dim,
+                   .value_dim = c.value_dim,
+                   .value_stride = pages.pool->value_stride(0),
+                   .keys = pages.pool->keys(0, 0),
+                   .values = pages.pool->values(0, 0),
+                   .page_bytes = static_cast<int64_t>(pages.pool->page_bytes),
+                   .pages = pages.order.data(),
+                   .key_type = static_cast<KvElement>(c.type.key),
+                   .value_type = static_cast<KvElement>(c.type.value),
+                   .scale = 0.3F,
+                   .softcap = c.softcap,
+                   .window = c.window,
+                   .sinks = c.sinks ? kSinks : nullptr,
+                   .last_position = c.first_position + c.n_rows - 1,
+                   .causal = c.causal,
+                   .scratch = scratch.floats(),
+                   .piece_begin = 0,
+                   .piece_end = 0};
+  set_attention_pieces(job);
+  if (!pieces_apart) {
+    table.attention(job);
+    return out;
+  }
+  const int64_t part = attention_part_floats(n_rows * c.heads, job.value_stride);
+  std::vector<float> parts(static_cast<size_t>(part * (job.piece_end - job.piece_begin)));
+  AttentionJob piece = job;
+  piece.step = AttentionStep::kRun;
+  for (int i = job.piece_end - 1; i >= job.piece_begin; --i) {
+    piece.piece_begin = i;
+    piece.piece_end = i + 1;
+    piece.parts = parts.data() + (i - job.piece_begin) * part;
+    table.attention(piece);
+  }
+  job.step = AttentionStep::kAdd;
+  job.parts = parts.data();
   table.attention(job);
   return out;
 }
@@ -199,6 +219,9 @@ void check(const KernelTable& table, const Case& c) {
                  bytes = static_cast<size_t>(c.heads * c.value_dim) * sizeof(float);
     ASSERT_EQ(std::memcmp(alone.data() + begin, out.data() + begin, bytes), 0)
         << "row " << row << " differs from the same row alone";
+    const auto apart = run(table, c, pages, query, row, 1, true);
+    ASSERT_EQ(std::memcmp(apart.data() + begin, out.data() + begin, bytes), 0)
+        << "row " << row << " differs when its pieces are run apart";
   }
 }
 
@@ -250,6 +273,75 @@ TEST(Attention, SinksAndRowsThatSeeWhatFollows) {
       check(*table, c);
       c.first_position = 60;
       check(*table, c);
+    }
+  }
+}
+
+TEST(Attention, AroundTheBordersOfPieces) {
+  static_assert(kPieceTokens == 1024);
+  for (const KernelTable* table : test::tables()) {
+    for (const KvTypes type : kTypes) {
+      Case c{.n_rows = 4, .first_position = 1022, .heads = 2, .key_dim = 16, .value_dim = 16, .type = type};
+      check(*table, c);
+      c.sinks = true;
+      check(*table, c);
+      c.softcap = 2.0F;
+      check(*table, c);
+      // Windows of some rows end where a piece does, those of others in the next.
+      c = {
+          .n_rows = 12, .first_position = 1057, .heads = 2, .key_dim = 16, .value_dim = 16, .type = type, .window = 40};
+      check(*table, c);
+      c.sinks = true;
+      check(*table, c);
+      c = {.n_rows = 1, .first_position = 3071, .heads = 3, .key_dim = 20, .value_dim = 37, .type = type};
+      check(*table, c);
+      c.first_position = 3072;
+      c.window = 1500;
+      check(*table, c);
+      c = {.n_rows = 10, .first_position = 1020, .heads = 1, .key_dim = 16, .value_dim = 16, .type = type};
+      c.causal = false;
+      check(*table, c);
+    }
+  }
+}
+
+// With four threads the jobs of a long context are run in pieces, with one they are not.
+TEST(Attention, ThreadsDoNotChangeABit) {
+  constexpr int kHeads = 6, kKvHeads = 2, kDim = 64, kTokens = 5000, kRows = 3;
+  const KvSpec spec{.layers = {{kKvHeads, kDim, kDim}}, .type = KvType::kF16, .max_pages = 160};
+  const auto query = test::random_floats(kRows * kHeads * kDim, 3, 3.0F);
+  std::vector<int32_t> pages(spec.max_pages);
+  std::iota(pages.rbegin(), pages.rend(), 0);
+  for (const KernelTable* table : test::tables()) {
+    std::vector<float> first;
+    for (const int n_threads : {1, 4}) {
+      const auto backend = std::move(make_cpu_backend({.n_threads = n_threads, .isa = table->name})).value();
+      const auto pool = std::move(backend->make_kv_pool(spec)).value();
+      ASSERT_TRUE(pool->grow(spec.max_pages).is_ok());
+      auto& kept = static_cast<CpuKvPool&>(*pool);
+      for (int head = 0; head < kKvHeads; ++head) {
+        const auto values = test::random_floats(2 * kTokens * kDim, static_cast<uint32_t>(head));
+        for (int t = 0; t < kTokens; ++t) {
+          const float* key = values.data() + size_t{2} * kDim * static_cast<size_t>(t);
+          kept.store(0, head, pages[static_cast<size_t>(t / kPageTokens)], t % kPageTokens, key, key + kDim, *table);
+        }
+      }
+      const auto in = std::move(backend->make_activation(kHeads * kDim, kRows, {})).value();
+      const auto out = std::move(backend->make_activation(kHeads * kDim, kRows, {})).value();
+      const int32_t tokens[kRows] = {};
+      const SequenceRows sequences[] = {{.n_rows = kRows, .first_position = kTokens - kRows, .pages = pages}};
+      backend->begin({.token_ids = tokens, .sequences = sequences, .output_rows = {}});
+      ASSERT_TRUE(backend->write_rows({query.data(), kRows, kHeads * kDim, kHeads * kDim}, *in).is_ok());
+      for (int again = 0; again < 20; ++again) {
+        backend->attention({.n_heads = kHeads, .scale = 0.125F}, 0, *in, *pool, *out);
+        const auto rows = backend->read_rows(*out);
+        ASSERT_TRUE(rows.is_ok());
+        std::vector<float> got;
+        for (int64_t i = 0; i < rows->n_rows; ++i) got.insert(got.end(), rows->row(i).begin(), rows->row(i).end());
+        if (first.empty()) first = got;
+        ASSERT_EQ(got.size(), first.size());
+        ASSERT_EQ(std::memcmp(got.data(), first.data(), got.size() * sizeof(float)), 0) << table->name;
+      }
     }
   }
 }

@@ -95,6 +95,11 @@ Result<std::unique_ptr<KvPool>> CpuBackend::make_kv_pool(const KvSpec& spec) {
   }
   const auto bytes = static_cast<uint64_t>(attention_scratch_stride_ * pool_.n_threads()) * sizeof(float);
   DA_ASSIGN_OR_RETURN(attention_scratch_, Memory::allocate(bytes, "attention scratch"));
+  if (pool_.n_threads() > 1 && attention_parts_.size_bytes() == 0) {
+    const auto floats = static_cast<uint64_t>(kAttentionPartFloats * pool_.n_threads());
+    DA_ASSIGN_OR_RETURN(attention_parts_, Memory::allocate(floats * sizeof(float), "pieces of attention"));
+    attention_pieces_left_.resize(static_cast<size_t>(kJobsPerThread * pool_.n_threads()));
+  }
   return std::unique_ptr<KvPool>(std::move(pool));
 }
 

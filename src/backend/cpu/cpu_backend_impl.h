@@ -58,6 +58,18 @@ struct LinearPiece {
   int64_t first_group, queue_begin;
 };
 
+// With this many jobs of attention a thread, their sizes even out, and none is run in pieces.
+inline constexpr int kJobsPerThread = 4;
+// On 16 threads enough for 32 heads of 128 values at a depth of 500 thousand tokens.
+inline constexpr int64_t kAttentionPartFloats = 128 * 1024;
+
+// A job of attention, or one piece of it.
+struct AttentionTask {
+  AttentionJob job;                // the whole of it
+  int32_t* pieces_left = nullptr;  // of a job run in pieces: how many are not done yet
+  int32_t piece = 0;
+};
+
 // The rotation angles of a batch's rows, shared by all layers with the same frequencies.
 struct RopeTable {
   const Vector* frequencies = nullptr;
@@ -130,7 +142,9 @@ class CpuBackend : public Backend {
   std::vector<LinearTask> tasks_;
   std::vector<LinearPiece> pieces_;
   uint64_t task_bytes_ = 0;  // weights the tasks read
-  std::vector<AttentionJob> attention_jobs_;
+  void run_attention_task(const AttentionTask& task, float* scratch) const;
+  void split_attention_tasks();
+  std::vector<AttentionTask> attention_tasks_;
   float* linear_scratch(int thread_idx) const { return linear_scratch_.floats() + thread_idx * kLinearScratchFloats; }
 
   Arena weights_;
@@ -141,6 +155,8 @@ class CpuBackend : public Backend {
   int64_t head_scratch_bytes_ = 0;
   Memory attention_scratch_;  // [n_threads][attention_scratch_stride_]
   int64_t attention_scratch_stride_ = 0;
+  Memory attention_parts_;                      // what pieces run apart leave: [n_threads][kAttentionPartFloats]
+  std::vector<int32_t> attention_pieces_left_;  // [n_threads * kJobsPerThread] of each job run in pieces
 };
 
 template <class Body>

@@ -100,6 +100,13 @@ struct LinearJob {
 // What keys and values are kept as, in the order of backend::KvType.
 enum class KvElement : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0 };
 
+// Attention takes the tokens of each aligned piece of this many, whole pages, with an online soft-max of its own, and
+// adds the pieces up in their order: pieces may be run apart, and nothing about a row depends on whether they were.
+inline constexpr int kPieceTokens = 1024;
+// What a job does with its pieces: run them and add them up; run them and leave each one's sums in its part; add up the
+// parts.
+enum class AttentionStep : uint8_t { kWhole, kRun, kAdd };
+
 // One key-value head of one sequence against `n_rows` query rows with `heads_per_kv` heads each. Pages: see kv_pool.h.
 struct AttentionJob {
   const float* query;  // first row, first head of this group: [n_rows][query_stride]
@@ -118,14 +125,22 @@ struct AttentionJob {
   const float* sinks;     // [heads_per_kv] or null
   int32_t last_position;  // the last that is kept; causal rows see no further than themselves
   bool causal;
-  float* scratch;  // 64-byte aligned, attention_scratch_floats()
+  float* scratch;                  // 64-byte aligned, attention_scratch_floats()
+  int32_t piece_begin, piece_end;  // with tokens that some row sees: set_attention_pieces()
+  AttentionStep step = AttentionStep::kWhole;
+  float* parts = nullptr;  // of its pieces, attention_part_floats() each; unless kWhole
 };
 // Query vectors (rows times heads) a job may have.
 inline constexpr int kMaxQueryVectors = 32;
-// Of a job: for each query vector its 8-bit form, itself, its scores, output, maximum, sum and keep.
+// Of a piece: for each query vector its output, maximum and sum.
+constexpr int64_t attention_part_floats(int64_t n_queries, int64_t value_stride) {
+  return n_queries * (value_stride + 2);
+}
+// Of a job: for each query vector its 8-bit form, itself, its scores, keep, and the sums of a piece and of all.
 constexpr int64_t attention_scratch_floats(int64_t key_dim, int64_t value_stride) {
   const int64_t padded = (key_dim + 31) / 32 * 32;
-  return kMaxQueryVectors * (padded / 32 * 16 + padded + 32 + value_stride + 3);
+  return kMaxQueryVectors * (padded / 32 * 16 + padded + 32 + 1) +
+         2 * attention_part_floats(kMaxQueryVectors, value_stride);
 }
 
 enum class GateFunction : uint8_t { kSilu, kGeluTanh, kSwigluOai };

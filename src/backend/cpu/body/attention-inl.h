@@ -2,8 +2,8 @@
 //
 // Keys lie so that the scores of a page's tokens are vectors over tokens (see kv_pool.h): sums of broadcast query
 // values times key vectors, or, where keys are integers, the same integer products as of weights, with the query
-// rounded to 8 bits. Pages are taken in order and each query vector has its own running maximum, sum and output: what a
-// row gets does not depend on the rows beside it.
+// rounded to 8 bits. Pages of a piece are taken in order and each query vector has its own running maximum, sum and
+// output; so are the pieces, which may have been run apart: what a row gets does not depend on the rows beside it.
 
 namespace da::backend::cpu::DA_CPU_TARGET {
 
@@ -203,7 +203,7 @@ static inline float page_softmax(float* scores, float softcap, int first_visible
   const float page_maximum = reduce_max(largest);
   const float before = *maximum;
   const float now = page_maximum > before ? page_maximum : before;
-  const bool none_visible = first_visible >= kPage || last_visible < first_visible;
+  const bool none_visible = first_visible >= kPage || last_visible < 0 || last_visible < first_visible;
   if (now == kNever && none_visible) {
     for (int t = 0; t < kPage; ++t) scores[t] = 0;
     return 1.0F;
@@ -222,50 +222,118 @@ static inline float page_softmax(float* scores, float softcap, int first_visible
   return keep;
 }
 
-static void attention(const AttentionJob& job) {
-  const int n_queries = job.n_rows * job.heads_per_kv;
-  const int64_t key_dim = job.key_dim, value_stride = job.value_stride, n_blocks = (key_dim + 31) / 32;
-  const bool rounded_query = job.key_type >= KvElement::kQ8_0;
-  auto* rounded = reinterpret_cast<QuantBlock*>(job.scratch);     // [n_queries][n_blocks]
-  float* query = job.scratch + kMaxQueryVectors * n_blocks * 16;  // [n_queries][key_dim], scaled
-  float* scores = query + kMaxQueryVectors * n_blocks * 32;       // [n_queries][kPage]
-  float* acc = scores + kMaxQueryVectors * kPage;                 // [n_queries][value_stride]
-  float* maximum = acc + kMaxQueryVectors * value_stride;         // [n_queries], then total, keep
-  float* total = maximum + kMaxQueryVectors;
-  float* keep = total + kMaxQueryVectors;
-  for (int q = 0; q < n_queries; ++q) {
-    const float* from = job.query + q / job.heads_per_kv * job.query_stride + q % job.heads_per_kv * key_dim;
-    float* to = query + q * (rounded_query ? n_blocks * 32 : key_dim);
-    for (int64_t d = 0; d < key_dim; ++d) to[d] = from[d] * job.scale;
-    if (rounded_query) {
-      for (int64_t d = key_dim; d < n_blocks * 32; ++d) to[d] = 0;
-      quantize(to, n_blocks * 32, rounded + q * n_blocks);
+// The online soft-max of each query vector: of a piece, or of all pieces so far.
+struct Sums {
+  float* out;      // [n_queries][value_stride]
+  float* maximum;  // [n_queries]
+  float* total;    // [n_queries]
+};
+static inline Sums sums_at(float* memory, int n_queries, int64_t value_stride) {
+  float* maximum = memory + n_queries * value_stride;
+  return {memory, maximum, maximum + n_queries};
+}
+
+// A job's scratch memory.
+struct Prepared {
+  int n_queries;
+  int64_t n_blocks;
+  QuantBlock* rounded;  // [n_queries][n_blocks], for keys in blocks
+  float* query;         // [n_queries][key_dim], scaled
+  float* scores;        // [n_queries][kPage]
+  float* keep;          // [n_queries]
+};
+
+static void prepare_queries(const AttentionJob& job, const Prepared& p) {
+  const bool in_blocks = job.key_type >= KvElement::kQ8_0;
+  for (int q = 0; q < p.n_queries; ++q) {
+    const float* from = job.query + q / job.heads_per_kv * job.query_stride + q % job.heads_per_kv * job.key_dim;
+    float* to = p.query + q * (in_blocks ? p.n_blocks * 32 : job.key_dim);
+    for (int64_t d = 0; d < job.key_dim; ++d) to[d] = from[d] * job.scale;
+    if (in_blocks) {
+      for (int64_t d = job.key_dim; d < p.n_blocks * 32; ++d) to[d] = 0;
+      quantize(to, p.n_blocks * 32, p.rounded + q * p.n_blocks);
     }
-    for (int64_t d = 0; d < value_stride; ++d) acc[q * value_stride + d] = 0;
-    // A sink is a score whose value is 0.
-    maximum[q] = job.sinks != nullptr ? job.sinks[q % job.heads_per_kv] : -__builtin_inff();
-    total[q] = job.sinks != nullptr ? 1.0F : 0.0F;
+  }
+}
+
+static void run_piece(const AttentionJob& job, const Prepared& p, int piece, const Sums& sums) {
+  constexpr int kPiecePages = kPieceTokens / kPage;
+  static_assert(kPiecePages * kPage == kPieceTokens);
+  for (int64_t i = 0; i < p.n_queries * job.value_stride; ++i) sums.out[i] = 0;
+  for (int q = 0; q < p.n_queries; ++q) {
+    sums.maximum[q] = -__builtin_inff();
+    sums.total[q] = 0;
   }
   const int last_position = job.causal ? job.first_position + job.n_rows - 1 : job.last_position;
-  const int window_begin = job.window > 0 && job.first_position >= job.window ? job.first_position - job.window + 1 : 0;
-  for (int page = window_begin / kPage; page <= last_position / kPage; ++page) {
+  const int first_seen = job.window > 0 && job.first_position >= job.window ? job.first_position - job.window + 1 : 0;
+  const int first_page = first_seen / kPage > piece * kPiecePages ? first_seen / kPage : piece * kPiecePages;
+  const int last_page =
+      last_position / kPage < (piece + 1) * kPiecePages ? last_position / kPage : (piece + 1) * kPiecePages - 1;
+  for (int page = first_page; page <= last_page; ++page) {
     const int64_t page_offset = job.pages[page] * job.page_bytes;
-    kScores[static_cast<int>(job.key_type)]({job.keys + page_offset, query, rounded, key_dim, n_blocks, scores},
-                                            n_queries);
+    kScores[static_cast<int>(job.key_type)](
+        {job.keys + page_offset, p.query, p.rounded, job.key_dim, p.n_blocks, p.scores}, p.n_queries);
     const int page_begin = page * kPage;
-    for (int q = 0; q < n_queries; ++q) {
+    for (int q = 0; q < p.n_queries; ++q) {
       const int position = job.causal ? job.first_position + q / job.heads_per_kv : last_position;
       const int first = job.window > 0 && position >= job.window ? position - job.window + 1 - page_begin : 0;
-      keep[q] = page_softmax(scores + q * kPage, job.softcap, first, position - page_begin, maximum + q, total + q);
+      p.keep[q] = page_softmax(p.scores + q * kPage, job.softcap, first, position - page_begin, sums.maximum + q,
+                               sums.total + q);
     }
     // Memory after the last row's token may hold anything.
     const int n_tokens = last_position - page_begin + 1 < kPage ? last_position - page_begin + 1 : kPage;
-    kValues[static_cast<int>(job.value_type)]({job.values + page_offset, value_stride, n_tokens, scores, keep, acc},
-                                              n_queries);
+    kValues[static_cast<int>(job.value_type)](
+        {job.values + page_offset, job.value_stride, n_tokens, p.scores, p.keep, sums.out}, p.n_queries);
   }
+}
+
+// What sums under maximum `from` are times under `to`.
+static inline float rescale(float from, float to) {
+  float lanes[kLanes];
+  store(lanes, exp(set1(from - to)));
+  return from == to ? 1.0F : lanes[0];
+}
+
+static void add_piece(const Sums& piece, int n_queries, int64_t value_stride, const Sums& all) {
+  for (int q = 0; q < n_queries; ++q) {
+    if (piece.total[q] == 0) continue;  // the row sees none of its tokens
+    const float now = piece.maximum[q] > all.maximum[q] ? piece.maximum[q] : all.maximum[q];
+    const float keep = rescale(all.maximum[q], now), share = rescale(piece.maximum[q], now);
+    all.maximum[q] = now;
+    all.total[q] = all.total[q] * keep + piece.total[q] * share;
+    for (int64_t d = q * value_stride; d < (q + 1) * value_stride; d += kLanes) {
+      store(all.out + d, fma(load(piece.out + d), set1(share), mul(load(all.out + d), set1(keep))));
+    }
+  }
+}
+
+static void attention(const AttentionJob& job) {
+  const int n_queries = job.n_rows * job.heads_per_kv;
+  const int64_t value_stride = job.value_stride, n_blocks = (job.key_dim + 31) / 32;
+  float* query = job.scratch + kMaxQueryVectors * n_blocks * 16;
+  float* scores = query + kMaxQueryVectors * n_blocks * 32;
+  float* piece_memory = scores + kMaxQueryVectors * kPage;
+  float* all_memory = piece_memory + kMaxQueryVectors * (value_stride + 2);
+  float* keep = all_memory + kMaxQueryVectors * (value_stride + 2);
+  const Prepared prepared{n_queries, n_blocks, reinterpret_cast<QuantBlock*>(job.scratch), query, scores, keep};
+  const Sums all = sums_at(all_memory, n_queries, value_stride);
+  if (job.step != AttentionStep::kAdd) prepare_queries(job, prepared);
+  for (int q = 0; q < n_queries; ++q) {
+    // A sink is a score whose value is 0.
+    all.maximum[q] = job.sinks != nullptr ? job.sinks[q % job.heads_per_kv] : -__builtin_inff();
+    all.total[q] = job.sinks != nullptr ? 1.0F : 0.0F;
+    for (int64_t d = 0; d < value_stride; ++d) all.out[q * value_stride + d] = 0;
+  }
+  for (int piece = job.piece_begin; piece < job.piece_end; ++piece) {
+    if (job.parts != nullptr) piece_memory = job.parts + (piece - job.piece_begin) * n_queries * (value_stride + 2);
+    const Sums sums = sums_at(piece_memory, n_queries, value_stride);
+    if (job.step != AttentionStep::kAdd) run_piece(job, prepared, piece, sums);
+    if (job.step != AttentionStep::kRun) add_piece(sums, n_queries, value_stride, all);
+  }
+  if (job.step == AttentionStep::kRun) return;
   for (int q = 0; q < n_queries; ++q) {
     float* to = job.out + q / job.heads_per_kv * job.out_stride + q % job.heads_per_kv * job.value_dim;
-    for (int64_t d = 0; d < job.value_dim; ++d) to[d] = acc[q * value_stride + d] / total[q];
+    for (int64_t d = 0; d < job.value_dim; ++d) to[d] = all.out[q * value_stride + d] / all.total[q];
   }
 }
 
