@@ -20,7 +20,7 @@ struct CpuOptions {
   const CpuTopology* topology = nullptr;  // null: this machine's. Weights lie on the nodes of those who read them
 };
 
-// Instruction sets with kernels, best first: "avx512vnni", "avxvnni", "avx2", "neon", "scalar".
+// Instruction sets with kernels, best first: "avx512vnni", "avxvnni", "avx2", "neon_i8mm", "neon", "scalar".
 std::vector<std::string_view> cpu_isa_names();
 bool cpu_isa_supported(std::string_view name);
 

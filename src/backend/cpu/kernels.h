@@ -176,6 +176,7 @@ struct KernelTable {
 };
 
 // Defined where the build has them.
-extern const KernelTable kScalarKernels, kAvx2Kernels, kAvxVnniKernels, kAvx512VnniKernels, kNeonKernels;
+extern const KernelTable kScalarKernels, kAvx2Kernels, kAvxVnniKernels, kAvx512VnniKernels, kNeonKernels,
+    kNeonI8mmKernels;
 
 }  // namespace da::backend::cpu

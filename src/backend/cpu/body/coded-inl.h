@@ -21,6 +21,13 @@ static void linear_coded_rows(const LinearJob& job, int64_t group_begin, int64_t
                 .codes_step = kTileGroups * 4 * kLanes,
                 .scales = tile.scales[0][g],
                 .scales_step = kTileGroups * kLanes});
+    if constexpr (kRowsTogether == 1) return;  // the codes lie as arrange_codes() would have them
+    for (int64_t v = 0; v < n_blocks * 8; v += 2) {
+      VecB first = load_bytes(tile.codes[v][g]), second = load_bytes(tile.codes[v + 1][g]);
+      arrange_codes(first, second);
+      store_bytes(tile.codes[v][g], first);
+      store_bytes(tile.codes[v + 1][g], second);
+    }
   };
   // Unpacking takes far longer than reading.
   const auto where = [&](int64_t, int64_t, int64_t) { return Ahead{job.codes, job.scales, 0, 0}; };

@@ -5,11 +5,19 @@
 // wait in a buffer. Every output is added up in the order of the columns with the operations of linear_few-inl.h, so
 // that the two give the same bits.
 
+// A target with matrix products names the body of theirs.
+#ifndef DA_CPU_TILE
+#define DA_CPU_TILE "backend/cpu/body/tile_dots-inl.h"
+#endif
+#include DA_CPU_TILE
+
 namespace da::backend::cpu::DA_CPU_TARGET {
 
 constexpr int kTileGroups = kRegisters == 32 ? 2 : 1;
 constexpr int kTileRows = kRegisters == 32 ? 6 : 4;
-constexpr int kTileColumns = 512;  // a multiple of 256
+constexpr int kFewerTileRows =
+    (kTileRows / 2 + kRowsTogether - 1) / kRowsTogether * kRowsTogether;  // for the last ones
+constexpr int kTileColumns = 512;                                         // a multiple of 256
 
 struct Tile {
   alignas(64) uint8_t codes[kTileColumns / 4][kTileGroups][4 * kLanes];
@@ -19,10 +27,15 @@ struct Tile {
 
 template <class F, int kVector>
 static inline void unpack_vectors(const uint8_t* planes, Tile& tile, int64_t block, int g) {
-  VecB codes = code_vector<F, kVector>(planes);
-  if constexpr (TileCodes<F>::kRaise != 0) codes = add_bytes(codes, TileCodes<F>::kRaise);
-  store_bytes(tile.codes[block * 8 + kVector][g], codes);
-  if constexpr (kVector < 7) unpack_vectors<F, kVector + 1>(planes, tile, block, g);
+  VecB first = code_vector<F, kVector>(planes), second = code_vector<F, kVector + 1>(planes);
+  if constexpr (TileCodes<F>::kRaise != 0) {
+    first = add_bytes(first, TileCodes<F>::kRaise);
+    second = add_bytes(second, TileCodes<F>::kRaise);
+  }
+  arrange_codes(first, second);
+  store_bytes(tile.codes[block * 8 + kVector][g], first);
+  store_bytes(tile.codes[block * 8 + kVector + 1][g], second);
+  if constexpr (kVector < 6) unpack_vectors<F, kVector + 2>(planes, tile, block, g);
 }
 
 // Columns [32 * first_block, + 32 * n_blocks) of a group.
@@ -64,20 +77,7 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantBlock* 
 #pragma GCC unroll kUnroll
         for (int g = 0; g < kTileGroups; ++g) dots[g][r] = first_sum<T::kZeroShift, T::kSub>(x[r][block], half);
       }
-#pragma GCC unroll kUnroll
-      for (int v = half * 4; v < half * 4 + T::kSub / 4; ++v) {
-        VecB w[kTileGroups];
-#pragma GCC unroll kUnroll
-        for (int g = 0; g < kTileGroups; ++g) w[g] = load_bytes(tile.codes[block * 8 + v][g]);
-#pragma GCC unroll kUnroll
-        for (int r = 0; r < kRows; ++r) {
-          const VecB a = broadcast4(x[r][block].codes + 4 * v);
-#pragma GCC unroll kUnroll
-          for (int g = 0; g < kTileGroups; ++g) {
-            dots[g][r] = T::kSigned ? dot4_signed(dots[g][r], w[g], a) : dot4(dots[g][r], w[g], a);
-          }
-        }
-      }
+      tile_dots<T, kRows>(tile.codes + block * 8, x, block, half, dots);
       const int64_t sub = block * kHalves + half;
 #pragma GCC unroll kUnroll
       for (int g = 0; g < kTileGroups; ++g) {
@@ -130,10 +130,10 @@ static void multiply_rows(const LinearJob& job, const Tile& tile, int64_t first_
       x[r] = job.quantized + (begin + (real ? row + r : row)) * job.quantized_stride + first_block;
       to[r] = real ? sums + (row + r) * (kTileGroups * kLanes) : nowhere;
     }
-    if (n_rows - row > kTileRows / 2) {
+    if (n_rows - row > kFewerTileRows) {
       multiply_tile<T, kTileRows>(tile, n_blocks, x, to);
     } else {
-      multiply_tile<T, kTileRows / 2>(tile, n_blocks, x, to);
+      multiply_tile<T, kFewerTileRows>(tile, n_blocks, x, to);
     }
   }
 }

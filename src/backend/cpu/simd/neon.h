@@ -1,13 +1,21 @@
 #pragma once
 
-// ARM NEON with the dot-product instructions (ARMv8.2-A +dotprod). Only for sources compiled for it.
+// ARM NEON with the dot-product instructions (ARMv8.2-A +dotprod), by neon_i8mm.h with the matrix products too. Only
+// for sources compiled for it.
 #include <arm_neon.h>
 
+#ifdef DA_CPU_I8MM
+#define DA_CPU_TARGET neon_i8mm
+#define DA_CPU_TABLE kNeonI8mmKernels
+#define DA_CPU_NAME "neon_i8mm"
+#define DA_CPU_TILE "backend/cpu/body/tile_matrix-inl.h"
+#else
 #define DA_CPU_TARGET neon
 #define DA_CPU_TABLE kNeonKernels
 #define DA_CPU_NAME "neon"
+#endif
 
-namespace da::backend::cpu::neon {
+namespace da::backend::cpu::DA_CPU_TARGET {
 
 constexpr int kLanes = 4;
 constexpr int kRegisters = 32;
@@ -35,9 +43,7 @@ static inline uint8x8_t load_four(const uint8_t* p) {
 static inline VecF load_i8(const uint8_t* p) {
   return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(load_four(p))))));
 }
-static inline VecF load_u8(const uint8_t* p) {
-  return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(load_four(p)))));
-}
+static inline VecF load_u8(const uint8_t* p) { return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(load_four(p))))); }
 // Bits kShift .. kShift + 3 of each byte.
 template <int kShift>
 static inline VecF load_nibbles(const uint8_t* p) {
@@ -125,4 +131,26 @@ static inline VecI dot4(VecI acc, VecB codes, VecB a) {
 }
 static inline VecI dot4_signed(VecI acc, VecB codes, VecB a) { return dot4(acc, codes, a); }
 
-}  // namespace da::backend::cpu::neon
+#ifdef DA_CPU_I8MM
+// Words a0 b0 a1 b1, and a2 b2 a3 b3.
+static inline void interleave_words(VecB& a, VecB& b) {
+  const uint32x4_t first = vreinterpretq_u32_u8(a), second = vreinterpretq_u32_u8(b);
+  a = vreinterpretq_u8_u32(vzip1q_u32(first, second));
+  b = vreinterpretq_u8_u32(vzip2q_u32(first, second));
+}
+// The low halves of both, and the high halves: its own inverse.
+static inline void exchange_halves(VecI& a, VecI& b) {
+  const int64x2_t first = vreinterpretq_s64_s32(a), second = vreinterpretq_s64_s32(b);
+  a = vreinterpretq_s32_s64(vtrn1q_s64(first, second));
+  b = vreinterpretq_s32_s64(vtrn2q_s64(first, second));
+}
+static inline VecB load_two_rows(const int8_t* a, const int8_t* b) {
+  return vreinterpretq_u8_s8(vcombine_s8(vld1_s8(a), vld1_s8(b)));
+}
+// acc[2 * i + j] += sum of 8 of a[8 * i + k] * codes[8 * j + k]
+static inline VecI matrix_dot8(VecI acc, VecB a, VecB codes) {
+  return vmmlaq_s32(acc, vreinterpretq_s8_u8(a), vreinterpretq_s8_u8(codes));
+}
+#endif
+
+}  // namespace da::backend::cpu::DA_CPU_TARGET
