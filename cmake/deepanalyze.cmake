@@ -52,15 +52,20 @@ function(deepanalyze_gpu_plugin name)
   set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin CXX_VISIBILITY_PRESET hidden)
 endfunction()
 
-# deepanalyze_test(NAME SOURCES a.cc… LINKS da_x… [LABELS l…] [TIMEOUT s]): GoogleTest executable test_NAME, one CTest entry.
+# deepanalyze_test(NAME SOURCES a.cc… LINKS da_x… [LABELS l…] [TIMEOUT s] [ON_DEMAND]): GoogleTest executable test_NAME, one CTest
+# entry. ON_DEMAND: no entry, and built only when it is asked for.
 function(deepanalyze_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "ON_DEMAND" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
   add_executable(test_${name} ${ARG_SOURCES})
   deepanalyze_target(test_${name})
   target_include_directories(test_${name} PRIVATE ${DEEPANALYZE_ROOT}/tests)
   target_link_libraries(test_${name} PRIVATE ${ARG_LINKS} GTest::gtest GTest::gtest_main)
   target_compile_options(test_${name} PRIVATE $<$<CONFIG:Release>:-O1>)  # what takes long is compiling, not running
   target_compile_definitions(test_${name} PRIVATE DEEPANALYZE_SOURCE_DIR="${DEEPANALYZE_ROOT}")
+  if(ARG_ON_DEMAND)
+    set_target_properties(test_${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+    return()
+  endif()
   add_test(NAME ${name} COMMAND test_${name})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)

@@ -110,6 +110,7 @@ Status EmbedQueue::step(bool others_run) {
       if (finite) {
         finish(job, std::move(vector));
       } else {
+        ++n_not_finite_;
         finish(job, Status(ErrorCode::kInternal, "embedding contains NaN or Inf values"));
       }
     }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -26,6 +28,8 @@ class EmbedQueue {
   // One batch: as many texts, or as much of a long one, as fit. `others_run`: pages that are short now may come free.
   // The device's status.
   Status step(bool others_run);
+  // Texts whose vector was no numbers, so far. Any thread.
+  int64_t n_not_finite() const { return n_not_finite_; }
   // Adds the pages held to `owned`.
   void list_pages(std::vector<int32_t>& owned) const;
 
@@ -56,6 +60,7 @@ class EmbedQueue {
   std::deque<std::unique_ptr<Job>> jobs_;  // in order of arrival; a finished one has no callback
   std::vector<int32_t> tokens_, outputs_;
   std::vector<backend::SequenceRows> sequences_;
+  std::atomic<int64_t> n_not_finite_{0};
 };
 
 }  // namespace da::engine

@@ -152,6 +152,7 @@ EngineStats EngineImpl::stats() const {
                     .evicted_pages = pages_->n_evicted(),
                     .drafted_tokens = drafted_tokens_,
                     .accepted_tokens = accepted_tokens_,
+                    .not_finite = not_finite_ + embedding_->n_not_finite(),
                     .steps = steps_,
                     .step_ns = step_ns_,
                     .forward_ns = forward_ns_,

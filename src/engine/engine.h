@@ -67,7 +67,7 @@ enum class Speculation : uint8_t { kOff, kWherePaid, kAlways };
 
 struct EngineOptions {
   int32_t context_tokens = 0;  // per sequence; 0 or more than the model's own: the model's own
-  int32_t max_sequences = 4;  // running at once; more wait
+  int32_t max_sequences = 4;   // running at once; more wait
   // Token budget of a step; raised to max_sequences if below, and to the context for models that see a text as a whole.
   int32_t batch_tokens = 512;
   int32_t n_threads = 0;  // 0: the CPUs this process may use. For load_engine (engine/load.h), which makes the backend
@@ -84,8 +84,8 @@ struct EngineOptions {
   Speculation speculation = Speculation::kWherePaid;
   // Of those, tokens of finished requests kept to be shared; -1: one context.
   int64_t retained_tokens = -1;
-  // Called once, on the engine's thread, when a device has failed: every request has had its error, every later one gets
-  // it too. The process should end.
+  // Called once, on the engine's thread, when a device has failed: every request has had its error, every later one
+  // gets it too. The process should end.
   std::function<void(const Status&)> on_device_lost;
 };
 
@@ -100,6 +100,7 @@ struct EngineStats {
   int32_t pages_in_use = 0, pages_retained = 0, pages_committed = 0, pages_max = 0;
   int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, preemptions = 0, evicted_pages = 0;
   int64_t drafted_tokens = 0, accepted_tokens = 0;  // guessed and checked; of them right
+  int64_t not_finite = 0;  // requests that ended because the model's results were no finite numbers
   // Of all steps, and of them in the model: the rest is what planning, sampling and reporting cost.
   int64_t steps = 0, step_ns = 0, forward_ns = 0;
   uint64_t weight_bytes = 0, buffer_bytes = 0, kv_bytes = 0;
@@ -133,9 +134,9 @@ class Engine {
 
   virtual const std::shared_ptr<const tokenizer::Tokenizer>& tokenizer() const = 0;
   virtual int32_t context_tokens() const = 0;
-  virtual uint64_t memory_bytes() const = 0;  // weights + KV pages committed + work buffers
+  virtual uint64_t memory_bytes() const = 0;           // weights + KV pages committed + work buffers
   virtual uint64_t device_bytes() const { return 0; }  // of those, on GPUs
-  virtual EngineStats stats() const = 0;      // thread-safe
+  virtual EngineStats stats() const = 0;               // thread-safe
   // What a user should know about the model's file.
   virtual std::vector<std::string> model_warnings() const { return {}; }
   // Thread-safe; waits for the step in progress. kInternal if pages are lost or owned twice (free + used = total).

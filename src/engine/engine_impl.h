@@ -106,7 +106,7 @@ class EngineImpl final : public Engine {
   bool gave_up_ = false;  // the last step, for one that was cancelled
   std::atomic<int32_t> n_running_{0}, n_held_{0};
   std::atomic<int64_t> prompt_tokens_{0}, cached_tokens_{0}, generated_tokens_{0}, preemptions_{0};
-  std::atomic<int64_t> drafted_tokens_{0}, accepted_tokens_{0};
+  std::atomic<int64_t> drafted_tokens_{0}, accepted_tokens_{0}, not_finite_{0};
   std::atomic<int64_t> steps_{0}, step_ns_{0}, forward_ns_{0};
   std::atomic<bool> stop_forward_{false};
   std::atomic<int64_t> target_ms_{0};

@@ -284,7 +284,9 @@ std::optional<Finish> EngineImpl::take_tokens_of(const BatchPlanner::Part& part,
       const std::span<const float> row = rows.row(output_idx);
       logits_.assign(row.begin(), row.end());
     }
-    finished = sequence.accept(sequence.choose(greedy_[static_cast<size_t>(output_idx)], logits_));
+    const int32_t token = sequence.choose(greedy_[static_cast<size_t>(output_idx)], logits_);
+    if (token < 0 && sequence.can_choose()) ++not_finite_;
+    finished = sequence.accept(token);
     if (sequence.n_computed == 0) break;  // it shifted: nothing that was computed is left
     n_taken = sequence.n_drafts_taken(n_before, part.n_drafts);
     follows = sequence.n_tokens() == n_before + n_taken;

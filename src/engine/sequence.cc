@@ -182,8 +182,11 @@ void Sequence::report_text() {
 }
 
 void Sequence::report_finished(const Finish& finish) {
-  text_.finish();
-  report_text();
+  // After a device's failure what was held back stays back: one of whom nothing was sent may be tried again elsewhere.
+  if (finish.error.code() != ErrorCode::kUnavailable) {
+    text_.finish();
+    report_text();
+  }
   const auto now = steady_clock::now();
   const auto prefilled = n_generated_ == 0 && n_computed < n_prompt ? now : prefilled_;
   callback_({.kind = Update::Kind::kFinished,

@@ -37,10 +37,11 @@ class Sequence : public PagedSequence {
 
   Engine::RequestId id() const { return id_; }
   bool needs_logits() const { return forced_ < 0; }  // false: the grammar leaves one token, sampling would find it
+  bool can_choose() const { return mask_error_.is_ok(); }  // false: the grammar leaves no token
   bool plain_greedy() const { return mask_.empty() && is_plain_greedy(params_); }
 
   // The next token: forced, the batch's greedy choice (if plain_greedy), or drawn from `logits`, which it spoils.
-  // -1: none to be had.
+  // -1: a logit is not finite, or !can_choose().
   int32_t choose(int32_t greedy_choice, std::span<float> logits);
   // Takes the token and those that the grammar forces after it. Nullopt: goes on.
   std::optional<Finish> accept(int32_t token);

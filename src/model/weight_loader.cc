@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/device_backend.h"
 #include "quant/quant.h"
 
 namespace da::model {
@@ -14,8 +15,17 @@ Status WeightLoader::advance(uint64_t bytes) {
   return Status::ok();
 }
 
+// With news of each chunk where weights go to a device: one tensor may take seconds.
 Result<WeightPtr> WeightLoader::load(const gguf::Tensor& tensor, backend::WeightUse use) {
-  DA_ASSIGN_OR_RETURN(WeightPtr weight, backend_.load_weight(tensor, use));
+  auto* device = state_.progress ? dynamic_cast<backend::DeviceBackend*>(&backend_) : nullptr;
+  if (device != nullptr) {
+    device->on_chunk([this](uint64_t bytes) {
+      return state_.progress(std::min(state_.bytes_done + bytes, state_.bytes_total), state_.bytes_total);
+    });
+  }
+  auto loaded = backend_.load_weight(tensor, use);
+  if (device != nullptr) device->on_chunk({});
+  DA_ASSIGN_OR_RETURN(WeightPtr weight, std::move(loaded));
   state_.packed_bytes += weight->size_bytes;
   return weight;
 }

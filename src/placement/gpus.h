@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/device_backend.h"
 #include "backend/gpu_plugin.h"
 
 namespace da::placement {
@@ -12,6 +13,12 @@ namespace da::placement {
 struct OpenGpu {
   device::Gpu gpu;
   std::unique_ptr<backend::Backend> backend;  // for the first load; null once that has taken it
+};
+
+// A GPU that a load looked at.
+struct PlannedGpu {
+  device::Gpu gpu;                                  // memory_free_bytes: before the load
+  const backend::DeviceBackend* backend = nullptr;  // the stages' own, as long as they live; null: no layer is there
 };
 
 // The GPUs of this process.

@@ -59,6 +59,7 @@ class Placing {
           std::find_if(now.begin(), now.end(), [&](const device::Gpu& other) { return other.uuid == gpu.gpu.uuid; });
       if (found == now.end()) continue;
       usable_.push_back(&gpu);
+      planned_.push_back({*found});
       rooms_.push_back({"GPU " + std::to_string(gpu.gpu.index) + " (" + gpu.gpu.name + ")", found->memory_free_bytes});
     }
     return Status::ok();
@@ -66,7 +67,7 @@ class Placing {
   int32_t device(int32_t room) const { return usable_[static_cast<size_t>(room)]->gpu.index; }
 
   Result<Placed> open(const Plan& plan, int32_t n_layers) {
-    Placed placed{.stages = {}, .why = plan.why, .max_pages = std::numeric_limits<int32_t>::max()};
+    Placed placed{.stages = {}, .why = plan.why, .gpus = {}, .max_pages = std::numeric_limits<int32_t>::max()};
     std::vector<int32_t> used;
     for (const Stage& stage : plan.stages) {
       const bool last = &stage == &plan.stages.back();
@@ -80,9 +81,11 @@ class Placing {
       placed.max_pages = std::min(placed.max_pages, pages_in(stage));
       used.push_back(device(stage.device));
       DA_ASSIGN_OR_RETURN(auto backend, open_gpu(*usable_[static_cast<size_t>(stage.device)]));
+      planned_[static_cast<size_t>(stage.device)].backend = dynamic_cast<const backend::DeviceBackend*>(backend.get());
       placed.stages.push_back({std::move(backend), last ? 0 : stage.n_layers});
     }
     if (used.empty()) placed.max_pages = 0;
+    placed.gpus = planned_;
     placed.host_weight_bytes = host_weight_bytes(file_, placed.n_gpu_layers, placed.n_gpu_layers == n_layers);
     for (OpenGpu& gpu : gpus_.open) {
       if (std::find(used.begin(), used.end(), gpu.gpu.index) != used.end()) continue;
@@ -113,6 +116,7 @@ class Placing {
   Gpus& gpus_;
   const PlaceOptions& options_;
   std::vector<OpenGpu*> usable_;
+  std::vector<PlannedGpu> planned_;  // of the same
   std::vector<Room> rooms_;
 };
 

@@ -22,6 +22,7 @@ struct PlaceOptions {
 struct Placed {
   model::Placement stages;
   std::string why;  // see Plan
+  std::vector<PlannedGpu> gpus;
   int32_t n_gpu_layers = 0;
   uint64_t gpu_bytes = 0;          // counted, with the pages kept free
   int32_t max_pages = 0;           // that the fullest GPU has room for; 0: no GPU, no limit of this kind

@@ -146,7 +146,7 @@ class Connection {
       // Numbers only: what a runner says may be anything, and this is shown to others.
       Json stats = Json::object();
       for (const auto& [name, value] : message.items()) {
-        if (value.is_number() && stats.size() < 64) stats[name] = value;
+        if (value.is_number() && stats.size() < 256) stats[name] = value;
       }
       const std::lock_guard lock(mutex_);
       stats_ = std::move(stats);

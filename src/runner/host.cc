@@ -252,7 +252,7 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
 
 Json Host::stats() const {
   const engine::EngineStats stats = model_.engine->stats();
-  return {{"id", 0},
+  Json message = {{"id", 0},
           {"type", "stats"},
           {"memory_bytes", model_.engine->memory_bytes()},
           {"device_bytes", model_.engine->device_bytes()},
@@ -268,6 +268,7 @@ Json Host::stats() const {
           {"drafted_tokens", stats.drafted_tokens},
           {"accepted_tokens", stats.accepted_tokens},
           {"preemptions", stats.preemptions},
+          {"not_finite", stats.not_finite},
           {"evicted_pages", stats.evicted_pages},
           {"held", stats.held},
           {"steps", stats.steps},
@@ -276,6 +277,22 @@ Json Host::stats() const {
           {"host_weight_bytes", stats.host_weight_bytes},
           {"host_buffer_bytes", stats.host_buffer_bytes},
           {"host_kv_bytes", stats.host_kv_bytes}};
+  size_t gpu_idx = 0;   // as the ready message lists them
+  for (const placement::PlannedGpu& gpu : model_.gpus) {
+    const std::string prefix = "gpu" + std::to_string(gpu_idx++);
+    const auto bytes = gpu.backend != nullptr ? gpu.backend->bytes_by_kind() : backend::DeviceBytes();
+    message[prefix + "_weight_bytes"] = bytes.weights;
+    message[prefix + "_kv_bytes"] = bytes.kv;
+    message[prefix + "_buffer_bytes"] = bytes.buffers;
+  }
+  return message;
+}
+
+Json Host::gpus() const {
+  Json gpus = Json::array();
+  for (const placement::PlannedGpu& gpu : model_.gpus)
+    gpus.push_back({{"uuid", gpu.gpu.uuid}, {"free_bytes", gpu.gpu.memory_free_bytes}});
+  return gpus;
 }
 
 void Host::send_stats(bool now) {

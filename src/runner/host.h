@@ -35,6 +35,7 @@ struct LoadedModel {
   int32_t n_places = 0;                // requests at once that memory is good for; 0: not known
   std::string placement;               // what went where and why not more, in one line; "" without GPUs
   int32_t n_gpu_layers = 0;
+  std::vector<placement::PlannedGpu> gpus;   // their backends live as long as the engine
 };
 
 struct LoadRequest {
@@ -74,6 +75,7 @@ class Host {
   const engine::Engine& engine() const { return *model_.engine; }
   int32_t context_tokens() const { return context_tokens_; }
   nlohmann::ordered_json stats() const;   // the stats message
+  nlohmann::ordered_json gpus() const;    // the ready message's
 
  private:
   struct Running;

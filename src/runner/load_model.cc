@@ -75,6 +75,7 @@ Status load_engine(const LoadRequest& request, const std::shared_ptr<const gguf:
       loaded.tokenizer = loaded.engine->tokenizer();
       loaded.placement = placed.why;
       loaded.n_gpu_layers = placed.n_gpu_layers;
+      loaded.gpus = std::move(placed.gpus);
       return Status::ok();
     }
     if (engine.code() != ErrorCode::kResourceExhausted || placed.n_gpu_layers == 0) return engine.status();

@@ -238,6 +238,7 @@ class Session {
                   {"memory_bytes", engine.memory_bytes()},
                   {"device_bytes", engine.device_bytes()},
                   {"gpu_layers", n_gpu_layers},
+                  {"gpus", host_->gpus()},
                   {"placement", placement},
                   {"protocol", protocol},
                   {"template", has_template ? "jinja" : ""},

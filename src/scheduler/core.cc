@@ -9,8 +9,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A model that crashes again and again while loading would keep the machine busy for nothing: from the second crash in
-// a row on, it rests before the next try.
+// A model that crashes again and again would keep the machine busy for nothing: from the second crash in a row on, it
+// rests before the next try.
 milliseconds back_off(int n_crashes) {
   if (n_crashes < 2) return milliseconds(0);
   return std::min<milliseconds>(seconds(60), seconds(1) * (1 << std::min(n_crashes - 1, 6)));
@@ -108,9 +108,7 @@ void Core::stop(InstanceId id, Actions& actions) {
   if (instance.state == State::kStopping) return;
   instance.state = State::kStopping;
   instance.expires_at.reset();
-  Status why;
-  if (instance.replaced) why = {ErrorCode::kCancelled, "another number of layers on GPUs (num_gpu) is wanted; it is loaded anew"};
-  actions.push_back({Action::Kind::kStop, instance.key, id, 0, std::move(why)});
+  actions.push_back({Action::Kind::kStop, instance.key, id, 0, instance.why_replaced});
 }
 
 // After the last lease came back: stays for its keep-alive, or goes.
@@ -125,9 +123,10 @@ void Core::settle_idle(InstanceId id, TimePoint now, Actions& actions) {
 }
 
 // The key of the first waiter that no loading or usable instance will serve.
-std::optional<std::string> Core::next_key_to_load() {
+std::optional<std::string> Core::next_key_to_load(TimePoint now) {
   for (const auto& [ticket, waiter] : waiters_) {
     const std::string& key = waiter.request.key;
+    if (rests(key, now)) continue;
     // The memory of one that is replaced is free when it has stopped.
     const bool leaves = std::any_of(instances_.begin(), instances_.end(), [&key](const auto& entry) {
       return entry.second.key == key && entry.second.state == State::kStopping && entry.second.replaced;
@@ -138,16 +137,24 @@ std::optional<std::string> Core::next_key_to_load() {
 }
 
 // A model that is loaded alone is loaded in any case: its runner says best what is lacking.
-bool Core::fits(uint64_t need_bytes) const {
-  return instances_.empty() || free_bytes_ == 0 || need_bytes == 0 || need_bytes + ledger_.promised_bytes() <= free_bytes_;
+Core::Room Core::room_for(const Instance& instance) const {
+  const int gpu_layers = instance.gpu_layers >= 0 ? instance.gpu_layers : options_.gpu_layers;
+  Room room;
+  if (gpu_layers != 0) room.device_bytes = std::min(instance.need_bytes, devices_.room_bytes());
+  if (instances_.empty() || instance.need_bytes == 0) return room;
+  const uint64_t host_bytes = instance.need_bytes - room.device_bytes;
+  room.on_devices = room.device_bytes <= devices_.free_bytes();
+  room.on_host = free_bytes_ == 0 || host_bytes == 0 || host_bytes + ledger_.promised_bytes() <= free_bytes_;
+  return room;
 }
 
 // Something that is on its way out already makes room; else the idle model unused for longest goes; else the busy one
-// unused for longest gets no new work until it is through.
-void Core::make_room(Actions& actions) {
+// unused for longest gets no new work until it is through. Where only GPUs are short, of those that use them.
+void Core::make_room(const Room& lacking, Actions& actions) {
   bool stopping = false, draining = false;
   InstanceId idle = 0, busy = 0;
   for (const auto& [id, instance] : instances_) {
+    if (!lacking.on_devices && lacking.on_host && !devices_.uses_devices(id)) continue;
     stopping = stopping || instance.state == State::kStopping;
     draining = draining || instance.draining;
     if (instance.state != State::kReady) continue;
@@ -165,16 +172,30 @@ void Core::replace_unsuited(Actions& actions) {
   for (auto& [id, instance] : instances_) {
     if (instance.state != State::kReady) continue;
     for (const auto& [ticket, waiter] : waiters_) {
-      if (waiter.request.key == instance.key && !suits(instance, waiter.request.gpu_layers)) instance.replaced = true;
+      if (instance.replaced || waiter.request.key != instance.key || suits(instance, waiter.request.gpu_layers)) continue;
+      instance.replaced = true;
+      instance.why_replaced = {ErrorCode::kCancelled, "another number of layers on GPUs (num_gpu) is wanted; it is loaded anew"};
     }
     if (instance.replaced && instance.n_leases == 0) stop(id, actions);
   }
 }
 
+void Core::note_crash(const std::string& key, bool at_load, TimePoint now) {
+  Crashes& crashes = crashes_[key];
+  ++(at_load ? crashes.at_load : crashes.in_service);
+  ++n_crashes_;
+  crashes.retry_at = now + back_off(crashes.at_load + crashes.in_service);
+}
+
+bool Core::rests(const std::string& key, TimePoint now) const {
+  const auto crashes = crashes_.find(key);
+  return crashes != crashes_.end() && now < crashes->second.retry_at;
+}
+
 void Core::make_room_and_load(TimePoint now, Actions& actions) {
   if (shutting_down_) return;
   replace_unsuited(actions);
-  while (const auto key = next_key_to_load()) {
+  while (const auto key = next_key_to_load(now)) {
     Instance instance;
     instance.key = *key;
     instance.keep_alive = options_.keep_alive;
@@ -185,13 +206,17 @@ void Core::make_room_and_load(TimePoint now, Actions& actions) {
       instance.need_bytes = std::max(instance.need_bytes, waiter.request.need_bytes);
       if (instance.gpu_layers < 0) instance.gpu_layers = waiter.request.gpu_layers;
     }
-    if (static_cast<int>(instances_.size()) >= std::max(options_.max_loaded_models, 1) || !fits(instance.need_bytes)) {
-      make_room(actions);
+    Room room = room_for(instance);
+    const bool too_many = static_cast<int>(instances_.size()) >= std::max(options_.max_loaded_models, 1);
+    if (too_many || !room.on_devices || !room.on_host) {
+      if (too_many) room.on_host = false;   // whichever goes
+      make_room(room, actions);
       return;
     }
     const InstanceId id = ++last_instance_;
     const int gpu_layers = instance.gpu_layers;
-    ledger_.promise(id, instance.need_bytes);
+    ledger_.promise(id, instance.need_bytes - room.device_bytes);
+    devices_.promise(id, room.device_bytes);
     instances_[id] = std::move(instance);
     actions.push_back({Action::Kind::kStart, *key, id, 0, {}, gpu_layers});
   }
@@ -226,9 +251,12 @@ Core::Actions Core::acquire(const Request& request, TimePoint now) {
     grant(request.ticket, id, actions);
     return actions;
   }
-  if (const auto crashes = crashes_.find(request.key); instance == nullptr && crashes != crashes_.end() && now < crashes->second.retry_at) {
-    const auto wait = std::chrono::ceil<seconds>(crashes->second.retry_at - now).count();
-    return refuse({ErrorCode::kUnavailable, "the model runner stopped while loading this model " + std::to_string(crashes->second.count) +
+  if (instance == nullptr && !request.again && rests(request.key, now)) {
+    const Crashes& crashes = crashes_.at(request.key);
+    const auto wait = std::chrono::ceil<seconds>(crashes.retry_at - now).count();
+    const std::string when = crashes.in_service == 0 ? "while loading this model" : "with this model";
+    return refuse({ErrorCode::kUnavailable, "the model runner stopped " + when + " " +
+                                                std::to_string(crashes.at_load + crashes.in_service) +
                                                 " times in a row; next try possible in " + std::to_string(wait) + " s"});
   }
   if (static_cast<int>(waiters_.size()) >= options_.max_queue) {
@@ -272,7 +300,8 @@ Core::Actions Core::load_done(InstanceId id, TimePoint now, int n_places) {
   instance.last_used = now;
   instance.n_places = n_places;
   ledger_.settle(id);
-  crashes_.erase(instance.key);
+  devices_.loaded(id);
+  if (const auto crashes = crashes_.find(instance.key); crashes != crashes_.end()) crashes->second.at_load = 0;
   serve_waiters(id, now, actions);
   settle_idle(id, now, actions);
   make_room_and_load(now, actions);
@@ -284,12 +313,7 @@ Core::Actions Core::load_failed(InstanceId id, const Status& status, bool crashe
   const auto found = instances_.find(id);
   if (found == instances_.end() || found->second.state != State::kLoading) return actions;
   const std::string key = found->second.key;
-  if (crashed) {
-    Crashes& crashes = crashes_[key];
-    ++crashes.count;
-    ++n_crashes_;
-    crashes.retry_at = now + back_off(crashes.count);
-  }
+  if (crashed) note_crash(key, true, now);
   stop(id, actions);
   fail_waiters(key, status, actions);
   make_room_and_load(now, actions);
@@ -300,8 +324,19 @@ Core::Actions Core::died(InstanceId id, TimePoint now) {
   Actions actions;
   const auto found = instances_.find(id);
   if (found == instances_.end() || found->second.state != State::kReady) return actions;   // a load's end is load_failed
-  ++n_crashes_;
+  note_crash(found->second.key, false, now);
   stop(id, actions);
+  make_room_and_load(now, actions);
+  return actions;
+}
+
+Core::Actions Core::drain(InstanceId id, const Status& why, TimePoint now) {
+  Actions actions;
+  const auto found = instances_.find(id);
+  if (found == instances_.end() || found->second.state != State::kReady || found->second.replaced) return actions;
+  found->second.replaced = true;
+  found->second.why_replaced = why;
+  settle_idle(id, now, actions);
   make_room_and_load(now, actions);
   return actions;
 }
@@ -318,6 +353,7 @@ Core::Actions Core::released(InstanceId id, const std::string& client, int64_t t
   const auto found = instances_.find(id);
   if (found == instances_.end()) return actions;
   --found->second.n_leases;
+  if (tokens > 0 && found->second.state == State::kReady) crashes_.erase(found->second.key);
   if (const auto entry = found->second.clients.find(client); entry != found->second.clients.end() && --entry->second == 0) {
     found->second.clients.erase(entry);
   }
@@ -332,6 +368,7 @@ Core::Actions Core::stopped(InstanceId id, TimePoint now) {
   Actions actions;
   instances_.erase(id);
   ledger_.settle(id);
+  devices_.settle(id);
   make_room_and_load(now, actions);
   return actions;
 }
@@ -353,6 +390,9 @@ Core::Actions Core::tick(TimePoint now) {
   for (auto& [id, instance] : instances_) {
     if (instance.state == State::kReady && instance.n_leases == 0 && instance.expires_at && *instance.expires_at <= now) stop(id, actions);
     if (instance.state == State::kLoading && instance.load_deadline <= now) late.push_back(id);
+  }
+  for (auto& [key, crashes] : crashes_) {
+    if (crashes.retry_at <= now) crashes.retry_at = TimePoint();   // it has rested
   }
   for (const InstanceId id : late) {
     Actions more = load_failed(id, {ErrorCode::kUnavailable, "timed out waiting for the model to load"}, true, now);
@@ -393,6 +433,11 @@ std::optional<Core::TimePoint> Core::next_deadline() const {
     if (instance.state == State::kReady && instance.n_leases == 0 && instance.expires_at) consider(*instance.expires_at);
     if (instance.state == State::kLoading) consider(instance.load_deadline);
   }
+  for (const auto& [key, crashes] : crashes_) {
+    if (crashes.retry_at == TimePoint()) continue;
+    const auto waits = [&key](const auto& entry) { return entry.second.request.key == key; };
+    if (!is_loaded_or_loading(key) && std::any_of(waiters_.begin(), waiters_.end(), waits)) consider(crashes.retry_at);
+  }
   return next;
 }
 
@@ -416,6 +461,11 @@ std::vector<Core::Loaded> Core::loaded(TimePoint now) const {
 
 bool Core::check_integrity() const {
   if (instances_.empty() && !ledger_.empty()) return false;
+  for (const auto& [uuid, device] : devices_.devices()) {
+    for (const auto& [id, bytes] : device.held) {
+      if (!instances_.contains(id)) return false;
+    }
+  }
   // Limits that were lowered are kept from then on.
   if (static_cast<int>(instances_.size()) > std::max(most_options_.max_loaded_models, 1)) return false;
   if (static_cast<int>(waiters_.size()) > most_options_.max_queue) return false;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "scheduler/device_ledger.h"
 #include "scheduler/fair_share.h"
 #include "scheduler/ledger.h"
 
@@ -28,6 +29,7 @@ class Core {
     int max_queue = 512;                  // of those that wait: for a load, or for their turn
     int n_parallel = 0;                   // leases of an instance at once; 0: as many as it says it is good for
     Duration load_timeout{300'000};   // without any progress
+    int gpu_layers = -1;   // of requests that name none; 0: no model uses GPUs
   };
 
   struct Action {
@@ -57,6 +59,8 @@ class Core {
     // -1 takes the model as it is; otherwise one that was loaded with another number is loaded anew, as soon as those
     // who use it are through.
     int gpu_layers = -1;
+    // Its runner died before there was anything of an answer: it waits where others are told to come back.
+    bool again = false;
   };
   Actions acquire(const Request& request, TimePoint now);
   Actions cancel(Ticket ticket, TimePoint now);   // of one that waits; others are ignored
@@ -66,6 +70,8 @@ class Core {
   // `crashed`: the process died, rather than said why it cannot load.
   Actions load_failed(InstanceId instance, const Status& status, bool crashed, TimePoint now);
   Actions died(InstanceId instance, TimePoint now);
+  // It gets no new work and stops when those who use it are through; who comes meanwhile waits for another.
+  Actions drain(InstanceId instance, const Status& why, TimePoint now);
   // `tokens`: what the client got, read and written.
   Actions released(InstanceId instance, const std::string& client, int64_t tokens, TimePoint now);
   Actions stopped(InstanceId instance, TimePoint now);
@@ -73,8 +79,11 @@ class Core {
   Actions tick(TimePoint now);                             // deadlines that have passed
   Actions set_options(Options options, TimePoint now);     // for what comes; nothing is taken from anybody
   Actions shut_down(TimePoint now);                        // all waiters fail, everything stops
-  // Memory that is free at this moment, as the system says; 0: it does not. What loads beside others is to fit.
+  // Memory of the host that is free at this moment, as the system says; 0: it does not. What loads beside others is to
+  // fit, on the GPUs as far as they have room in all, and with the rest here.
   void set_free_bytes(uint64_t n_bytes) { free_bytes_ = n_bytes; }
+  DeviceLedger& devices() { return devices_; }
+  const DeviceLedger& devices() const { return devices_; }
 
   // --- questions ---
   std::optional<TimePoint> next_deadline() const;
@@ -107,13 +116,15 @@ class Core {
     bool draining = false;   // stops when idle, because another model needs its place
     int gpu_layers = -1;
     bool replaced = false;   // stops when idle, and is loaded anew once it has stopped
+    Status why_replaced;
   };
   struct Waiter {
     Request request;
     TimePoint since{};
   };
+  // In a row: while loading until a load succeeds, in service until somebody is served.
   struct Crashes {
-    int count = 0;
+    int at_load = 0, in_service = 0;
     TimePoint retry_at{};
   };
 
@@ -122,8 +133,13 @@ class Core {
   int places(const Instance& instance) const;
   bool may_take(const Instance& instance, const Request& request) const;
   bool goes_before(const Waiter& one, const Waiter& other, TimePoint now) const;
-  bool fits(uint64_t need_bytes) const;
-  void make_room(Actions& actions);
+  // Of a load's bytes those that go to GPUs, and whether there is room for them, and for the rest on the host.
+  struct Room {
+    uint64_t device_bytes = 0;
+    bool on_devices = true, on_host = true;
+  };
+  Room room_for(const Instance& instance) const;
+  void make_room(const Room& lacking, Actions& actions);
   void grant(Ticket ticket, InstanceId id, Actions& actions);   // of a waiter
   void serve_waiters(InstanceId id, TimePoint now, Actions& actions);
   void fail_waiters(const std::string& key, const Status& status, Actions& actions);
@@ -131,15 +147,18 @@ class Core {
   void settle_idle(InstanceId id, TimePoint now, Actions& actions);
   static bool suits(const Instance& instance, int gpu_layers) { return gpu_layers < 0 || gpu_layers == instance.gpu_layers; }
   void replace_unsuited(Actions& actions);
+  void note_crash(const std::string& key, bool at_load, TimePoint now);
+  bool rests(const std::string& key, TimePoint now) const;
   void make_room_and_load(TimePoint now, Actions& actions);
-  std::optional<std::string> next_key_to_load();
+  std::optional<std::string> next_key_to_load(TimePoint now);
 
   Options options_, most_options_;   // now, and the largest there were
   std::map<InstanceId, Instance> instances_;
   std::map<Ticket, Waiter> waiters_;   // in order of arrival
   std::map<std::string, Crashes> crashes_;
   FairShare shares_;
-  Ledger ledger_;
+  Ledger ledger_;   // of the host
+  DeviceLedger devices_;
   uint64_t free_bytes_ = 0;
   std::optional<TimePoint> last_release_;
   double release_interval_ms_ = 0;   // between ends of requests, lately; 0: not known

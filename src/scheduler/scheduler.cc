@@ -1,6 +1,7 @@
 #include "scheduler/scheduler.h"
 
 #include <algorithm>
+#include <cctype>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -71,7 +72,8 @@ Core::Options core_options(const Options& options) {
   return {.keep_alive = options.keep_alive,
           .max_loaded_models = options.max_loaded_models,
           .max_queue = options.max_queue,
-          .n_parallel = options.n_parallel};
+          .n_parallel = options.n_parallel,
+          .gpu_layers = options.gpu_layers};
 }
 
 // Names for the same weights share a runner, unless a model wants keys and values of a type of its own.
@@ -81,7 +83,7 @@ std::string key_of(const store::ModelInfo& model) {
   return model.gguf_path + "\n" + kv_type->get<std::string>();
 }
 
-// What a load is taken to need: the weights, packed, and a little for work buffers and the first pages.
+// What a load is taken to need, on GPUs and host together: the weights, packed, and a little for work buffers and the first pages.
 uint64_t need_bytes(const store::ModelInfo& model) {
   return model.size_bytes == 0 ? 0 : model.size_bytes + model.size_bytes / 8 + (64ULL << 20);
 }
@@ -92,6 +94,20 @@ int gpu_layers_of(const store::ModelInfo& model) {
   if (found == model.parameters.end() || !found->is_number()) return -1;
   return static_cast<int>(std::clamp(found->get<double>(), -1.0, 1e6));
 }
+
+constexpr size_t kMostGpus = 64;   // of a runner
+
+// What a runner says may be anything, and a UUID is shown to others.
+bool is_gpu(const json& gpu) {
+  if (!gpu.is_object() || !gpu.contains("uuid") || !gpu["uuid"].is_string()) return false;
+  if (!gpu.contains("free_bytes") || !gpu["free_bytes"].is_number_unsigned()) return false;
+  const auto& uuid = gpu["uuid"].get_ref<const std::string&>();
+  const auto is_plain = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; };
+  return uuid.size() <= 64 && std::all_of(uuid.begin(), uuid.end(), is_plain);
+}
+
+// Requests of a runner that may end for results that are no numbers before it is replaced.
+constexpr int64_t kMostNotFinite = 3;
 
 // An engine has room for this many at once, so that the number of places can be raised while it runs.
 constexpr int kLeastSequences = 16;
@@ -115,8 +131,11 @@ class Shared : public std::enable_shared_from_this<Shared> {
       note_deaths(deferred);
       ticket = ++last_ticket_;
       waiters_[ticket] = {model, use.client, std::move(progress), std::move(ready)};
-      if (!core_.is_loaded_or_loading(key_of(model))) core_.set_free_bytes(free_memory_());
-      apply(core_.acquire({ticket, key_of(model), use.client, use.keep_alive, use.priority, need_bytes(model), gpu_layers_of(model)},
+      if (!core_.is_loaded_or_loading(key_of(model))) {
+        core_.set_free_bytes(free_memory_());
+        book_devices();
+      }
+      apply(core_.acquire({ticket, key_of(model), use.client, use.keep_alive, use.priority, need_bytes(model), gpu_layers_of(model), use.again},
                           Clock::now()), deferred);
     }
     run(deferred);
@@ -160,6 +179,7 @@ class Shared : public std::enable_shared_from_this<Shared> {
         model.size_bytes = model.runner_stats.value("memory_bytes", model.size_bytes);
         model.size_vram_bytes = model.runner_stats.value("device_bytes", model.size_vram_bytes);
       }
+      model.gpus = entry.gpus;
       if (instance.expires_at) {
         model.expires_at = std::chrono::system_clock::now() +
                            std::chrono::duration_cast<std::chrono::system_clock::duration>(*instance.expires_at - now);
@@ -170,7 +190,12 @@ class Shared : public std::enable_shared_from_this<Shared> {
   }
 
   void released(Core::InstanceId instance, const std::string& client, int64_t tokens) {
-    happen([&](Core& core) { return core.released(instance, client, tokens, Clock::now()); });
+    happen([&](Core& core) {
+      Core::Actions actions = drain_if_unsound(instance);
+      const Core::Actions more = core.released(instance, client, tokens, Clock::now());
+      actions.insert(actions.end(), more.begin(), more.end());
+      return actions;
+    });
   }
 
   void set_options(const Options& options) {
@@ -190,6 +215,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
     Stats stats = stats_;
     stats.n_waiting = core_.n_waiting();
     stats.crashes = core_.n_crashes();
+    book_devices();
+    for (const auto& [uuid, device] : core_.devices().devices()) stats.devices.push_back({uuid, device.room_bytes, device.held_bytes()});
     stats.retry_after_s = static_cast<int>(std::chrono::ceil<std::chrono::seconds>(core_.retry_after()).count());
     return stats;
   }
@@ -242,6 +269,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
     std::shared_ptr<runner::Client> client;
     json ready;
     int gpu_layers = -1;
+    int64_t not_finite = 0;   // of its stats, counted already
+    std::vector<std::string> gpus;   // UUIDs
   };
   // What is done after the lock is let go: callbacks into other rooms.
   using Deferred = std::vector<std::function<void()>>;
@@ -269,6 +298,8 @@ class Shared : public std::enable_shared_from_this<Shared> {
     for (const Core::InstanceId id : dead) apply(core_.died(id, Clock::now()), deferred);
   }
 
+  void book_devices();
+  Core::Actions drain_if_unsound(Core::InstanceId instance);
   void apply(Core::Actions actions, Deferred& deferred);
   void start(Core::InstanceId instance);
   Core::Actions loaded_now(Core::InstanceId instance, const Entry& entry);
@@ -338,6 +369,35 @@ runner::Spec Shared::spec_of(const Entry& entry) const {
   const auto kv_type = model.parameters.find("kv_cache_type");
   if (kv_type != model.parameters.end() && kv_type->is_string()) spec.options["kv_cache_type"] = *kv_type;
   return spec;
+}
+
+// Under the lock: what runners hold on GPUs, by their latest figures.
+void Shared::book_devices() {
+  for (const auto& [id, entry] : entries_) {
+    if (!entry.client || entry.gpus.empty()) continue;
+    const json stats = entry.client->stats();
+    if (!stats.is_object()) continue;
+    for (size_t i = 0; i < entry.gpus.size(); ++i) {
+      uint64_t bytes = 0;
+      for (const char* kind : {"_weight_bytes", "_kv_bytes", "_buffer_bytes"}) bytes += stats.value("gpu" + std::to_string(i) + kind, uint64_t{0});
+      core_.devices().hold(id, entry.gpus[i], bytes);
+    }
+  }
+}
+
+// U08, under the lock: weights or a device that went wrong give no numbers again and again.
+Core::Actions Shared::drain_if_unsound(Core::InstanceId instance) {
+  const auto found = entries_.find(instance);
+  if (found == entries_.end() || !found->second.client) return {};
+  Entry& entry = found->second;
+  const json stats = entry.client->stats();
+  const int64_t n = stats.is_object() ? stats.value("not_finite", int64_t{0}) : 0;
+  const int64_t n_before = std::exchange(entry.not_finite, n);
+  stats_.not_finite += n - n_before;
+  if (n < kMostNotFinite || n_before >= kMostNotFinite) return {};
+  const std::string why = std::to_string(n) + " requests ended because the model's results were no finite numbers; it is loaded anew";
+  log_.error("model drains", {{"model", entry.model.name}, {"reason", why}});
+  return core_.drain(instance, {ErrorCode::kInternal, why}, Clock::now());
 }
 
 // Under the lock.
@@ -435,6 +495,16 @@ Core::Actions Shared::loaded_now(Core::InstanceId instance, const Entry& entry) 
                             {"parallel_from", options_.n_parallel > 0 ? "setting" : "memory"},
                             {"context_tokens", entry.ready.value("context_tokens", int64_t{0})}});
   core_.set_free_bytes(free_memory_());
+  book_devices();
+  if (const auto gpus = entry.ready.find("gpus"); gpus != entry.ready.end() && gpus->is_array()) {
+    std::vector<std::string>& known = entries_.at(instance).gpus;
+    for (const json& gpu : *gpus) {
+      if (!is_gpu(gpu) || known.size() >= kMostGpus) break;
+      known.push_back(gpu["uuid"]);
+      core_.devices().found(instance, known.back(), gpu["free_bytes"]);
+    }
+  }
+  book_devices();
   return core_.load_done(instance, Clock::now(), n_places);
 }
 

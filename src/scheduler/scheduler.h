@@ -34,6 +34,7 @@ struct Use {
   // nullopt keeps what the model has, 0 unloads it when idle, negative keeps it for ever.
   std::optional<std::chrono::milliseconds> keep_alive;
   int priority = 0;     // 1 goes before 0, that before -1
+  bool again = false;   // its runner died before there was anything of an answer: it waits while the model rests
 };
 
 // Use of a loaded model; the model stays loaded at least as long. Move-only; returning it starts the keep-alive clock.
@@ -54,11 +55,21 @@ struct LoadedModel {
   std::optional<std::chrono::system_clock::time_point> expires_at;   // nullopt: for ever
   pid_t runner_pid = 0;
   nlohmann::json runner_stats;   // the runner's latest; null: none yet
+  std::vector<std::string> gpus;   // UUIDs of those it uses, in the order of gpu0_…, gpu1_… in its stats
+};
+
+// A GPU's memory in the scheduler's books.
+struct DeviceMemory {
+  std::string uuid;
+  uint64_t room_bytes = 0;   // for our runners, all together
+  uint64_t held_bytes = 0;   // by them now
 };
 
 struct Stats {
   size_t n_waiting = 0;   // for a load, or for their turn
   int64_t loads = 0, failed_loads = 0, unloads = 0, crashes = 0;   // since the start
+  std::vector<DeviceMemory> devices;
+  int64_t not_finite = 0;   // requests that ended because what the model computed was no number
   int retry_after_s = 5;  // when one who is refused now may come back
 };
 
@@ -77,8 +88,8 @@ class Scheduler {
   virtual ~Scheduler() = default;
 
   // `ready` is called exactly once, from any thread, perhaps before this returns; it and `progress` must not block. One
-  // load serves all who wait for it. A dead runner is replaced; a model whose runner died twice in a row while loading
-  // rests before the next try (kUnavailable). A model that does not fit beside others takes the place of those unused
+  // load serves all who wait for it. A dead runner is replaced; a model whose runner died twice in a row rests before the
+  // next try (kUnavailable). One that computes what are no numbers is loaded anew after a few such requests. A model that does not fit beside others takes the place of those unused
   // for longest. One whose parameters name `num_gpu` is loaded anew if it was loaded with another. Errors: those of
   // loading, kResourceExhausted (queue full), kCancelled.
   // Of those that wait, the higher priority goes first, then the client that was served the fewest tokens.

@@ -117,12 +117,16 @@ void AnalysisTask::leave_queue() {
   if (start_.left_queue) start_.left_queue();
 }
 
-void AnalysisTask::fail(std::string_view message) { publish({{"status", "error"}, {"error", message}}, true); }
+void AnalysisTask::fail(std::string_view message, bool retryable) {
+  Json event = {{"status", "error"}, {"error", message}};
+  if (retryable) event["retryable"] = true;
+  publish(std::move(event), true);
+}
 
 void AnalysisTask::end_by(const server::Event& event) {
   if (event.kind == server::Event::Kind::kExpired ||
       (event.kind == server::Event::Kind::kFailed && event.status.code() != ErrorCode::kCancelled)) {
-    fail(event.status.message());
+    fail(event.status.message(), event.status.code() == ErrorCode::kUnavailable);
   } else {
     publish({{"status", "cancelled"}}, true);
   }
@@ -227,7 +231,8 @@ Awaitable<void> AnalysisTask::generate(Job& job) {
       finish(message);
       co_return;
     } else if (type == "error") {
-      fail(ollama::runner_error_text(message.value("code", "internal"), message.value("message", "")));
+      const std::string code = message.value("code", "internal");
+      fail(ollama::runner_error_text(code, message.value("message", "")), code == "unavailable");
       co_return;
     }
   }

@@ -65,7 +65,7 @@ class AnalysisTask : public std::enable_shared_from_this<AnalysisTask> {
   void on_text(const nlohmann::json& message);
   void publish_writing();
   void finish(const nlohmann::json& done);
-  void fail(std::string_view message);
+  void fail(std::string_view message, bool retryable = false);
   void end_by(const server::Event& event);  // kAborted or kFailed
   void publish(Json event, bool last);
   void publish_queued();

@@ -28,8 +28,9 @@ const std::string* Request::parameter(std::string_view name) const {
   return nullptr;
 }
 
-Response error_response(int status, std::string_view message) {
-  const nlohmann::ordered_json body = {{"error", message}};
+Response error_response(int status, std::string_view message, bool retryable) {
+  nlohmann::ordered_json body = {{"error", message}};
+  if (retryable) body["retryable"] = true;
   return {status,
           "application/json; charset=utf-8",
           body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),

@@ -44,7 +44,8 @@ struct Response {
 };
 
 // {"error": message} with that status.
-Response error_response(int status, std::string_view message);
+// `retryable`: the same request may succeed if it is sent again; the body says so.
+Response error_response(int status, std::string_view message, bool retryable = false);
 std::string_view reason_phrase(int status);
 
 // Why a running exchange should end early.

@@ -69,7 +69,7 @@ void Job::acquire(const store::ModelInfo& model, const std::string& caller,
 void Job::ask_for_model() {
   // The callbacks hold the mailbox, not the job: they may come after the job's end.
   ticket_ = scheduler_.acquire(
-      model_, {.client = caller_, .keep_alive = keep_alive_, .priority = urgency_.priority},
+      model_, {.client = caller_, .keep_alive = keep_alive_, .priority = urgency_.priority, .again = tried_again_},
       [mailbox = mailbox_](uint64_t done, uint64_t total) {
         Event event;
         event.kind = Event::Kind::kLoading;

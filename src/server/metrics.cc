@@ -55,10 +55,9 @@ constexpr std::array kModelGauges = {
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_retained", "use", "retained"},
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_committed", "use", "committed"},
     ModelGauge{"deepanalyze_kv_pages", "", "kv_pages_max", "use", "max"},
-    ModelGauge{"deepanalyze_model_memory_bytes", "Memory of a model by device and kind; on GPUs of all kinds together", "host_weight_bytes", "kind", "weights"},
+    ModelGauge{"deepanalyze_model_memory_bytes", "Memory of a model by device (cpu, or a GPU's UUID) and kind", "host_weight_bytes", "kind", "weights"},
     ModelGauge{"deepanalyze_model_memory_bytes", "", "host_kv_bytes", "kind", "kv"},
     ModelGauge{"deepanalyze_model_memory_bytes", "", "host_buffer_bytes", "kind", "buffers"},
-    ModelGauge{"deepanalyze_model_memory_bytes", "", "device_bytes", "kind", "all"},
     ModelGauge{"deepanalyze_model_preemptions_total", "Requests that stepped back for others since the load", "preemptions", "", "", 1, true},
     ModelGauge{"deepanalyze_model_evicted_pages_total", "Retained pages given up since the load", "evicted_pages", "", "", 1, true},
     ModelGauge{"deepanalyze_model_steps_total", "Steps of a model's engine since the load", "steps", "", "", 1, true},
@@ -118,13 +117,14 @@ std::string Metrics::text(scheduler::Scheduler& scheduler) {
   counter("deepanalyze_model_loads_total", loads_help, {{"outcome", "ok"}}, stats.loads);
   counter("deepanalyze_model_loads_total", loads_help, {{"outcome", "failed"}}, stats.failed_loads);
   counter("deepanalyze_model_unloads_total", "Models unloaded: idle, asked for, or for another's sake", {}, stats.unloads);
+  counter("deepanalyze_not_finite_total", "Requests that ended because the model's results were no finite numbers", {}, stats.not_finite);
   counter("deepanalyze_runner_crashes_total", "Runner processes that ended unasked", {}, stats.crashes);
   for (const scheduler::LoadedModel& model : scheduler.loaded()) {
     for (const ModelGauge& row : kModelGauges) {
       if (!model.runner_stats.is_object() || !model.runner_stats.contains(row.key)) continue;
       prometheus::Labels labels{{"model", model.model.name}};
       if (*row.label_name != '\0') labels.emplace(row.label_name, row.label);
-      if (std::string_view(row.name) == "deepanalyze_model_memory_bytes") labels.emplace("device", std::string_view(row.key) == "device_bytes" ? "gpu" : "cpu");
+      if (std::string_view(row.name) == "deepanalyze_model_memory_bytes") labels.emplace("device", "cpu");
       const double value = model.runner_stats.value(row.key, 0.0) * row.scale;
       if (row.counts) {
         BuildCounter().Name(row.name).Help(row.help).Register(now).Add(labels).Increment(value);
@@ -132,6 +132,18 @@ std::string Metrics::text(scheduler::Scheduler& scheduler) {
         gauge(row.name, row.help, labels, value);
       }
     }
+    for (size_t i = 0; i < model.gpus.size() && model.runner_stats.is_object(); ++i) {
+      constexpr std::pair<const char*, const char*> kKinds[] = {{"weights", "_weight_bytes"}, {"kv", "_kv_bytes"}, {"buffers", "_buffer_bytes"}};
+      for (const auto& [kind, key] : kKinds) {
+        const double bytes = model.runner_stats.value("gpu" + std::to_string(i) + key, 0.0);
+        gauge("deepanalyze_model_memory_bytes", "", {{"model", model.model.name}, {"device", model.gpus[i]}, {"kind", kind}}, bytes);
+      }
+    }
+  }
+  for (const scheduler::DeviceMemory& device : stats.devices) {
+    const char* const help = "Memory of a GPU: room for our models, and what they hold of it";
+    gauge("deepanalyze_device_memory_bytes", help, {{"device", device.uuid}, {"state", "room"}}, static_cast<double>(device.room_bytes));
+    gauge("deepanalyze_device_memory_bytes", help, {{"device", device.uuid}, {"state", "held"}}, static_cast<double>(device.held_bytes));
   }
   auto families = impl_->registry.Collect();
   const auto more = now.Collect();

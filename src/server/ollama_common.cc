@@ -299,7 +299,7 @@ Response load_error(const Status& status) {
       }
       return error_response(500, status.message());
     default:
-      return error_response(500, status.message());
+      return error_response(500, status.message(), status.code() == ErrorCode::kUnavailable);
   }
 }
 
@@ -319,7 +319,7 @@ Response runner_error(std::string_view code, std::string_view message) {
   if (code == "cancelled") status = 499;
   // A prompt beyond the context is the client's to shorten; a full queue or memory is not.
   if (code == "resource_exhausted") status = message.find("context") != std::string_view::npos ? 400 : 503;
-  return error_response(status, runner_error_text(code, message));
+  return error_response(status, runner_error_text(code, message), code == "unavailable");
 }
 
 }  // namespace da::server::ollama

@@ -282,7 +282,9 @@ Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta)
       co_return;
     }
     if (event->kind == Event::Kind::kFailed || event->kind == Event::Kind::kExpired) {
-      co_await answer.fail(error_response(event->kind == Event::Kind::kExpired ? 504 : 500, event->status.message()));
+      // Not within the co_await: GCC 12 would destroy the result of ?: twice.
+      Response response = event->kind == Event::Kind::kExpired ? error_response(504, event->status.message()) : load_error(event->status);
+      co_await answer.fail(std::move(response));
       co_return;
     }
     if (event->kind != Event::Kind::kMessage) continue;
@@ -299,7 +301,7 @@ Awaitable<void> run(App& app, Exchange& exchange, Call call, AddDelta add_delta)
       const std::string code = message.value("code", "internal"), text = message.value("message", "");
       Response response = exchange.started() && code == "unavailable"
                               ? error_response(500, "an error was encountered while running the model: " +
-                                                        runner_error_text(code, text))
+                                                        runner_error_text(code, text), true)
                               : runner_error(code, text);
       co_await answer.fail(std::move(response));
       co_return;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { cli, golden, startServer, stories } from './server.mjs';
+import { cli, golden, sleep, startServer, stories } from './server.mjs';
 
 const plugin = process.env.EMULATED_PLUGIN;
 assert.ok(plugin && existsSync(plugin), 'EMULATED_PLUGIN names the plugin on the emulated runtime');
@@ -55,6 +55,25 @@ test('all layers on one GPU: the text of the CPU, 100% GPU, a sealed runner', as
   assert.match(await processor(server), /100% GPU/);
   assert.match(server.log, /5 of 5 layers on 1 GPU: GPU 0 \(Emulated GPU 1\): layers 0 to 4/);
   assert.doesNotMatch(server.log, /not fully sealed/);
+
+  // The same bytes in the metrics, by kind, and in the scheduler's books, from which the runner's end takes them at once.
+  const gpu = 'GPU-5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a01';
+  const metrics = async () => (await fetch(`${server.url}/metrics`)).text();
+  const bytes = (all, series) => Number(all.split('\n').find((line) => line.startsWith(`${series} `))?.split(' ')[1]);
+  const shown = await metrics();
+  const kinds = ['weights', 'kv', 'buffers'].map((kind) => bytes(shown, `deepanalyze_model_memory_bytes{device="${gpu}",kind="${kind}",model="stories:latest"}`));
+  assert.ok(kinds.every((n) => n > 0), kinds.join(' '));
+  assert.equal(kinds.reduce((sum, n) => sum + n), vram);
+  assert.equal(bytes(shown, `deepanalyze_device_memory_bytes{device="${gpu}",state="held"}`), vram);
+  assert.ok(bytes(shown, `deepanalyze_device_memory_bytes{device="${gpu}",state="room"}`) > 300 << 20);
+  assert.equal((await fetch(`${server.url}/api/generate`, { method: 'POST', body: JSON.stringify({ model: 'stories', keep_alive: 0 }) })).status, 200);
+  let after;
+  for (let i = 0; i < 100; ++i) {
+    after = bytes(await metrics(), `deepanalyze_device_memory_bytes{device="${gpu}",state="held"}`);
+    if (after === 0) break;
+    await sleep(20);
+  }
+  assert.equal(after, 0);
 });
 
 test('a model cut between GPU and CPU says what went where and why not more', async () => {
@@ -102,11 +121,72 @@ for (const [fault, says] of [['kernel', /cudaErrorIllegalAddress/], ['lost', /cu
     const body = await broken.json();
     assert.equal(broken.status, 500, JSON.stringify(body));
     assert.match(body.error, says);
+    assert.equal(body.retryable, true, 'its text had begun: it ends, and may be sent again');
     assert.equal(await answer(server, {}, alone), expected);
     assert.match(server.log, /a device has failed; the runner ends/);
     assert.match(server.log, /exit status 3/);
     assert.equal(loads(server), 2);
     assert.match(await processor(server), /100% GPU/, 'not quietly on the CPU');
+  });
+}
+
+test('a GPU that fails before the first text: the request is served by another runner, once', async () => {
+  const server = await serve({ DEEPANALYZE_EMULATED_GPUS: '1x400', DEEPANALYZE_EMULATED_FAULT: 'kernel:2500' });
+  // Answers of one token, until one meets the fault: nobody sees anything of it.
+  let answers = 0;
+  for (; loads(server) < 2; ++answers) {
+    assert.ok(answers < 200, 'the fault comes');
+    const response = await ask(server, { num_predict: 1 }, text.slice(answers % 20, 60));
+    const body = await response.json();
+    assert.equal(response.status, 200, JSON.stringify(body));
+    assert.equal(body.eval_count, 1);
+  }
+  assert.ok(answers > 2);
+  assert.equal((server.log.match(/a device has failed; the runner ends/g) ?? []).length, 1);
+  assert.match(await (await fetch(`${server.url}/metrics`)).text(), /deepanalyze_runner_crashes_total 1/);
+
+  // One that meets it in the second runner too ends with an error that says it may be sent again; the model rests.
+  // What may become a stop string is held back, so that nothing is sent.
+  const options = { num_predict: 80 };
+  options.stop = [`${await answer(servers[0], options, alone)}.`];
+  const before = loads(server);
+  const failed = await ask(server, options, alone);
+  const body = await failed.json();
+  assert.equal(failed.status, 500, JSON.stringify(body));
+  assert.match(body.error, /cudaErrorIllegalAddress/);
+  assert.equal(body.retryable, true);
+  assert.equal(loads(server), before + 1, 'tried again once');
+  const resting = await ask(server, {}, alone);
+  if (resting.status !== 200) {
+    const why = await resting.json();
+    assert.match(why.error, /times in a row; next try possible in \d+ s/);
+    assert.equal(why.retryable, true);
+  }
+});
+
+// A golden model one of whose embedding rows is no number: it loads, and texts with that token have no logits.
+for (const where of ['CPU', 'GPU']) {
+  test(`results that are no numbers (${where}): an error, counted; after three the model is loaded anew`, async () => {
+    const server = await serve(where === 'GPU' ? { DEEPANALYZE_EMULATED_GPUS: '1x400' } : { OLLAMA_NO_CUDA: '1' });
+    const bytes = readFileSync(join(golden, 'models/llama.gguf'));
+    const badToken = 456, width = 128;   // "q"
+    bytes.writeFloatLE(NaN, bytes.length - 1411584 + (badToken * width + 5) * 4);   // the data begins with the embedding
+    writeFileSync(join(server.folder, 'flipped.gguf'), bytes);
+    writeFileSync(join(server.folder, 'Modelfile'), `FROM ${join(server.folder, 'flipped.gguf')}\nPARAMETER temperature 0\n`);
+    assert.equal((await cli(server, ['create', 'stories', '-f', join(server.folder, 'Modelfile')])).code, 0);
+    const sound = await answer(server, {}, 'The');
+    for (let i = 0; i < 3; ++i) {
+      assert.equal(loads(server), 1);
+      const broken = await ask(server, {}, 'The q');
+      const body = await broken.json();
+      assert.equal(broken.status, 500, JSON.stringify(body));
+      assert.match(body.error, /not finite/);
+      assert.equal(body.retryable, undefined, 'the same text would have the same end');
+      assert.equal(await answer(server, {}, 'The'), sound);
+    }
+    assert.equal(loads(server), 2);
+    assert.match(server.log, /model drains.*3 requests ended because the model's results were no finite numbers/);
+    assert.match(await (await fetch(`${server.url}/metrics`)).text(), /deepanalyze_not_finite_total 3/);
   });
 }
 

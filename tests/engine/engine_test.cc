@@ -11,6 +11,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/utf8.h"
+#include "engine/not_finite.h"
 #include "engine/support.h"
 
 namespace da::engine {
@@ -268,6 +269,11 @@ TEST(Engine, EndsARequestWhoseLogitsAreNoNumbers) {
     EXPECT_EQ(answer.reason, FinishReason::kError);
     EXPECT_NE(answer.error.message().find("finite"), std::string::npos) << answer.error.message();
   }
+  EXPECT_EQ((*engine)->stats().not_finite, 2);
+}
+
+TEST(EngineU08, ARequestWithoutNumbersHarmsNoOther) {
+  test::check_not_finite([] { return model::on_one(std::move(backend::make_cpu_backend({.n_threads = 1})).value()); });
 }
 
 TEST(EngineG11, AModelWhoseFirstLogitsAreNoNumbersIsRefused) {

@@ -298,6 +298,81 @@ TEST_F(CoreTest, DeadRunnersAreReplaced) {
   EXPECT_EQ(load_done(2), "grant 2 a#2");
 }
 
+// U03: a runner that dies again and again, and serves nobody in between, is not started without a pause.
+TEST_F(CoreTest, DeathsInServiceAreBackedOff) {
+  const auto again = [this](Core::Ticket ticket) {
+    return say(core_.acquire({.ticket = ticket, .key = "a", .client = "", .keep_alive = {}, .again = true}, now_));
+  };
+  acquire(1, "a");
+  load_done(1);
+  EXPECT_EQ(say(core_.died(1, now_)), "stop a#1");
+  stopped(1);
+  EXPECT_EQ(again(2), "start a#2") << "once may be chance";
+  released(1);
+  load_done(2);
+  EXPECT_EQ(say(core_.died(2, now_)), "stop a#2");
+  stopped(2);
+  EXPECT_EQ(acquire(3, "a"), "fail 3 unavailable");
+  EXPECT_EQ(again(4), "") << "the second try of a request waits until the model has rested";
+  EXPECT_EQ(core_.next_deadline(), now_ + 2s);
+  now_ += 2s;
+  EXPECT_EQ(tick(), "start a#3");
+  EXPECT_EQ(core_.next_deadline(), now_ + 60s) << "that of the load";
+  EXPECT_EQ(load_done(3), "grant 4 a#3");
+  say(core_.released(3, "", 20, now_));   // served: all is forgiven
+  say(core_.died(3, now_));
+  stopped(3);
+  EXPECT_EQ(acquire(5, "a"), "start a#4");
+}
+
+// What goes to GPUs is not weighed against the host's memory, and what they have is not promised twice.
+TEST_F(CoreTest, GpusAreWeighedForThemselves) {
+  Core core({.keep_alive = 10s, .max_loaded_models = 4});
+  std::swap(core_, core);
+  core_.set_free_bytes(1000);
+  const auto want = [this](Core::Ticket ticket, const std::string& key, uint64_t bytes, int gpu_layers = -1) {
+    return say(core_.acquire({.ticket = ticket, .key = key, .client = "", .keep_alive = {}, .need_bytes = bytes, .gpu_layers = gpu_layers}, now_));
+  };
+  EXPECT_EQ(want(1, "a", 9000), "start a#1") << "alone: its runner says what is lacking";
+  core_.devices().found(1, "GPU-x", 10000);
+  core_.devices().hold(1, "GPU-x", 6000);
+  EXPECT_EQ(load_done(1), "grant 1 a#1");
+  EXPECT_EQ(want(2, "b", 3000), "start b#2") << "more than the host has, and it goes to the GPU";
+  EXPECT_EQ(core_.devices().free_bytes(), 1000U);
+  EXPECT_EQ(want(3, "c", 900, 0), "start c#3") << "for the host alone";
+  EXPECT_EQ(want(4, "d", 2000), "") << "the GPU is promised, and the only one who holds it is at work";
+  core_.devices().found(2, "GPU-x", 4000);
+  core_.devices().hold(2, "GPU-x", 2500);
+  EXPECT_EQ(core_.devices().room_bytes(), 10000U);
+  EXPECT_EQ(load_done(3), "grant 3 c#3");
+  EXPECT_EQ(released(3), "") << "it holds nothing of a GPU: to end it would not help";
+  EXPECT_EQ(load_done(2), "grant 2 b#2");
+  EXPECT_EQ(released(1), "stop a#1");
+  EXPECT_EQ(core_.devices().free_bytes(), 1500U) << "not before its process has ended";
+  EXPECT_EQ(stopped(1), "start d#4");
+  EXPECT_EQ(core_.devices().free_bytes(), 5500U) << "at once; two thousand of it promised";
+  // One too large for the GPUs alone takes all of them, and the rest on the host.
+  EXPECT_EQ(load_done(4), "grant 4 d#4");
+  EXPECT_EQ(want(5, "e", 10500), "") << "who holds the GPU is at work";
+}
+
+// U08
+TEST_F(CoreTest, OneThatDrainsFinishesItsWorkAndIsLoadedAnew) {
+  acquire(1, "a");
+  EXPECT_EQ(load_done(1), "grant 1 a#1");
+  EXPECT_EQ(say(core_.drain(1, {ErrorCode::kInternal, "unsound"}, now_)), "");
+  EXPECT_EQ(acquire(2, "a"), "") << "waits";
+  const Core::Actions actions = core_.released(1, "", 5, now_);
+  ASSERT_EQ(actions.size(), 1U);
+  EXPECT_EQ(actions[0].kind, Kind::kStop);
+  EXPECT_EQ(actions[0].status.message(), "unsound");
+  EXPECT_EQ(stopped(1), "start a#2") << "not before the memory of the first is free";
+  EXPECT_EQ(load_done(2), "grant 2 a#2");
+  released(2);
+  EXPECT_EQ(say(core_.drain(2, {ErrorCode::kInternal, "unsound"}, now_)), "stop a#2") << "an idle one goes at once";
+  EXPECT_EQ(say(core_.drain(2, {}, now_)), "");
+}
+
 TEST_F(CoreTest, ALoadWithoutProgressTimesOut) {
   acquire(1, "a");
   now_ += 59s;
@@ -410,6 +485,8 @@ TEST(CoreRandom, EveryTicketEndsOnceWhateverHappens) {
     }
     // Everything comes to rest: loads finish, leases return, processes end.
     for (int round = 0; round < 1000 && (core.n_waiting() > 0 || !leases.empty() || !loading.empty() || !stopping.empty()); ++round) {
+      now += 1s;
+      apply(core.tick(now));   // models that crashed have rested at last
       if (!loading.empty()) finish_load(loading.begin()->first);
       if (!leases.empty()) {
         const Core::InstanceId id = leases.begin()->first;

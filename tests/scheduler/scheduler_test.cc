@@ -28,6 +28,8 @@ class FakeClient final : public runner::Client {
   pid_t pid() const override { return 4711; }
   void say(const json& message) { on_load_(message); }
   void die() { alive_ = false; }
+  json stats() const override { return {{"not_finite", n_not_finite.load()}}; }
+  std::atomic<int> n_not_finite{0};
 
  private:
   std::atomic<int>& n_alive_;
@@ -305,6 +307,33 @@ TEST(SchedulerProcess, ARunnerKilledMidwayIsReplaced) {
   std::atomic<bool> done{false};
   b.lease()->client().send({{"op", "generate"}, {"prompt", "x"}, {"raw", true}}, [&](const json& message) { done = done || message["type"] == "done"; });
   EXPECT_TRUE(eventually([&] { return done.load(); }));
+}
+
+// U08: requests are served until three have ended without numbers; then the model drains and is loaded anew.
+TEST_F(SchedulerTest, AModelThatComputesNoNumbersIsReplaced) {
+  make({});
+  Outcome first, second;
+  scheduler_->acquire(model("m"), {}, {}, first.ready());
+  runners_.finish(0);
+  ASSERT_NE(first.lease(), nullptr);
+  scheduler_->acquire(model("m"), {}, {}, second.ready());
+  ASSERT_NE(second.lease(), nullptr);
+  runners_.client(0)->n_not_finite = 2;
+  first.release();
+  EXPECT_EQ(scheduler_->stats().not_finite, 2);
+  Outcome third, fourth;
+  scheduler_->acquire(model("m"), {}, {}, third.ready());
+  ASSERT_NE(third.lease(), nullptr) << "two may be chance";
+  runners_.client(0)->n_not_finite = 3;
+  third.release();
+  scheduler_->acquire(model("m"), {}, {}, fourth.ready());
+  EXPECT_EQ(fourth.n_calls(), 0) << "the second is not through yet";
+  EXPECT_EQ(runners_.n_started(), 1U);
+  second.release();
+  runners_.finish(1);
+  ASSERT_NE(fourth.lease(), nullptr);
+  EXPECT_EQ(scheduler_->stats().not_finite, 3);
+  EXPECT_EQ(scheduler_->stats().crashes, 0);
 }
 
 TEST(SchedulerProcess, CrashingLoadsAreReportedAndBackedOff) {

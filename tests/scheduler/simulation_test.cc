@@ -121,6 +121,7 @@ class World {
       core_.set_free_bytes(free_bytes());
       apply(core_.load_done(id, now_, pick(6)));
     });
+    if (fate == 4) later(time + Ms(pick(8000)), [this, id] { apply(core_.drain(id, {ErrorCode::kInternal, "unsound"}, now_)); });
     if (fate == 3) later(time + Ms(pick(8000)), [this, id] { apply(core_.died(id, now_)); });
   }
 

@@ -58,13 +58,14 @@ TEST_F(MetricsTest, LoadedModelsShowWhatTheirRunnersSay) {
   scheduler::LoadedModel model;
   model.model = *store_->resolve("tiny");
   model.runner_stats = {{"running", 2},          {"kv_pages_in_use", 7}, {"kv_pages_max", 64}, {"host_kv_bytes", 12345678},
-                        {"device_bytes", 4096}, {"steps", 5},           {"step_ns", 2500000000}};
+                        {"gpu1_kv_bytes", 4096}, {"steps", 5},          {"step_ns", 2500000000}};
+  model.gpus = {"GPU-a", "GPU-b"};
   scheduler_.loaded_models = {model};
   const std::string text = metrics();
   EXPECT_EQ(value(text, R"(deepanalyze_kv_pages{model="tiny:latest",use="in_use"})"), 7) << text;
   EXPECT_EQ(value(text, R"(deepanalyze_kv_pages{model="tiny:latest",use="max"})"), 64);
   EXPECT_EQ(value(text, R"(deepanalyze_model_memory_bytes{device="cpu",kind="kv",model="tiny:latest"})"), 12345678);
-  EXPECT_EQ(value(text, R"(deepanalyze_model_memory_bytes{device="gpu",kind="all",model="tiny:latest"})"), 4096);
+  EXPECT_EQ(value(text, R"(deepanalyze_model_memory_bytes{device="GPU-b",kind="kv",model="tiny:latest"})"), 4096);
   EXPECT_EQ(value(text, R"(deepanalyze_model_step_seconds_total{model="tiny:latest",part="all"})"), 2.5);
   // The format: each family is announced once, each line is a name, labels and a number.
   std::map<std::string, int> announced;

@@ -153,8 +153,15 @@ Status CudaBackend::upload_planes(const gguf::Tensor& tensor, const CudaWeight& 
                                      rows * packing.scale_bytes));
     DA_RETURN_IF_ERROR(staging_.copy(to + weight.d_offset_bytes + first * packing.d_bytes, d, rows * packing.d_bytes));
     DA_RETURN_IF_ERROR(staging_.submit());
+    if (on_chunk_ && !on_chunk_(static_cast<uint64_t>((begin + n) * source_row_bytes)))
+      return {ErrorCode::kCancelled, "load: cancelled"};
   }
   return Status::ok();
+}
+
+DeviceBytes CudaBackend::bytes_by_kind() const {
+  const auto of = [this](MemoryKind kind) { return ledger_.by_kind[static_cast<size_t>(kind)].load(); };
+  return {of(MemoryKind::kWeights), of(MemoryKind::kKv), of(MemoryKind::kBuffers)};
 }
 
 Result<std::unique_ptr<Weight>> CudaBackend::load_weight(const gguf::Tensor& tensor, WeightUse use) {
@@ -178,7 +185,7 @@ Result<std::unique_ptr<Weight>> CudaBackend::load_weight(const gguf::Tensor& ten
 
   DA_RETURN_IF_ERROR(launcher_.use());
   const int64_t n_rows = weight->n_out * weight->n_parts;
-  auto memory = DeviceMemory::allocate(ledger_, packed_bytes(weight->packing, n_rows), "weights");
+  auto memory = DeviceMemory::allocate(ledger_, packed_bytes(weight->packing, n_rows), "weights", MemoryKind::kWeights);
   if (!memory.is_ok()) return memory.status().with_context("tensor " + tensor.name);
   weight->memory = std::move(*memory);
   weight->size_bytes = weight->memory.size_bytes();
@@ -196,8 +203,8 @@ Result<std::unique_ptr<Vector>> CudaBackend::load_vector(std::span<const float> 
   DA_RETURN_IF_ERROR(launcher_.use());
   auto vector = std::make_unique<CudaVector>();
   vector->size = static_cast<int64_t>(values.size());
-  DA_ASSIGN_OR_RETURN(vector->memory,
-                      DeviceMemory::allocate(ledger_, std::max<size_t>(4, values.size_bytes()), "vector"));
+  DA_ASSIGN_OR_RETURN(vector->memory, DeviceMemory::allocate(ledger_, std::max<size_t>(4, values.size_bytes()),
+                                                             "vector", MemoryKind::kWeights));
   if (options_.count_only) return std::unique_ptr<Vector>(std::move(vector));
   DA_RETURN_IF_ERROR(staging_.reserve(values.size_bytes()));
   DA_ASSIGN_OR_RETURN(uint8_t * slot, staging_.acquire());
@@ -281,9 +288,8 @@ Result<std::unique_ptr<KvPool>> CudaBackend::make_kv_pool(const KvSpec& spec) {
 Status CudaBackend::reserve_rotation(const Vector& frequencies, int32_t max_rows) {
   DA_RETURN_IF_ERROR(launcher_.use());
   // A smaller one of the same goes: nothing refers to it between steps.
-  std::erase_if(rope_tables_, [&](const auto& table) {
-    return table->frequencies == &frequencies && table->max_rows < max_rows;
-  });
+  std::erase_if(rope_tables_,
+                [&](const auto& table) { return table->frequencies == &frequencies && table->max_rows < max_rows; });
   for (const auto& table : rope_tables_) {
     if (table->frequencies == &frequencies) return Status::ok();
   }

@@ -13,6 +13,7 @@
 #include "backend/cuda/memory.h"
 #include "backend/cuda/packing.h"
 #include "backend/cuda/staging.h"
+#include "backend/device_backend.h"
 #include "base/thread_pool.h"
 
 namespace da::backend::cuda {
@@ -70,14 +71,16 @@ struct BatchLayout {
   BatchLayout(int64_t rows, int64_t pages);
 };
 
-class CudaBackend : public Backend {
+class CudaBackend : public Backend, public DeviceBackend {
  public:
   explicit CudaBackend(const CudaOptions& options);
   ~CudaBackend() override;
   Status open();
 
   std::string description() const override { return description_; }
-  uint64_t device_bytes() const override { return ledger_.bytes; }
+  uint64_t device_bytes() const override { return ledger_.bytes(); }
+  DeviceBytes bytes_by_kind() const override;
+  void on_chunk(OnChunk on_chunk) override { on_chunk_ = std::move(on_chunk); }
   Result<std::unique_ptr<Weight>> load_weight(const gguf::Tensor& tensor, WeightUse use) override;
   Result<std::unique_ptr<Vector>> load_vector(std::span<const float> values) override;
   Result<std::unique_ptr<Activation>> make_activation(int64_t width, int32_t max_rows,
@@ -139,6 +142,7 @@ class CudaBackend : public Backend {
   Event done_;  // of the last read
   Launcher launcher_;
   Staging staging_;  // uploads, of weights and of batches
+  OnChunk on_chunk_;
   int32_t max_shared_bytes_ = 0, n_processors_ = 0;
 
   Batch batch_;

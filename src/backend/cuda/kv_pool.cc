@@ -78,7 +78,7 @@ Result<CudaKvPool::Driver> CudaKvPool::find_driver() {
 }
 
 CudaKvPool::~CudaKvPool() {
-  if (ledger_ != nullptr) ledger_->bytes -= committed_bytes_;
+  if (ledger_ != nullptr) ledger_->of(MemoryKind::kKv) -= committed_bytes_;
   if (base_ == 0) return;
   (void)cudaSetDevice(device_);
   (void)cudaDeviceSynchronize();  // a kernel may still read the pages
@@ -119,7 +119,7 @@ Result<std::unique_ptr<CudaKvPool>> CudaKvPool::make(int device, const KvSpec& s
 Status CudaKvPool::commit(uint64_t bytes) {
   if (ledger_->count_only) {
     committed_bytes_ += bytes;
-    ledger_->bytes += bytes;
+    ledger_->of(MemoryKind::kKv) += bytes;
     return Status::ok();
   }
   const CUmemAllocationProp properties = properties_of(device_);
@@ -142,7 +142,7 @@ Status CudaKvPool::commit(uint64_t bytes) {
   access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
   DA_RETURN_IF_ERROR(driver_status(driver_.set_access(address, bytes, &access, 1), "cuMemSetAccess"));
   committed_bytes_ += bytes;
-  ledger_->bytes += bytes;
+  ledger_->of(MemoryKind::kKv) += bytes;
   return Status::ok();
 }
 

@@ -17,11 +17,12 @@ uint64_t allocation_bytes(uint64_t size_bytes) {
   return (size_bytes + unit - 1) / unit * unit;
 }
 
-Result<DeviceMemory> DeviceMemory::allocate(Ledger& ledger, uint64_t size_bytes, const char* what) {
+Result<DeviceMemory> DeviceMemory::allocate(Ledger& ledger, uint64_t size_bytes, const char* what, MemoryKind kind) {
   DeviceMemory memory;
   memory.size_bytes_ = size_bytes;
+  memory.kind_ = kind;
   if (ledger.count_only) {
-    ledger.bytes += allocation_bytes(size_bytes);
+    ledger.of(kind) += allocation_bytes(size_bytes);
     memory.ledger_ = &ledger;
     return memory;
   }
@@ -32,7 +33,7 @@ Result<DeviceMemory> DeviceMemory::allocate(Ledger& ledger, uint64_t size_bytes,
             "GPU: " + std::string(what) + ": " + std::to_string(size_bytes) + " bytes needed, " + free_memory_text()};
   }
   DA_RETURN_IF_ERROR(cuda_status(error, "cudaMalloc"));
-  ledger.bytes += allocation_bytes(size_bytes);
+  ledger.of(kind) += allocation_bytes(size_bytes);
   memory.ledger_ = &ledger;
   return memory;
 }

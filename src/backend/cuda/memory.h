@@ -2,6 +2,7 @@
 
 #include <cuda_runtime.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -12,10 +13,16 @@
 
 namespace da::backend::cuda {
 
+// What memory is for.
+enum class MemoryKind : uint8_t { kWeights, kKv, kBuffers };
+
 // The account of one backend's device memory. With count_only nothing is allocated, only booked.
 struct Ledger {
-  std::atomic<uint64_t> bytes{0};
+  std::array<std::atomic<uint64_t>, 3> by_kind{};
   bool count_only = false;
+
+  std::atomic<uint64_t>& of(MemoryKind kind) { return by_kind[static_cast<size_t>(kind)]; }
+  uint64_t bytes() const { return by_kind[0] + by_kind[1] + by_kind[2]; }
 };
 
 // What the driver takes for an allocation: whole pages of 2 MiB for large ones; small ones share pages.
@@ -31,16 +38,18 @@ class DeviceMemory {
     std::swap(data_, other.data_);
     std::swap(size_bytes_, other.size_bytes_);
     std::swap(ledger_, other.ledger_);
+    std::swap(kind_, other.kind_);
     return *this;
   }
   ~DeviceMemory() {
     if (data_ != nullptr) (void)cudaFree(data_);
-    if (ledger_ != nullptr) ledger_->bytes -= allocation_bytes(size_bytes_);
+    if (ledger_ != nullptr) ledger_->of(kind_) -= allocation_bytes(size_bytes_);
   }
 
   // Booked in `ledger`, which must live longer. Error: kResourceExhausted names `what`, the bytes needed and those
   // free.
-  static Result<DeviceMemory> allocate(Ledger& ledger, uint64_t size_bytes, const char* what);
+  static Result<DeviceMemory> allocate(Ledger& ledger, uint64_t size_bytes, const char* what,
+                                       MemoryKind kind = MemoryKind::kBuffers);
 
   uint8_t* data() const { return static_cast<uint8_t*>(data_); }
   template <class T>
@@ -53,6 +62,7 @@ class DeviceMemory {
   void* data_ = nullptr;
   uint64_t size_bytes_ = 0;
   Ledger* ledger_ = nullptr;
+  MemoryKind kind_ = MemoryKind::kBuffers;
 };
 
 // Host memory that the device copies from and to directly. Move-only.

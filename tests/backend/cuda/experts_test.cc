@@ -4,9 +4,8 @@
 
 #include <cmath>
 
-#include "backend/cuda/cuda_backend.h"
+#include "backend/backends.h"
 #include "backend/support.h"
-#include "cuda_emulation/emulation.h"
 
 namespace da::backend::cuda {
 namespace {
@@ -19,8 +18,7 @@ class GroupedExperts : public testing::TestWithParam<TensorType> {};
 TEST_P(GroupedExperts, GiveWhatFewRowsGive) {
   constexpr int32_t kExperts = 5, kUsed = 2, kRows = 75, kFew = 5;
   constexpr int64_t kIn = 256, kOut = 70;
-  cuda_emulation::configure({});
-  const auto backend = std::move(make_cuda_backend({.n_threads = 1})).value();
+  const auto backend = backend::test::make_backend(backend::test::backend_names().front());
   const auto blocks = cpu::test::random_rows(GetParam(), kIn * kOut * kExperts, 3);
   gguf::Tensor tensor{.name = "experts", .type = GetParam(), .n_dims = 3};
   tensor.dims = {kIn, kOut, kExperts, 1};
@@ -44,7 +42,7 @@ TEST_P(GroupedExperts, GiveWhatFewRowsGive) {
     backend->route({}, *scores, *routing);
     backend->expert_linear(*in, ExpertInput::kBatchRows, *routing, {{{weight.get(), out.get(), bias.get()}}});
     const auto view = backend->read_rows(*out);
-    EXPECT_TRUE(view.is_ok()) << view.status().message() << " " << cuda_emulation::last_fault();
+    EXPECT_TRUE(view.is_ok()) << view.status().message();
     std::vector<float> values;
     for (int64_t i = 0; view.is_ok() && i < view->n_rows; ++i)
       values.insert(values.end(), view->row(i).begin(), view->row(i).end());

@@ -118,10 +118,13 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(const AttentionArgs
     shared.query[q * shared.query_stride + i % key_dim] = query[i % key_dim] * a.scale;
   }
 
+  // In registers: every loop over them is unrolled.
   float maximum[kQueries], total[kQueries], acc[kQueries][kChunks];
+#pragma unroll
   for (int i = 0; i < kQueries; ++i) {
     maximum[i] = minus_infinity();
     total[i] = 0;
+#pragma unroll
     for (int c = 0; c < kChunks; ++c) acc[i][c] = 0;
   }
   const int last_position = a.causal != 0 ? tile.rows.first_position + tile.rows.n_rows - 1 : tile.rows.last_position;
@@ -140,6 +143,7 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(const AttentionArgs
     load_page(a.kv.keys, at, tile.kv_head, n_tokens, shared.page_stride, shared.page);
     __syncthreads();
     float keep[kQueries];
+#pragma unroll
     for (int i = 0; i < kQueries; ++i) {
       const int q = warp_idx + i * kWarps;
       keep[i] = 1.0F;
@@ -169,20 +173,24 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(const AttentionArgs
     __syncthreads();  // the keys are done with
     load_page(a.kv.values, at, tile.kv_head, n_tokens, shared.page_stride, shared.page);
     __syncthreads();
+#pragma unroll
     for (int i = 0; i < kQueries; ++i) {
       const int q = warp_idx + i * kWarps;
       if (q >= tile.n_queries) break;
       const float* weights = shared.scores + q * (kPage + 1);
-      for (int c = 0; c < kChunks; ++c) {
-        const int d = c * kWarp + lane_idx;
-        if (d >= value_dim) break;
-        float sum = acc[i][c] * keep[i];
-        for (int t = 0; t < n_tokens; ++t) sum += weights[t] * shared.page[t * shared.page_stride + d];
-        acc[i][c] = sum;
+#pragma unroll
+      for (int c = 0; c < kChunks; ++c) acc[i][c] *= keep[i];
+      for (int t = 0; t < n_tokens; ++t) {
+        const float weight = weights[t], *value = shared.page + t * shared.page_stride + lane_idx;
+#pragma unroll
+        for (int c = 0; c < kChunks; ++c) {
+          if (c * kWarp + lane_idx < value_dim) acc[i][c] += weight * value[c * kWarp];
+        }
       }
     }
   }
 
+#pragma unroll
   for (int i = 0; i < kQueries; ++i) {
     const int q = warp_idx + i * kWarps;
     if (q >= tile.n_queries) break;
@@ -194,7 +202,10 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(const AttentionArgs
         out[0] = maximum[i];
         out[1] = total[i];
       }
-      for (int c = 0; c < kChunks && c * kWarp + lane_idx < value_dim; ++c) out[2 + c * kWarp + lane_idx] = acc[i][c];
+#pragma unroll
+      for (int c = 0; c < kChunks; ++c) {
+        if (c * kWarp + lane_idx < value_dim) out[2 + c * kWarp + lane_idx] = acc[i][c];
+      }
       continue;
     }
     float factor = 1.0F;
@@ -204,8 +215,10 @@ __global__ void __launch_bounds__(kThreads) attention_kernel(const AttentionArgs
       total[i] = total[i] * factor + expf(sink - now);
     }
     float* out = a.out + (tile.rows.first_row + tile.row(q)) * a.out_stride + tile.head(q) * value_dim;
-    for (int c = 0; c < kChunks && c * kWarp + lane_idx < value_dim; ++c)
-      out[c * kWarp + lane_idx] = acc[i][c] * factor / total[i];
+#pragma unroll
+    for (int c = 0; c < kChunks; ++c) {
+      if (c * kWarp + lane_idx < value_dim) out[c * kWarp + lane_idx] = acc[i][c] * factor / total[i];
+    }
   }
 }
 
