@@ -73,37 +73,48 @@ for (let i = 0; i < rounds; ++i) {
 }
 say(`second request on the same ${tokens}-token document`, `${median(seconds).toFixed(1)} ms against ${median(firsts).toFixed(1)} ms, ${(100 * median(ratios)).toFixed(1)} % (bound 5 %)`, median(ratios) < 0.05);
 
-// 2. A light user, alone and beside a heavy one with four requests at all times. The wait is the server's: from the
-// request to its model.
-async function light(n) {
-  const waits = [];
+// 2. A light user, alone and beside a heavy one with twenty requests at all times, more than there are places for. The
+// wait is the server's, from the request to its model; the first token and the end are what the light user sees.
+async function light(n, name = 'long', n_predict = 4) {
+  const visits = [];
   for (let i = 0; i < n; ++i) {
-    const before = performance.now();
-    const answer = await ask('A short question?', { stream: false, options: { num_predict: 4 } }, { Authorization: 'Bearer light' });
-    const reply = await answer.json();
-    if (answer.status !== 200) throw new Error(reply.error);
-    waits.push({ all: performance.now() - before, queue: (reply.load_duration ?? 0) / 1e6 });
+    const begun = performance.now();
+    const answer = await ask('A short question?', { model: name, options: { num_predict: n_predict, num_ctx: 8192 } }, { Authorization: 'Bearer light' });
+    if (answer.status !== 200) throw new Error(await answer.text());
+    let first, text = '';
+    for await (const chunk of answer.body) {
+      first ??= performance.now() - begun;
+      text += Buffer.from(chunk).toString();
+    }
+    const last = JSON.parse(text.trim().split('\n').at(-1));
+    if (last.error) throw new Error(last.error);
+    visits.push({ all: performance.now() - begun, first, queue: (last.load_duration ?? 0) / 1e6 });
     await sleep(20);
   }
-  return waits;
+  return visits;
 }
-await light(5);
-const alone = await light(60);
-let going = true, heavy_done = 0;
-const heavy = Array.from({ length: 20 }, async () => {
-  while (going) {
-    const answer = await ask(document(300), { stream: false, options: { num_predict: 64 } }, { Authorization: 'Bearer heavy' });
-    await answer.text();
-    if (answer.status === 200) ++heavy_done;
-    else await sleep(50);
-  }
-});
-await sleep(500);
-const beside = await light(60);
-going = false;
-await Promise.all(heavy);
-const p95 = (list) => quantile(list.map((one) => one.queue), 0.95);
-say('wait of a light user for its place, p95', `${p95(alone).toFixed(2)} ms alone, ${p95(beside).toFixed(2)} ms beside a heavy one (${heavy_done} answers); in all ${quantile(alone.map((o) => o.all), 0.95).toFixed(0)} and ${quantile(beside.map((o) => o.all), 0.95).toFixed(0)} ms`, p95(beside) < Math.max(p95(alone) * 1.2, p95(alone) + 10));
+async function besideHeavy(name, n) {
+  await light(3, name);
+  const alone = await light(n, name);
+  let going = true, heavy_done = 0;
+  const heavy = Array.from({ length: 20 }, async () => {
+    while (going) {
+      const answer = await ask(document(300), { model: name, stream: false, options: { num_predict: 64, num_ctx: 8192 } }, { Authorization: 'Bearer heavy' });
+      await answer.text();
+      if (answer.status === 200) ++heavy_done;
+      else await sleep(50);
+    }
+  });
+  await sleep(options.file && name === 'given' ? 20000 : 500);
+  const beside = await light(n, name);
+  going = false;
+  await Promise.all(heavy);
+  const p = (list, key, q) => quantile(list.map((one) => one[key]), q);
+  const both = (key, q) => `${p(alone, key, q).toFixed(1)} -> ${p(beside, key, q).toFixed(1)} ms`;
+  const wait = p(beside, 'queue', 0.95), bound = Math.max(p(alone, 'queue', 0.95) * 1.2, p(alone, 'queue', 0.95) + 10);
+  say(`a light user alone -> beside a heavy one (${heavy_done} answers), ${name}`, `p95 of the wait for a place ${both('queue', 0.95)}; first token p50 ${both('first', 0.5)}, p95 ${both('first', 0.95)}; in all p50 ${both('all', 0.5)}, p95 ${both('all', 0.95)}`, wait < bound);
+}
+await besideHeavy('long', 60);
 
 // 3. Ten times too many at once.
 const rss = () => Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${server.child.pid}/status`, 'utf8'))[1]);
@@ -124,6 +135,7 @@ if (options.file) {
   writeFileSync(join(server.folder, 'Given'), `FROM ${options.file}\n`);
   const given = await cli(server, ['create', name, '-f', join(server.folder, 'Given')]);
   if (given.code !== 0) throw new Error(given.stderr);
+  await besideHeavy(name, 10);
 }
 const write = async (n) => { await (await ask('Once upon a time', { model: name, stream: false, options: { num_predict: n, num_ctx: 1024, temperature: 0.8 } })).json(); };
 await write(2);

@@ -7,6 +7,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cli, events, golden, root, sleep, startServer, stories } from '../tests/e2e/server.mjs';
+import { anonymousKb, childrenOf, forgivenBytes, means, slope } from './memory.mjs';
 
 const { values: options } = parseArgs({ options: { minutes: { type: 'string', default: '30' }, clients: { type: 'string', default: '4' }, 'pause-ms': { type: 'string', default: '50' }, analyses: { type: 'string', default: '100' } } });
 const minutes = Number(options.minutes);
@@ -62,35 +63,14 @@ const kinds = [
   () => checked('settings', '/api/show', { model: 'stories' }),
 ];
 
-const children = () => readdirSync(`/proc/${server.child.pid}/task`).flatMap((task) => {
-  try {
-    return readFileSync(`/proc/${server.child.pid}/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-  } catch {
-    return [];   // a thread that has just ended
-  }
-});
-const anonymous = (pid) => {
-  try {
-    return Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
-  } catch {
-    return 0;
-  }
-};
-// kB an hour, by least squares, with the standard error of the slope.
-function slope(points) {
-  const n = points.length, mx = points.reduce((s, p) => s + p.x, 0) / n, my = points.reduce((s, p) => s + p.y, 0) / n;
-  const sxx = points.reduce((s, p) => s + (p.x - mx) ** 2, 0), b = points.reduce((s, p) => s + (p.x - mx) * (p.y - my), 0) / sxx;
-  const rest = points.reduce((s, p) => s + (p.y - my - b * (p.x - mx)) ** 2, 0);
-  return { kb_per_hour: b, error: Math.sqrt(rest / Math.max(n - 2, 1) / sxx), mean_kb: my };
-}
-
+const runnersKb = () => childrenOf(server.child.pid).map(anonymousKb).reduce((a, b) => a + b, 0);
 const samples_of_memory = [];
 console.log(`soak: ${minutes} minutes, ${options.clients} clients, server ${server.child.pid}`);
 for (let i = 0; i < Number(options.analyses); ++i) await analysis();
-console.log(`${options.analyses} analyses in a row: ${JSON.stringify(counts)}, server ${anonymous(server.child.pid)} kB`);
+console.log(`${options.analyses} analyses in a row: ${JSON.stringify(counts)}, server ${anonymousKb(server.child.pid)} kB`);
 const begun = performance.now(), end = begun + minutes * 60000;
 const watch = setInterval(() => {
-  samples_of_memory.push({ hours: (performance.now() - begun) / 3600000, server: anonymous(server.child.pid), runners: children().map(anonymous).reduce((a, b) => a + b, 0) });
+  samples_of_memory.push({ hours: (performance.now() - begun) / 3600000, server: anonymousKb(server.child.pid), runners: runnersKb() });
 }, 2000);
 await Promise.all(Array.from({ length: Number(options.clients) }, async () => {
   while (performance.now() < end) {
@@ -101,19 +81,22 @@ await Promise.all(Array.from({ length: Number(options.clients) }, async () => {
 clearInterval(watch);
 // The first third is warm-up: pools and caches fill.
 const settled = samples_of_memory.slice(Math.floor(samples_of_memory.length / 3));
-const of_server = slope(settled.map(({ hours, server: y }) => ({ x: hours, y })));
-const pids = children();
+const requests = Object.values(counts).reduce((a, b) => a + b, 0) / ((performance.now() - begun) / 3600000);   // an hour
+const growth = (key) => {
+  const { slope: kb, error } = slope(means(settled.map((sample) => ({ x: sample.hours, y: sample[key] }))));
+  return { kb, error: 2 * error, bytes: kb * 1024 / requests, grows: (kb - 2 * error) * 1024 / requests > forgivenBytes };
+};
+const told = ({ kb, error, bytes }) => `slope ${kb.toFixed(0)} +- ${error.toFixed(0)} kB/h, ${bytes.toFixed(2)} bytes a request`;
+const pids = childrenOf(server.child.pid);
 const outcome = await server.stop();
 await sleep(300);
 const left = pids.filter((pid) => { try { return process.kill(pid, 0); } catch { return false; } });
 const first = settled[0], last = settled.at(-1);
 console.log(JSON.stringify(counts));
-console.log(`server RssAnon ${first.server} -> ${last.server} kB, slope ${of_server.kb_per_hour.toFixed(0)} +- ${(2 * of_server.error).toFixed(0)} kB/h; runners ${first.runners} -> ${last.runners} kB`);
+console.log(`server RssAnon ${first.server} -> ${last.server} kB, ${told(growth('server'))}; runners ${first.runners} -> ${last.runners} kB, ${told(growth('runners'))} (they come and go)`);
 console.log(`${failures.length} failures; server ended ${JSON.stringify(outcome)}; processes left: ${left.length}`);
 for (const failure of failures.slice(0, 10)) console.log(failure);
-// Growth that shows above the noise, and is more than a fiftieth of what is there, an hour.
-const grows = of_server.kb_per_hour - 2 * of_server.error > of_server.mean_kb / 50 && last.server - first.server > (minutes < 5 ? 20000 : 2000);
-if (failures.length > 0 || grows || left.length > 0 || outcome.code !== 0) {
+if (failures.length > 0 || growth('server').grows || left.length > 0 || outcome.code !== 0) {
   console.log('soak: FAILED');
   process.exit(1);
 }

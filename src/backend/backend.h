@@ -97,6 +97,8 @@ class KvPool {
   virtual ~KvPool() = default;
   // Makes pages [0, n_pages) usable; pages never shrink or move. kResourceExhausted if memory or max_pages is short.
   virtual Status grow(int32_t n_pages) = 0;
+  // Makes all of a page zeros, after what was computed before and before what is computed next.
+  virtual Status clear(int32_t page) = 0;
   KvSpec spec;
   int32_t n_pages = 0;
   uint64_t page_bytes = 0;  // one page, all layers

@@ -1,5 +1,7 @@
 #include "base/memory_limits.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <fstream>
 #include <string>
@@ -40,6 +42,12 @@ uint64_t available_memory_bytes() {
     path.resize(path.find_last_of('/') == std::string::npos ? 0 : path.find_last_of('/'));
   }
   return available;
+}
+
+void bound_kept_memory() {
+  constexpr int kArenas = 2, kLargeBytes = 256 << 10;
+  mallopt(M_ARENA_MAX, kArenas);
+  mallopt(M_MMAP_THRESHOLD, kLargeBytes);  // set, it no longer follows the largest piece there was
 }
 
 }  // namespace da

@@ -55,7 +55,11 @@ Status show_or_change(const ConfigOptions& options) {
   if (!up) return {ErrorCode::kUnavailable, "no server answers at " + address.url() + ": 'deepanalyze serve' starts one"};
   DA_ASSIGN_OR_RETURN(const Json settings, changes.empty() ? client.call("GET", "/api/admin/config") : client.call("PUT", "/api/admin/config", changes));
   for (const std::string& name : names) {
-    if (!settings.contains(name)) return {ErrorCode::kInvalidArgument, "unknown setting \"" + name + "\"; 'deepanalyze config' lists them"};
+    if (settings.contains(name)) continue;
+    const bool is_value = changes.empty() && names.size() == 2 && settings.contains(names[0]);
+    return {ErrorCode::kInvalidArgument, "unknown setting \"" + name + "\"; " +
+                                             (is_value ? "to set " + names[0] + " write " + names[0] + "=" + name
+                                                       : "'deepanalyze config' lists them")};
   }
   print(settings, names, options);
   return Status::ok();

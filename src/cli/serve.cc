@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstdio>
 
+#include "base/memory_limits.h"
 #include "cli/commands.h"
 #include "cli/local_server.h"
 #include "cli/terminal.h"
@@ -66,6 +67,7 @@ Status serve_until_signal(const ServeOptions& options) {
 }  // namespace
 
 int serve(const ServeOptions& options) {
+  bound_kept_memory();
   const Status status = serve_until_signal(options);
   return status.is_ok() ? 0 : fail(status);
 }

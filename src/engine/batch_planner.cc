@@ -56,7 +56,7 @@ PagedSequence* BatchPlanner::next_to_step_back(std::span<PagedSequence* const> r
 bool BatchPlanner::give(std::span<PagedSequence* const> running, size_t self, int32_t n_tokens) {
   PagedSequence& sequence = *running[self];
   for (;;) {
-    const Status status = pages_.give(sequence.pages, n_tokens);
+    const Status status = pages_.give(sequence.name_space, sequence.pages, n_tokens);
     if (status.is_ok()) return true;
     if (PagedSequence* other = next_to_step_back(running, self)) {
       step_back(*other);
@@ -73,37 +73,79 @@ bool BatchPlanner::give(std::span<PagedSequence* const> running, size_t self, in
   }
 }
 
-const BatchPlanner::Plan& BatchPlanner::plan(std::span<PagedSequence* const> running, int32_t budget_rows) {
+// What each sequence has to feed, and how much its client has had.
+void BatchPlanner::list_pending(std::span<PagedSequence* const> running) {
+  pending_.clear();
+  planned_.clear();
+  served_.clear();
+  clients_.begin_step();
+  for (const PagedSequence* sequence : running) {
+    if (!sequence->held) clients_.present(sequence->client);
+  }
+  clients_.end_of_present();
+  std::vector<const std::string*> names;
+  int32_t n_available = pages_.n_available();
+  int32_t n_taking_part = 0;
+  for (PagedSequence* sequence : running) {
+    retain(*sequence);
+    const bool started = !sequence->pages.empty();
+    const int32_t n_in_use = pages_.n_in_use(), n_cached = sequence->n_cached;
+    const int64_t n_cached_tokens = n_cached_tokens_;
+    if (!sequence->held) share(*sequence);
+    // One without pages begins when the pool has room for all of it, beside what those before it still need: or one of
+    // them would soon have to step back again.
+    const int32_t n_shared = pages_.n_in_use() - n_in_use;  // that nobody used
+    const int32_t n_lacking =
+        std::max(pages_for(sequence->n_tokens()) - static_cast<int32_t>(sequence->pages.size()), 0);
+    const bool may_start = started || n_lacking + n_shared <= n_available || n_taking_part == 0;
+    const bool waits = sequence->held || n_taking_part == most_sequences_ || !may_start;
+    if (waits && !started) {  // it does not wait with pages that others may need
+      pages_.release(sequence->pages);
+      sequence->n_computed = sequence->n_retained_pages = 0;
+      sequence->n_cached = n_cached;
+      n_cached_tokens_ = n_cached_tokens;
+    } else {
+      n_available -= n_shared + (waits ? 0 : n_lacking);
+    }
+    PendingRows pending{.prompt = sequence->n_computed < sequence->n_prompt, .priority = sequence->priority};
+    if (!waits) {
+      ++n_taking_part;
+      pending.n_rows = sequence->n_tokens() - sequence->n_computed;
+      const auto known =
+          std::find_if(names.begin(), names.end(), [&](const std::string* name) { return *name == sequence->client; });
+      pending.client = static_cast<int32_t>(known - names.begin());
+      if (known == names.end()) {
+        names.push_back(&sequence->client);
+        served_.push_back(clients_.served(sequence->client));
+      }
+    }
+    pending_.push_back(pending);
+    planned_.push_back(sequence->n_computed);
+  }
+  // Short prompts of those who had less than others go first, but nobody who writes waits twice in a row.
+  paused_ = !paused_ && should_pause_writers(pending_, served_);
+  if (!paused_) return;
+  for (PendingRows& pending : pending_) {
+    if (!is_urgent(pending, served_)) pending.n_rows = 0;
+  }
+}
+
+const BatchPlanner::Plan& BatchPlanner::plan(std::span<PagedSequence* const> running, StepRows limits) {
   plan_.parts.clear();
   plan_.tokens.clear();
   plan_.output_rows.clear();
   plan_.sequences.clear();
   plan_.failed.clear();
-  std::vector<PendingRows> pending;
-  planned_.clear();
-  int32_t n_available = pages_.n_available();
-  int32_t n_taking_part = 0;
-  for (PagedSequence* sequence : running) {
-    retain(*sequence);
-    if (!sequence->held) share(*sequence);
-    // One without pages begins when the pool has room for all of it, or it would soon have to step back again.
-    const bool starts = sequence->pages.empty(), fits = pages_for(sequence->n_tokens()) <= n_available;
-    const bool waits = sequence->held || n_taking_part == most_sequences_ || (starts && !fits && n_taking_part > 0);
-    if (starts && !waits) n_available -= pages_for(sequence->n_tokens());
-    if (!waits) ++n_taking_part;
-    pending.push_back(
-        {waits ? 0 : sequence->n_tokens() - sequence->n_computed, sequence->n_computed < sequence->n_prompt});
-    planned_.push_back(sequence->n_computed);
-  }
-  const std::vector<int32_t> rows = plan_step(pending, budget_rows);
+  list_pending(running);
+  const std::vector<int32_t> rows = plan_step(pending_, served_, limits);
   for (size_t i = 0; i < running.size(); ++i) {
     PagedSequence& sequence = *running[i];
     // Those that stepped back for a higher one since begin anew with the next step.
     if (rows[i] == 0 || sequence.n_computed != planned_[i]) continue;
     if (!give(running, i, planned_[i] + rows[i])) continue;
-    plan_.parts.push_back({&sequence, 0, rows[i], rows[i] == pending[i].n_rows ? 0 : -1});
+    plan_.parts.push_back({&sequence, 0, rows[i], rows[i] == pending_[i].n_rows ? 0 : -1});
   }
-  give_drafts(budget_rows);
+  give_drafts(limits.most);
   for (Part& part : plan_.parts) {
     const PagedSequence& sequence = *part.sequence;
     part.first_row = plan_.n_rows();
@@ -131,14 +173,19 @@ void BatchPlanner::give_drafts(int32_t budget_rows) {
     PagedSequence& sequence = *part.sequence;
     const auto n_drafts = static_cast<int32_t>(sequence.draft.size());
     if (part.output_idx < 0 || n_drafts == 0 || n_drafts > budget_rows) continue;
-    if (!pages_.give(sequence.pages, sequence.n_tokens() + n_drafts).is_ok()) continue;
+    if (!pages_.give(sequence.name_space, sequence.pages, sequence.n_tokens() + n_drafts).is_ok()) continue;
     part.n_drafts = n_drafts;
     budget_rows -= n_drafts;
   }
 }
 
 void BatchPlanner::commit(const Plan& plan) {
-  for (const Part& part : plan.parts) part.sequence->n_computed += part.n_rows - part.n_drafts;
+  for (const Part& part : plan.parts) {
+    PagedSequence& sequence = *part.sequence;
+    const bool reads = sequence.n_computed < sequence.n_prompt;
+    sequence.n_computed += part.n_rows - part.n_drafts;
+    clients_.charge(sequence.client, (part.n_rows - part.n_drafts) * (reads ? 1 : ClientShares::kWriteCost));
+  }
 }
 
 }  // namespace da::engine

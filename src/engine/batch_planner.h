@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "engine/client_shares.h"
 #include "engine/kv_pages.h"
 #include "engine/paged_sequence.h"
+#include "engine/step_plan.h"
 
 namespace da::engine {
 
@@ -36,7 +38,7 @@ class BatchPlanner {
   };
 
   // `running`: in order of rank, the highest first; it gives way to nobody. Valid until the next call.
-  const Plan& plan(std::span<PagedSequence* const> running, int32_t budget_rows);
+  const Plan& plan(std::span<PagedSequence* const> running, StepRows limits);
   // The plan's step was computed: without this it is as if it had not been. Rows of drafts do not count: who takes
   // their tokens counts them.
   void commit(const Plan& plan);
@@ -48,6 +50,7 @@ class BatchPlanner {
   int64_t n_cached_tokens() const { return n_cached_tokens_; }
 
  private:
+  void list_pending(std::span<PagedSequence* const> running);
   void share(PagedSequence& sequence);
   void step_back(PagedSequence& sequence);
   bool give(std::span<PagedSequence* const> running, size_t self, int32_t n_tokens);
@@ -57,7 +60,12 @@ class BatchPlanner {
   KvPages& pages_;
   int32_t most_sequences_;
   Plan plan_;
+  // Of the sequences: what they have to feed, how far they were when it was planned; of their clients what they had.
+  std::vector<PendingRows> pending_;
   std::vector<int32_t> planned_;
+  std::vector<int64_t> served_;
+  ClientShares clients_;
+  bool paused_ = false;  // those who write, for one step
   int64_t n_preemptions_ = 0, n_cached_tokens_ = 0;
 };
 

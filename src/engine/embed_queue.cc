@@ -7,6 +7,9 @@
 namespace da::engine {
 namespace {
 
+// Every text is a namespace of its own: its pages are never shared, and are zeros before another has them.
+std::string name_space_of(Engine::RequestId id) { return "\x1E" + std::to_string(id); }
+
 // Generative models that do not say end their thought at the last token.
 model::Pooling pooling_of(const model::Hyperparameters& hyper) {
   const bool unsaid = hyper.pooling == model::Pooling::kUnspecified || hyper.pooling == model::Pooling::kNone;
@@ -63,7 +66,7 @@ std::vector<EmbedQueue::Part> EmbedQueue::build_batch(bool others_run) {
     const int32_t room = batch_tokens_ - static_cast<int32_t>(tokens_.size());
     const int32_t n_rows = model_.hyper().causal ? std::min(job->n_left(), room) : job->n_left();
     if (n_rows > room || n_rows == 0) break;
-    if (const Status status = pages_.give(job->pages, job->n_done + n_rows); !status.is_ok()) {
+    if (const Status status = pages_.give(name_space_of(job->id), job->pages, job->n_done + n_rows); !status.is_ok()) {
       // Whatever it holds may be what others wait for: it begins again later.
       pages_.release(job->pages);
       job->pages.clear();

@@ -6,7 +6,6 @@
 #include "engine/engine_impl.h"
 
 namespace da::engine {
-
 EngineImpl::EngineImpl(std::unique_ptr<model::Model> model, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                        EngineOptions options)
     : model_(std::move(model)), tokenizer_(std::move(tokenizer)), options_(options), budget_(options.batch_tokens) {}
@@ -78,6 +77,16 @@ Result<Engine::RequestId> EngineImpl::embed(std::vector<int32_t> tokens, EmbedCa
   return id;
 }
 
+// A newcomer of a client that takes no part in the step under way.
+void EngineImpl::give_up_step_for(const std::string& client) {
+  const bool takes_part = std::find(in_step_clients_.begin(), in_step_clients_.end(), client) != in_step_clients_.end();
+  if (in_step_.empty() || takes_part || stop_forward_) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (!is_worth_giving_up(now - in_step_begun_, in_step_ends_ - now, lost_, std::chrono::nanoseconds(step_ns_))) return;
+  lost_ += now - in_step_begun_;
+  stop_forward_ = true;
+}
+
 Result<Engine::RequestId> EngineImpl::submit(GenerateRequest request, UpdateCallback callback) {
   if (!model_->has_logits()) return {ErrorCode::kUnsupported, "generate: the model makes embeddings only"};
   DA_RETURN_IF_ERROR(check_tokens("generate", request.prompt, options_.context_tokens - 1));
@@ -86,6 +95,7 @@ Result<Engine::RequestId> EngineImpl::submit(GenerateRequest request, UpdateCall
   {
     const std::lock_guard lock(mutex_);
     id = next_id_++;
+    give_up_step_for(request.name_space);
     const auto place =
         std::upper_bound(waiting_.begin(), waiting_.end(), request.priority,
                          [](int32_t priority, const Request& other) { return priority > other.request.priority; });
@@ -114,6 +124,11 @@ void EngineImpl::hold(RequestId id, bool held) {
 
 void EngineImpl::set_latency_target(std::chrono::milliseconds target) { target_ms_ = target.count(); }
 
+void EngineImpl::set_on_rest(std::function<void()> on_rest) {
+  const std::lock_guard lock(mutex_);
+  on_rest_ = std::move(on_rest);
+}
+
 Status EngineImpl::check_integrity() {
   std::future<Status> answer;
   {
@@ -134,8 +149,40 @@ Status EngineImpl::page_integrity() const {
 }
 
 uint64_t EngineImpl::memory_bytes() const {
-  return model_->device_bytes() + model_->host_weight_bytes() + model_->host_buffer_bytes() +
-         pages_->pool().host_page_bytes() * static_cast<uint64_t>(pages_->n_committed());
+  uint64_t sum = 0;
+  for (const EngineStats::Device& device : devices()) sum += device.bytes();
+  return sum;
+}
+
+std::vector<EngineStats::Device> EngineImpl::devices() const {
+  std::vector<EngineStats::Device> devices;
+  const std::vector<model::Model::StageMemory> stages = model_->stage_memory();
+  size_t n_gpus = 0;
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const auto& [weight_bytes, buffer_bytes, device_bytes] = stages[i];
+    EngineStats::Device device{.name = "cpu",
+                               .weight_bytes = weight_bytes,
+                               .kv_bytes = pages_->pool().page_bytes(i) * static_cast<uint64_t>(pages_->n_committed()),
+                               .buffer_bytes = buffer_bytes};
+    if (device_bytes > 0) {
+      device.name = n_gpus < options_.gpu_names.size() ? options_.gpu_names[n_gpus] : "gpu" + std::to_string(n_gpus);
+      ++n_gpus;
+      // What the device says it holds is the truth; it commits pages in larger pieces.
+      device.weight_bytes = std::min(device.weight_bytes, device_bytes);
+      device.kv_bytes = std::min(device.kv_bytes, device_bytes - device.weight_bytes);
+      device.buffer_bytes = device_bytes - device.weight_bytes - device.kv_bytes;
+    }
+    const auto same =
+        std::find_if(devices.begin(), devices.end(), [&](const auto& one) { return one.name == device.name; });
+    if (same == devices.end()) {
+      devices.push_back(std::move(device));
+      continue;
+    }
+    same->weight_bytes += device.weight_bytes;
+    same->kv_bytes += device.kv_bytes;
+    same->buffer_bytes += device.buffer_bytes;
+  }
+  return devices;
 }
 
 EngineStats EngineImpl::stats() const {
@@ -159,9 +206,13 @@ EngineStats EngineImpl::stats() const {
                     .weight_bytes = model_->weight_bytes(),
                     .buffer_bytes = model_->buffer_bytes(),
                     .kv_bytes = pages_->pool().page_bytes() * static_cast<uint64_t>(pages_->n_committed()),
-                    .host_weight_bytes = model_->host_weight_bytes(),
-                    .host_buffer_bytes = model_->host_buffer_bytes(),
-                    .host_kv_bytes = pages_->pool().host_page_bytes() * static_cast<uint64_t>(pages_->n_committed())};
+                    .devices = devices()};
+  for (const EngineStats::Device& device : stats.devices) {
+    if (device.name != "cpu") continue;
+    stats.host_weight_bytes = device.weight_bytes;
+    stats.host_buffer_bytes = device.buffer_bytes;
+    stats.host_kv_bytes = device.kv_bytes;
+  }
   const std::lock_guard lock(mutex_);
   stats.waiting = static_cast<int32_t>(waiting_.size());
   return stats;

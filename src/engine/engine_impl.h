@@ -50,6 +50,7 @@ class EngineImpl final : public Engine {
   void cancel(RequestId id) override;
   void hold(RequestId id, bool held) override;
   void set_latency_target(std::chrono::milliseconds target) override;
+  void set_on_rest(std::function<void()> on_rest) override;
   Status check_integrity() override;
   const std::shared_ptr<const tokenizer::Tokenizer>& tokenizer() const override { return tokenizer_; }
   int32_t context_tokens() const override { return options_.context_tokens; }
@@ -59,6 +60,7 @@ class EngineImpl final : public Engine {
   EngineStats stats() const override;
 
  private:
+  std::vector<EngineStats::Device> devices() const;
   int32_t max_pages() const { return static_cast<int32_t>(options_.pool_tokens / backend::kPageTokens); }
 
   Status check_tokens(const char* what, std::span<const int32_t> tokens, int32_t most) const;
@@ -68,6 +70,8 @@ class EngineImpl final : public Engine {
   void run();
   bool take_requests();  // false: the engine is being destroyed
   Change wait_for_change();
+  bool has_work() const;                             // under mutex_
+  void give_up_step_for(const std::string& client);  // under mutex_
   bool may_admit(size_t n_running, bool stopping) const;
   void admit(std::vector<Request> requests, bool stopping);
   void step();
@@ -117,10 +121,16 @@ class EngineImpl final : public Engine {
   std::vector<EmbedRequest> to_embed_;
   std::vector<RequestId> cancelled_;
   std::vector<std::pair<RequestId, bool>> holds_;
-  std::vector<RequestId> in_step_;  // of a step that may be given up
+  // Of a step that may be given up: its requests, their clients, and when it is expected to end.
+  std::vector<RequestId> in_step_;
+  std::vector<std::string> in_step_clients_;
+  std::chrono::steady_clock::time_point in_step_begun_, in_step_ends_;
+  std::chrono::nanoseconds lost_{0};  // to steps that were given up for newcomers
   std::vector<std::promise<Status>> integrity_checks_;
   RequestId next_id_ = 1;
   bool stopping_ = false;
+  std::function<void()> on_rest_;
+  bool rests_ = true;  // it was told already
   std::thread thread_;
 };
 

@@ -66,14 +66,25 @@ bool EngineImpl::may_admit(size_t n_running, bool stopping) const {
          budget_.has_room_for_one_more(n_computing);
 }
 
+bool EngineImpl::has_work() const {
+  return stopping_ || n_held_ < static_cast<int32_t>(running_.size()) || !embedding_->empty() || !to_embed_.empty() ||
+         !cancelled_.empty() || !holds_.empty() || !integrity_checks_.empty() ||
+         (!waiting_.empty() && may_admit(running_.size(), false));
+}
+
 EngineImpl::Change EngineImpl::wait_for_change() {
   Change change;
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [&] {
-    return stopping_ || n_held_ < static_cast<int32_t>(running_.size()) || !embedding_->empty() || !to_embed_.empty() ||
-           !cancelled_.empty() || !holds_.empty() || !integrity_checks_.empty() ||
-           (!waiting_.empty() && may_admit(running_.size(), false));
-  });
+  if (!has_work() && !rests_) {
+    rests_ = true;
+    if (const auto on_rest = on_rest_) {
+      lock.unlock();
+      on_rest();
+      lock.lock();
+    }
+  }
+  wake_.wait(lock, [this] { return has_work(); });
+  rests_ = false;
   change.cancelled.swap(cancelled_);
   change.holds.swap(holds_);
   change.checks.swap(integrity_checks_);
@@ -174,7 +185,13 @@ Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan&
     const std::lock_guard lock(mutex_);
     stop_forward_ = stopping_;
     if (!gave_up_ && plan.n_rows() > kShortStepRows) {
-      for (const BatchPlanner::Part& part : plan.parts) in_step_.push_back(static_cast<Sequence*>(part.sequence)->id());
+      for (const BatchPlanner::Part& part : plan.parts) {
+        in_step_.push_back(static_cast<Sequence*>(part.sequence)->id());
+        in_step_clients_.push_back(part.sequence->client);
+      }
+      in_step_begun_ = Clock::now();
+      const std::chrono::duration<double> expected(budget_.expected_seconds(plan.n_rows()));
+      in_step_ends_ = in_step_begun_ + std::chrono::duration_cast<Clock::duration>(expected);
       // Cancelled since the requests were taken.
       for (const RequestId id : cancelled_) {
         if (std::find(in_step_.begin(), in_step_.end(), id) != in_step_.end()) stop_forward_ = true;
@@ -193,6 +210,7 @@ Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan&
   if (plan.output_rows.empty() || !logits.is_ok()) note_forward(logits.is_ok() ? plan.n_rows() : 0);
   const std::lock_guard lock(mutex_);
   in_step_.clear();
+  in_step_clients_.clear();
   return logits;
 }
 
@@ -214,7 +232,8 @@ void EngineImpl::step() {
   }
   guess_drafts();
   const BatchPlanner::Plan& plan =
-      planner_->plan(ranked_, budget_.rows(static_cast<int32_t>(running_.size()) - n_held_, n_writing));
+      planner_->plan(ranked_, step_rows(budget_, static_cast<double>(target_ms_) / 1e3,
+                                        static_cast<int32_t>(running_.size()) - n_held_, n_writing));
   preemptions_ = planner_->n_preemptions();
   cached_tokens_ = planner_->n_cached_tokens();
   for (const auto& [sequence, status] : plan.failed) finish(owner(sequence), {FinishReason::kError, status});

@@ -23,7 +23,16 @@ bool KvPages::evict_one() {
   return true;
 }
 
-Status KvPages::give(std::vector<int32_t>& pages, int32_t n_tokens) {
+// Only pages that change hands cost anything: one user's, and a prompt's that was computed anew, do not.
+Status KvPages::clear_for(const std::string& name_space, int32_t page) {
+  if (writers_.size() <= static_cast<size_t>(page)) writers_.resize(static_cast<size_t>(page) + 1);
+  std::optional<std::string>& writer = writers_[static_cast<size_t>(page)];
+  if (writer && *writer != name_space) DA_RETURN_IF_ERROR(pool_->clear(page));
+  writer = name_space;
+  return Status::ok();
+}
+
+Status KvPages::give(const std::string& name_space, std::vector<int32_t>& pages, int32_t n_tokens) {
   while (static_cast<int32_t>(pages.size()) < pages_for(n_tokens)) {
     int32_t page = allocator_.allocate();
     if (page < 0 && evict_one()) page = allocator_.allocate();
@@ -38,6 +47,10 @@ Status KvPages::give(std::vector<int32_t>& pages, int32_t n_tokens) {
         return status;
       }
       n_committed_ = pool_->n_pages();
+    }
+    if (const Status status = clear_for(name_space, page); !status.is_ok()) {
+      allocator_.release(page);
+      return status;
     }
     take(page);
     pages.push_back(page);

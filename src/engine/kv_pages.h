@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,8 +30,9 @@ class KvPages {
   int32_t max_pages() const { return max_pages_; }
 
   // Makes room for `n_tokens` in a sequence's pages. kResourceExhausted: all are used, or memory is short; `pages` is
-  // then as long as it could be made.
-  Status give(std::vector<int32_t>& pages, int32_t n_tokens);
+  // then as long as it could be made. A page that another namespace wrote is made zeros first: whatever reads beyond
+  // its own tokens, by mistake or malice, finds nothing of others.
+  Status give(const std::string& name_space, std::vector<int32_t>& pages, int32_t n_tokens);
   // Pages a sequence could still be given.
   int32_t n_available() const { return max_pages_ - n_in_use_; }
   void release(std::vector<int32_t>& pages);
@@ -50,6 +52,7 @@ class KvPages {
 
  private:
   void take(int32_t page);
+  Status clear_for(const std::string& name_space, int32_t page);
   bool evict_one();
   void update_retained() { n_retained_ = allocator_.n_used() - n_in_use_; }
 
@@ -57,7 +60,8 @@ class KvPages {
   PageAllocator allocator_;
   PrefixCache cache_;
   int32_t max_pages_, max_retained_;
-  std::vector<int32_t> users_;  // sequences that use a page
+  std::vector<int32_t> users_;                       // sequences that use a page
+  std::vector<std::optional<std::string>> writers_;  // of each page: the namespace it was given to last; none: zeros
   std::atomic<int32_t> n_committed_{0}, n_in_use_{0}, n_retained_{0};
   std::atomic<int64_t> n_evicted_{0};
 };

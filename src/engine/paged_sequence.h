@@ -11,6 +11,7 @@ struct PagedSequence {
   std::vector<int32_t> tokens;  // prompt and output
   int32_t n_prompt = 0;         // of them the prompt
   std::string name_space;       // see GenerateRequest
+  std::string client;           // whose turn it is among many; see ClientShares
   bool is_far = false;          // see backend::SequenceRows
   int32_t priority = 0;         // higher goes first
   bool held = false;            // its reader is behind: computes nothing, and gives its pages to whoever needs them

@@ -1,6 +1,7 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <string>
 
@@ -10,6 +11,14 @@ namespace {
 Status out_of_range(const char* name, double value, const char* expected) {
   return {ErrorCode::kInvalidArgument,
           std::string("sampling: ") + name + " is " + std::to_string(value) + ", expected " + expected};
+}
+
+// Without a branch for each value, so that compilers take many at once.
+bool all_finite(std::span<const float> values) {
+  constexpr uint32_t kExponent = 0x7F800000U;
+  uint32_t bad = 0;
+  for (const float value : values) bad |= (std::bit_cast<uint32_t>(value) & kExponent) == kExponent ? 1U : 0U;
+  return bad == 0;
 }
 
 }  // namespace
@@ -51,15 +60,61 @@ void Sampler::penalize(std::span<float> logits, std::span<const int32_t> history
   }
 }
 
-void Sampler::keep_top_k(std::span<const float> logits) {
-  const size_t k = params_.top_k <= 0 ? candidates_.size() : static_cast<size_t>(params_.top_k);
-  if (k >= candidates_.size()) return;
-  std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k), candidates_.end(),
-                   [&](int32_t a, int32_t b) {
-                     const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
-                     return x != y ? x > y : a < b;
-                   });
-  candidates_.resize(k);
+// The `k` best of the ids that are offered in rising order, of equals the first. A
+// vocabulary has a hundred thousand tokens, and all but a few are no better than the worst that is kept.
+class Sampler::TopK {
+ public:
+  TopK(std::span<const float> logits, size_t k, std::vector<int32_t>& best) : logits_(logits), k_(k), best_(best) {}
+  void offer(size_t id) {
+    if (!(logits_[id] > bound_)) return;
+    best_.push_back(static_cast<int32_t>(id));
+    if (best_.size() >= 2 * k_ + kSpare) cut();
+  }
+  // kBlock ids from `id` on.
+  void offer_block(size_t id) {
+    bool any = false;
+    for (size_t i = 0; i < kBlock; ++i) any |= logits_[id + i] > bound_;
+    if (!any) return;
+    for (size_t i = 0; i < kBlock; ++i) offer(id + i);
+  }
+  void cut() {
+    if (best_.size() <= k_) return;
+    const auto kth = best_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
+    std::nth_element(best_.begin(), kth, best_.end(), [&](int32_t a, int32_t b) {
+      const float x = logits_[static_cast<size_t>(a)], y = logits_[static_cast<size_t>(b)];
+      return x != y ? x > y : a < b;
+    });
+    bound_ = logits_[static_cast<size_t>(*kth)];
+    best_.resize(k_);
+  }
+  static constexpr size_t kBlock = 64;
+
+ private:
+  static constexpr size_t kSpare = 64;
+  std::span<const float> logits_;
+  size_t k_;
+  std::vector<int32_t>& best_;
+  float bound_ = -INFINITY;  // no better than this is no candidate
+};
+
+// Those that are allowed, the best top_k of them.
+void Sampler::find_candidates(std::span<const float> logits, std::span<const uint64_t> allowed) {
+  candidates_.clear();
+  const size_t n = logits.size();
+  const size_t k = is_greedy(params_) ? 1 : params_.top_k > 0 ? static_cast<size_t>(params_.top_k) : n;
+  TopK top(logits, std::min(k, n), candidates_);
+  static_assert(TopK::kBlock == 64);
+  for (size_t begin = 0; begin < n; begin += 64) {
+    const size_t left = n - begin;
+    uint64_t word = allowed.empty() ? ~uint64_t{0} : allowed[begin / 64];
+    if (left < 64) word &= (uint64_t{1} << left) - 1;
+    if (word == ~uint64_t{0}) {
+      top.offer_block(begin);
+      continue;
+    }
+    for (; word != 0; word &= word - 1) top.offer(begin + static_cast<size_t>(std::countr_zero(word)));
+  }
+  top.cut();
 }
 
 void Sampler::softmax(std::span<const float> logits, float temperature) {
@@ -102,23 +157,11 @@ void Sampler::keep_min_p() {
 }
 
 int32_t Sampler::sample(std::span<float> logits, std::span<const uint64_t> allowed, std::span<const int32_t> history) {
-  for (const float logit : logits) {
-    if (!std::isfinite(logit)) return -1;
-  }
+  if (!all_finite(logits)) return -1;
   penalize(logits, history);
-  candidates_.clear();
-  for (size_t id = 0; id < logits.size(); ++id) {
-    if (allowed.empty() || (allowed[id / 64] >> (id % 64) & 1) != 0) candidates_.push_back(static_cast<int32_t>(id));
-  }
+  find_candidates(logits, allowed);
   if (candidates_.empty()) return -1;
-  if (is_greedy(params_)) {
-    int32_t best = candidates_[0];
-    for (const int32_t id : candidates_) {
-      if (logits[static_cast<size_t>(id)] > logits[static_cast<size_t>(best)]) best = id;
-    }
-    return best;
-  }
-  keep_top_k(logits);
+  if (is_greedy(params_)) return candidates_[0];
   softmax(logits, 1.0F);
   keep_top_p(logits);
   keep_min_p();

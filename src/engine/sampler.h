@@ -38,7 +38,8 @@ class Sampler {
 
  private:
   void penalize(std::span<float> logits, std::span<const int32_t> history);
-  void keep_top_k(std::span<const float> logits);
+  class TopK;
+  void find_candidates(std::span<const float> logits, std::span<const uint64_t> allowed);
   // Both need probabilities_ of candidates_.
   void keep_top_p(std::span<const float> logits);
   void keep_min_p();

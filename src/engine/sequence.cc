@@ -37,6 +37,7 @@ Sequence::Sequence(Engine::RequestId id, GenerateRequest request, UpdateCallback
       prefilled_(begun_) {
   tokens = std::move(request.prompt);
   n_prompt = n_prompt_sent_;
+  client = request.name_space;
   name_space = std::move(request.name_space);
   is_far = vocabulary.near_context > 0 && context_tokens_ > vocabulary.near_context;
   if (is_far) name_space += "\x1F";  // other rotations, other keys: nothing is shared with those that are near

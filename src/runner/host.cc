@@ -96,7 +96,13 @@ Host::Host(LoadedModel model, Send send, Logger log)
       log_(std::move(log)),
       prompts_(model.tokenizer, model.render, model.compile_go),
       context_tokens_(model.context_tokens > 0 ? std::min(model.context_tokens, model.engine->context_tokens()) : model.engine->context_tokens()),
-      model_(std::move(model)) {}
+      model_(std::move(model)) {
+  // The last word before a rest, so that nobody sees for minutes what was true a moment before it.
+  model_.engine->set_on_rest([this] {
+    send_stats(true);
+    stats_sent_ = {};  // the next request's first news come with counts
+  });
+}
 
 Host::~Host() { model_.engine.reset(); }
 

@@ -267,6 +267,7 @@ class Session {
 }  // namespace
 
 int serve(int argc, char** argv, const Loader& load) {
+  bound_kept_memory();
   // Its life is the server's: signals of a terminal or a service manager go to the server, which ends it in order.
   for (const int ignored : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(ignored, SIG_IGN);
   const char* format = std::getenv("DEEPANALYZE_LOG_FORMAT");

@@ -14,21 +14,30 @@ struct EmbedFields {
   std::vector<std::string> inputs;  // empty: load only
   bool truncate = false;
   int64_t dimensions = 0;
+  std::string encoding;  // of vectors, where an endpoint knows several
 };
 
 // A text or a list of them; "" is none. The refusal, or nullopt.
 std::optional<Response> read_inputs(const Json* input, std::vector<std::string>& inputs);
-
-// Reads model, keep_alive, priority, deadline and options, looks the model up and makes the runner's request. The refusal, or nullopt.
-Awaitable<std::optional<Response>> prepare_embed(App& app, const Request& http, Fields& fields, Call& call, EmbedFields& read);
 
 struct Embedded {
   std::vector<std::vector<float>> vectors;
   int64_t load_ns = 0, prompt_tokens = 0;
   nlohmann::json dropped;  // of texts that were cut, as was asked for; null: none
 };
-// Loads the model and runs the request, if it has texts. The refusal, or nullopt with `out` filled.
-Awaitable<std::optional<Response>> embed(App& app, Exchange& exchange, Call& call, Embedded& out);
+
+// What an endpoint does its own way.
+struct EmbedDialect {
+  const char* request_name;                                            // in errors of its fields
+  std::optional<Response> (*read)(Fields& fields, EmbedFields& read);  // the refusal, or nullopt
+  // Appends the body of the answer.
+  void (*write)(const Call& call, const EmbedFields& read, Embedded& embedded, std::string& text);
+  Response (*refuse)(Response refusal);  // its form of an error
+  int refused_by_runner = 400;           // the status of what the runner finds wrong with a request
+};
+// Reads the request, looks the model up, loads it, runs the request if it has texts, and answers. `dialect` outlives
+// it.
+Awaitable<void> answer_embed(App& app, Exchange& exchange, const EmbedDialect& dialect);
 
 // Cut to `dimensions` and brought back to length 1.
 void shorten(std::vector<float>& vector, int64_t dimensions);

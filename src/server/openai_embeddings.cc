@@ -51,38 +51,24 @@ std::string base64(const std::vector<float>& vector) {
   return text;
 }
 
-Awaitable<void> handle_embeddings(App& app, Exchange& exchange) {
-  Result<Json> parsed = parse_object(exchange.request().body, "EmbedRequest");
-  if (!parsed.is_ok()) {
-    co_await exchange.send(openai_error(error_response(400, parsed.status().message())));
-    co_return;
-  }
-  wipe(exchange.request().body);
-  Call call;
-  EmbedFields read;
-  Embedded embedded;
-  Fields fields(*parsed, "EmbedRequest");
-  read.truncate = fields.boolean("truncate", false);   // ours: nothing is cut unless asked for
+std::optional<Response> read_embeddings(Fields& fields, EmbedFields& read) {
+  read.truncate = fields.boolean("truncate", false);  // ours: nothing is cut unless asked for
   read.dimensions = fields.integer("dimensions", 0);
   const std::string format = fields.text("encoding_format");
-  std::optional<Response> refusal = read_texts(fields.find("input"), read.inputs);
-  if (const std::string known = lower(format); !refusal && !known.empty() && known != "float" && known != "base64") {
-    refusal = error_response(
-        400, "Invalid value for 'encoding_format' = " + format + ". Supported values: ['float', 'base64'].");
-  }
-  if (!refusal) refusal = co_await prepare_embed(app, exchange.request(), fields, call, read);
-  wipe(*parsed);
-  if (!refusal) refusal = co_await embed(app, exchange, call, embedded);
-  if (refusal) {
-    co_await exchange.send(openai_error(std::move(*refusal)));
-    co_return;
-  }
-  std::string text = R"({"object":"list","data":[)";
+  if (std::optional<Response> refusal = read_texts(fields.find("input"), read.inputs)) return refusal;
+  read.encoding = lower(format);
+  if (read.encoding.empty() || read.encoding == "float" || read.encoding == "base64") return std::nullopt;
+  return error_response(400,
+                        "Invalid value for 'encoding_format' = " + format + ". Supported values: ['float', 'base64'].");
+}
+
+void write_embeddings(const Call& call, const EmbedFields& read, Embedded& embedded, std::string& text) {
+  text += R"({"object":"list","data":[)";
   for (size_t i = 0; i < embedded.vectors.size(); ++i) {
     text += i > 0 ? "," : "";
     text += R"({"object":"embedding","embedding":)";
     shorten(embedded.vectors[i], read.dimensions);
-    if (lower(format) == "base64") {
+    if (read.encoding == "base64") {
       text += '"' + base64(embedded.vectors[i]) + '"';
     } else {
       append_vector(embedded.vectors[i], text);
@@ -92,12 +78,13 @@ Awaitable<void> handle_embeddings(App& app, Exchange& exchange) {
   const std::string tokens = std::to_string(embedded.prompt_tokens);
   text += ']';
   if (!embedded.dropped.is_null()) text += R"(,"truncated":)" + to_text(embedded.dropped);
-  text += R"(,"model":)" + to_text(Json(call.name)) + R"(,"usage":{"prompt_tokens":)" + tokens +
-          R"(,"total_tokens":)" + tokens + "}}";
-  Response response = json_response(Json());
-  response.body = std::move(text);
-  co_await exchange.send(std::move(response));
+  text += R"(,"model":)" + to_text(Json(call.name)) + R"(,"usage":{"prompt_tokens":)" + tokens + R"(,"total_tokens":)" +
+          tokens + "}}";
 }
+
+constexpr EmbedDialect kEmbeddings{"EmbedRequest", read_embeddings, write_embeddings, openai_error};
+
+Awaitable<void> handle_embeddings(App& app, Exchange& exchange) { return answer_embed(app, exchange, kEmbeddings); }
 
 }  // namespace
 

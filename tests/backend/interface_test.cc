@@ -354,6 +354,38 @@ TEST_P(Interface, AttentionOfRaggedBatches) {
   }
 }
 
+// Who reads beyond its own tokens in a page that was cleared finds zeros, the page beside it is as it was.
+TEST_P(Interface, ClearedPagesHoldNothing) {
+  constexpr int32_t kDim = 32, kRows = 2 * kPageTokens;
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kQ8_0, KvType::kQ4_0}) {
+    SCOPED_TRACE(name_of(type));
+    const auto kv =
+        std::move(backend_->make_kv_pool({.layers = {{1, 8, 8}, {1, kDim, kDim}}, .type = type, .max_pages = 8}))
+            .value();
+    ASSERT_TRUE(kv->grow(8).is_ok());
+    const auto query = rows(kDim, kRows, random_floats(kRows * kDim, 51)),
+               key = rows(kDim, kRows, random_floats(kRows * kDim, 52)),
+               value = rows(kDim, kRows, random_floats(kRows * kDim, 53));
+    const std::vector<int32_t> tokens(kRows, 1), both = {3, 5};
+    const SequenceRows writer{0, kRows, 0, both};
+    backend_->begin({.token_ids = tokens, .sequences = {&writer, 1}, .output_rows = {}});
+    backend_->rope_store({}, 1, *query, key.get(), value.get(), *kv);
+    ASSERT_TRUE(kv->clear(5).is_ok());
+    const auto seen_in = [&](int32_t page) {
+      const SequenceRows reader{0, 1, kPageTokens - 1, std::span(&page, 1)};
+      const auto one = rows(kDim, 1, random_floats(kDim, 54)), seen = rows(kDim, 1);
+      backend_->begin({.token_ids = std::span(tokens).first(1), .sequences = {&reader, 1}, .output_rows = {}});
+      backend_->attention({.n_heads = 1, .scale = 0.3F}, 1, *one, *kv, *seen);
+      float largest = 0;
+      for (const float found : read(*seen)) largest = std::isfinite(found) ? std::max(largest, std::fabs(found)) : 1e9F;
+      return largest;
+    };
+    EXPECT_EQ(seen_in(5), 0.0F);
+    EXPECT_GT(seen_in(3), 0.01F);
+    EXPECT_LT(seen_in(3), 10.0F);
+  }
+}
+
 TEST_P(Interface, RotatesNormsAndWarmsHeads) {
   constexpr int32_t kHeads = 3, kDim = 12, kDims = 8, kRows = 5, kFirst = 1000;
   const auto frequencies = vector({1.0F, 0.3F, 0.01F, 0.0005F});

@@ -43,16 +43,8 @@ async function until(condition, most = 5000) {
   }
   return performance.now() - begun;
 }
-// Until nothing is in use. A runner at rest sends no news, and its last may have been from just before: then it is asked.
-async function freed() {
-  const begun = performance.now();
-  const free = async () => await running() === 0 && await inUse() === 0;
-  await until(free, 1000).catch(async () => {
-    await ask('Once', { num_predict: 1 });
-    await until(free);
-  });
-  return performance.now() - begun;
-}
+// Until nothing is in use, as the runner tells when it goes to rest.
+const freed = () => until(async () => await running() === 0 && await inUse() === 0);
 const children = () => readdirSync(`/proc/${server.child.pid}/task`).flatMap((task) => {
   try {
     return readFileSync(`/proc/${server.child.pid}/task/${task}/children`, 'utf8').trim().split(' ');

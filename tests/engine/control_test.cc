@@ -93,6 +93,36 @@ TEST(Shift, AsOftenAsItTakes) {
   EXPECT_TRUE(loaded.engine->check_integrity().is_ok());
 }
 
+// Told once each time nothing is left to do, with counts that are true then.
+TEST(Rest, IsToldOnce) {
+  auto loaded = load_stories({.max_sequences = 2});
+  std::atomic<int> rests{0};
+  std::atomic<bool> was_true{true};
+  loaded.engine->set_on_rest([&] {
+    const EngineStats stats = loaded.engine->stats();
+    if (stats.running != stats.held || stats.waiting != 0 || (stats.running == 0 && stats.pages_in_use != 0))
+      was_true = false;
+    ++rests;
+  });
+  (void)generate(*loaded.engine, {.prompt = story_tokens(40), .sampling = greedy(), .max_tokens = 5});
+  ASSERT_TRUE(wait_until([&] { return rests == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_EQ(rests, 1);
+  Pending endless;
+  const auto id = loaded.engine->submit(
+      {.prompt = story_tokens(40), .sampling = greedy(), .max_tokens = 100000, .ignores_end = true, .shift = true},
+      endless.callback());
+  ASSERT_TRUE(id.is_ok());
+  loaded.engine->hold(*id, true);
+  ASSERT_TRUE(wait_until([&] { return rests == 2; }));
+  EXPECT_EQ(loaded.engine->stats().held, 1);
+  loaded.engine->cancel(*id);
+  (void)endless.wait();
+  ASSERT_TRUE(wait_until([&] { return rests == 3; }));
+  EXPECT_EQ(loaded.engine->stats().running, 0);
+  EXPECT_TRUE(was_true);
+}
+
 TEST(Priority, TheHigherGoesFirst) {
   auto loaded = load_stories({.max_sequences = 1});
   std::mutex mutex;

@@ -90,7 +90,8 @@ std::vector<std::string> golden_quants() {
 
 std::string test_name(const testing::TestParamInfo<std::string>& info) {
   std::string name = info.param;
-  std::ranges::replace_if(name, [](const unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::ranges::replace_if(
+      name, [](const unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 }
 

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <map>
 #include <random>
+#include <set>
 
+#include "engine/client_shares.h"
 #include "engine/output_text.h"
 #include "engine/page_allocator.h"
 #include "engine/sampler.h"
@@ -32,10 +34,75 @@ TEST(PageAllocator, CountsReferencesAndFindsWhatIsLost) {
 
 TEST(StepPlan, DecodesFirstAndCutsPrompts) {
   const std::vector<PendingRows> pending = {{100, true}, {1, false}, {30, true}, {5, false}};
-  EXPECT_EQ(plan_step(pending, 16), (std::vector<int32_t>{10, 1, 0, 5}));
-  EXPECT_EQ(plan_step(pending, 3), (std::vector<int32_t>{0, 1, 0, 2}));
-  EXPECT_EQ(plan_step(pending, 512), (std::vector<int32_t>{100, 1, 30, 5}));
-  EXPECT_TRUE(plan_step({}, 8).empty());
+  const auto plan = [&](int32_t most) {
+    return plan_step(pending, std::vector<int64_t>{0}, {.most = most, .shared = most});
+  };
+  EXPECT_EQ(plan(16), (std::vector<int32_t>{10, 1, 0, 5}));
+  EXPECT_EQ(plan(3), (std::vector<int32_t>{0, 1, 0, 2}));
+  EXPECT_EQ(plan(512), (std::vector<int32_t>{100, 1, 30, 5}));
+  EXPECT_TRUE(plan_step({}, {}, {.most = 8, .shared = 8}).empty());
+}
+
+TEST(StepPlan, PromptsOfTheLeastServedFirst) {
+  const auto plan = [](const std::vector<PendingRows>& pending, const std::vector<int64_t>& served, StepRows limits) {
+    return plan_step(pending, served, limits);
+  };
+  using Rows = std::vector<int32_t>;
+  // Client 1 had less: all of its short prompt, then turns of a page.
+  EXPECT_EQ(plan({{1000, true, 0}, {40, true, 1}}, {500, 0}, {.most = 256, .shared = 64}), (Rows{24, 40}));
+  EXPECT_EQ(plan({{1000, true, 0}, {1000, true, 1}}, {100, 0}, {.most = 512, .shared = 300}), (Rows{104, 196}));
+  // A prompt within what it is behind may fill the step; a longer one shares it as long as others write.
+  EXPECT_EQ(plan({{1, false, 0}, {400, true, 1}}, {500, 0}, {.most = 512, .shared = 20}), (Rows{1, 400}));
+  EXPECT_EQ(plan({{1, false, 0}, {400, true, 1}}, {399, 0}, {.most = 512, .shared = 20}), (Rows{1, 19}));
+  EXPECT_EQ(plan({{1, false, 0}, {400, true, 0}}, {399}, {.most = 512, .shared = 20}), (Rows{1, 400})) << "alone";
+  // Priority goes before shares.
+  EXPECT_EQ(plan({{1000, true, 0, 1}, {40, true, 1, 0}}, {500, 0}, {.most = 64, .shared = 64}), (Rows{64, 0}));
+}
+
+TEST(StepPlan, WritersLeaveAStepToShortUrgentPrompts) {
+  std::vector<PendingRows> pending(9, {1, false, 0});
+  const std::vector<int64_t> served = {500, 0};
+  EXPECT_FALSE(should_pause_writers(pending, served));
+  pending.push_back({40, true, 1});
+  EXPECT_TRUE(should_pause_writers(pending, served));
+  pending.back().n_rows = 72;
+  EXPECT_FALSE(should_pause_writers(pending, served)) << "nine rows more are not much";
+  pending.back().n_rows = 40;
+  EXPECT_FALSE(should_pause_writers(pending, std::vector<int64_t>{30, 0})) << "it had its share";
+}
+
+TEST(StepPlan, StepsAreGivenUpForNewcomersWhileLittleIsLost) {
+  using namespace std::chrono_literals;
+  EXPECT_TRUE(is_worth_giving_up(1s, 3s, 0s, 10s));
+  EXPECT_FALSE(is_worth_giving_up(1s, 15ms, 0s, 10s)) << "it is over soon";
+  EXPECT_FALSE(is_worth_giving_up(1s, -1s, 0s, 10s));
+  EXPECT_FALSE(is_worth_giving_up(1s, 3s, 100ms, 10s)) << "a tenth is lost";
+  EXPECT_TRUE(is_worth_giving_up(100ms, 3s, 900ms, 10s));
+}
+
+TEST(ClientShares, NewcomersAreALittleAheadAndDebtsAreRemembered) {
+  ClientShares shares;
+  const auto step = [&](std::initializer_list<const char*> present) {
+    shares.begin_step();
+    for (const char* client : present) shares.present(client);
+    shares.end_of_present();
+  };
+  step({"heavy"});
+  shares.charge("heavy", 10000);
+  step({"heavy", "light"});
+  EXPECT_EQ(shares.served("light"), 10000 - ClientShares::kNewcomerTokens);
+  shares.charge("light", 600);
+  step({"heavy"});
+  step({"heavy", "light"});
+  EXPECT_EQ(shares.served("light"), 10600 - ClientShares::kNewcomerTokens) << "coming back makes nobody new";
+  step({"heavy"});
+  shares.charge("heavy", 5000);
+  step({"heavy", "light"});
+  EXPECT_EQ(shares.served("light"), 15000 - ClientShares::kNewcomerTokens) << "nor does absence earn more";
+  step({});
+  step({"light"});
+  EXPECT_EQ(shares.served("light"), 0);
+  EXPECT_EQ(shares.n_known(), 1U) << "debts end when nobody is there";
 }
 
 TEST(OutputText, HoldsBackOnlyWhatMayBecomeAStop) {
@@ -128,6 +195,40 @@ std::map<int32_t, double> draw(SamplingParams params, const std::vector<float>& 
     counts[sampler.sample(scratch, {}, {})] += 1.0 / 20000;
   }
   return counts;
+}
+
+// Against sorting everything, with equals at the edge and masks of every kind.
+TEST(Sampler, TopKKeepsTheBest) {
+  std::mt19937 random(7);
+  for (const size_t n : {1U, 3U, 63U, 64U, 65U, 200U, 1000U, 5003U}) {
+    for (const int mask_kind : {0, 1, 2}) {
+      std::vector<float> logits(n);
+      for (float& logit : logits) logit = static_cast<float>(random() % (n / 4 + 1)) / 8;
+      std::vector<uint64_t> mask((n + 63) / 64, ~uint64_t{0});
+      for (uint64_t& word : mask) {
+        if (mask_kind == 2 || random() % 3 == 0) word = (uint64_t{random()} << 32) | random();
+      }
+      std::vector<int32_t> ids;
+      for (size_t id = 0; id < n; ++id) {
+        if (mask_kind == 0 || (mask[id / 64] >> (id % 64) & 1) != 0) ids.push_back(static_cast<int32_t>(id));
+      }
+      std::stable_sort(ids.begin(), ids.end(), [&](int32_t a, int32_t b) {
+        return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
+      });
+      for (const size_t k : {1U, 5U, 40U}) {
+        const std::set<int32_t> best(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(std::min(k, ids.size())));
+        // So hot that all are as likely as each other.
+        Sampler sampler({.temperature = 1000, .top_k = static_cast<int32_t>(k), .top_p = 1, .seed = 3});
+        std::set<int32_t> drawn;
+        for (int i = 0; i < 600; ++i) {
+          std::vector<float> scratch = logits;
+          drawn.insert(sampler.sample(scratch, mask_kind == 0 ? std::span<const uint64_t>() : mask, {}));
+        }
+        if (best.empty()) continue;
+        EXPECT_EQ(drawn, best) << n << " logits, the best " << k;
+      }
+    }
+  }
 }
 
 TEST(Sampler, DrawsByProbability) {

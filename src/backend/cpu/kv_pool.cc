@@ -152,6 +152,11 @@ Status CpuKvPool::grow(int32_t n_pages_wanted) {
   return Status::ok();
 }
 
+Status CpuKvPool::clear(int32_t page) {
+  std::memset(memory_.data() + page_bytes * static_cast<uint64_t>(page), 0, page_bytes);
+  return Status::ok();
+}
+
 void CpuKvPool::store(int32_t layer_idx, int32_t head_idx, int32_t page, int32_t token, const float* key,
                       const float* value, const KernelTable& kernels) const {
   constexpr int32_t kHalfBuffer = 1024;

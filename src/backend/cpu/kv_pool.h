@@ -18,6 +18,7 @@ class CpuKvPool : public KvPool {
  public:
   static Result<std::unique_ptr<CpuKvPool>> make(const KvSpec& spec);
   Status grow(int32_t n_pages_wanted) override;
+  Status clear(int32_t page) override;
 
   // Of page 0; page p is p * page_bytes further.
   uint8_t* keys(int32_t layer_idx, int32_t kv_head_idx) const {

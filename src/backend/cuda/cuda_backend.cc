@@ -279,7 +279,7 @@ Result<std::unique_ptr<KvPool>> CudaBackend::make_kv_pool(const KvSpec& spec) {
   if (partial_.size_bytes() == 0) {
     DA_ASSIGN_OR_RETURN(partial_, DeviceMemory::allocate(ledger_, kPartialBytes, "attention scratch"));
   }
-  DA_ASSIGN_OR_RETURN(auto pool, CudaKvPool::make(options_.device, spec, ledger_));
+  DA_ASSIGN_OR_RETURN(auto pool, CudaKvPool::make(options_.device, launcher_.stream(), spec, ledger_));
   const int64_t pages = spec.max_pages;
   DA_RETURN_IF_ERROR(reserve_batch(layout_.max_rows, std::max(pages, std::min(pages * kPageLists, kMostListedPages))));
   return std::unique_ptr<KvPool>(std::move(pool));

@@ -86,9 +86,11 @@ CudaKvPool::~CudaKvPool() {
   (void)driver_.free(base_, reserved_bytes_);
 }
 
-Result<std::unique_ptr<CudaKvPool>> CudaKvPool::make(int device, const KvSpec& spec, Ledger& ledger) {
+Result<std::unique_ptr<CudaKvPool>> CudaKvPool::make(int device, cudaStream_t stream, const KvSpec& spec,
+                                                     Ledger& ledger) {
   auto pool = std::make_unique<CudaKvPool>();
   pool->device_ = device;
+  pool->stream_ = stream;
   pool->ledger_ = &ledger;
   pool->spec = spec;
   DA_ASSIGN_OR_RETURN(pool->driver_, find_driver());
@@ -156,6 +158,14 @@ Status CudaKvPool::grow(int32_t n_pages_wanted) {
   const uint64_t needed = round_up(page_bytes * static_cast<uint64_t>(n_pages_wanted), granularity_bytes_);
   if (needed > committed_bytes_) DA_RETURN_IF_ERROR(commit(needed - committed_bytes_));
   n_pages = n_pages_wanted;
+  return Status::ok();
+}
+
+Status CudaKvPool::clear(int32_t page) {
+  if (ledger_->count_only) return Status::ok();
+  DA_CUDA_RETURN_IF_ERROR(cudaSetDevice(device_));
+  void* begin = reinterpret_cast<void*>(base_ + page_bytes * static_cast<uint64_t>(page));
+  DA_CUDA_RETURN_IF_ERROR(cudaMemsetAsync(begin, 0, page_bytes, stream_));
   return Status::ok();
 }
 

@@ -17,9 +17,10 @@ namespace da::backend::cuda {
 class CudaKvPool : public KvPool {
  public:
   ~CudaKvPool() override;
-  // Booked in `ledger`, which must live longer.
-  static Result<std::unique_ptr<CudaKvPool>> make(int device, const KvSpec& spec, Ledger& ledger);
+  // Booked in `ledger`, which must live longer. `stream`: what writes and reads the pages.
+  static Result<std::unique_ptr<CudaKvPool>> make(int device, cudaStream_t stream, const KvSpec& spec, Ledger& ledger);
   Status grow(int32_t n_pages_wanted) override;
+  Status clear(int32_t page) override;
 
   KvArgs args(int32_t layer_idx) const;
   const KvLayer& shape(int32_t layer_idx) const { return spec.layers[static_cast<size_t>(layer_idx)]; }
@@ -50,6 +51,7 @@ class CudaKvPool : public KvPool {
   Status commit(uint64_t bytes);
 
   int device_ = 0;
+  cudaStream_t stream_ = nullptr;
   Ledger* ledger_ = nullptr;
   Driver driver_;
   std::vector<Layer> layers_;
