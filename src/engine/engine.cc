@@ -6,6 +6,7 @@
 #include "engine/engine_impl.h"
 
 namespace da::engine {
+
 EngineImpl::EngineImpl(std::unique_ptr<model::Model> model, std::shared_ptr<const tokenizer::Tokenizer> tokenizer,
                        EngineOptions options)
     : model_(std::move(model)), tokenizer_(std::move(tokenizer)), options_(options), budget_(options.batch_tokens) {}
@@ -149,40 +150,8 @@ Status EngineImpl::page_integrity() const {
 }
 
 uint64_t EngineImpl::memory_bytes() const {
-  uint64_t sum = 0;
-  for (const EngineStats::Device& device : devices()) sum += device.bytes();
-  return sum;
-}
-
-std::vector<EngineStats::Device> EngineImpl::devices() const {
-  std::vector<EngineStats::Device> devices;
-  const std::vector<model::Model::StageMemory> stages = model_->stage_memory();
-  size_t n_gpus = 0;
-  for (size_t i = 0; i < stages.size(); ++i) {
-    const auto& [weight_bytes, buffer_bytes, device_bytes] = stages[i];
-    EngineStats::Device device{.name = "cpu",
-                               .weight_bytes = weight_bytes,
-                               .kv_bytes = pages_->pool().page_bytes(i) * static_cast<uint64_t>(pages_->n_committed()),
-                               .buffer_bytes = buffer_bytes};
-    if (device_bytes > 0) {
-      device.name = n_gpus < options_.gpu_names.size() ? options_.gpu_names[n_gpus] : "gpu" + std::to_string(n_gpus);
-      ++n_gpus;
-      // What the device says it holds is the truth; it commits pages in larger pieces.
-      device.weight_bytes = std::min(device.weight_bytes, device_bytes);
-      device.kv_bytes = std::min(device.kv_bytes, device_bytes - device.weight_bytes);
-      device.buffer_bytes = device_bytes - device.weight_bytes - device.kv_bytes;
-    }
-    const auto same =
-        std::find_if(devices.begin(), devices.end(), [&](const auto& one) { return one.name == device.name; });
-    if (same == devices.end()) {
-      devices.push_back(std::move(device));
-      continue;
-    }
-    same->weight_bytes += device.weight_bytes;
-    same->kv_bytes += device.kv_bytes;
-    same->buffer_bytes += device.buffer_bytes;
-  }
-  return devices;
+  return model_->device_bytes() + model_->host_weight_bytes() + model_->host_buffer_bytes() +
+         pages_->pool().host_page_bytes() * static_cast<uint64_t>(pages_->n_committed());
 }
 
 EngineStats EngineImpl::stats() const {
@@ -206,13 +175,9 @@ EngineStats EngineImpl::stats() const {
                     .weight_bytes = model_->weight_bytes(),
                     .buffer_bytes = model_->buffer_bytes(),
                     .kv_bytes = pages_->pool().page_bytes() * static_cast<uint64_t>(pages_->n_committed()),
-                    .devices = devices()};
-  for (const EngineStats::Device& device : stats.devices) {
-    if (device.name != "cpu") continue;
-    stats.host_weight_bytes = device.weight_bytes;
-    stats.host_buffer_bytes = device.buffer_bytes;
-    stats.host_kv_bytes = device.kv_bytes;
-  }
+                    .host_weight_bytes = model_->host_weight_bytes(),
+                    .host_buffer_bytes = model_->host_buffer_bytes(),
+                    .host_kv_bytes = pages_->pool().host_page_bytes() * static_cast<uint64_t>(pages_->n_committed())};
   const std::lock_guard lock(mutex_);
   stats.waiting = static_cast<int32_t>(waiting_.size());
   return stats;

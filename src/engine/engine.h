@@ -87,8 +87,6 @@ struct EngineOptions {
   // Called once, on the engine's thread, when a device has failed: every request has had its error, every later one
   // gets it too. The process should end.
   std::function<void(const Status&)> on_device_lost;
-  // Names of the GPUs in the order of the stages on them, for EngineStats; "gpu0", "gpu1", … where there are none.
-  std::vector<std::string> gpu_names;
 };
 
 // Rows of logits a step may want, for those who plan its memory.
@@ -107,13 +105,6 @@ struct EngineStats {
   int64_t steps = 0, step_ns = 0, forward_ns = 0;
   uint64_t weight_bytes = 0, buffer_bytes = 0, kv_bytes = 0;
   uint64_t host_weight_bytes = 0, host_buffer_bytes = 0, host_kv_bytes = 0;  // of those, not on GPUs
-  // What is held where: "cpu", and GPUs by EngineOptions::gpu_names.
-  struct Device {
-    std::string name;
-    uint64_t weight_bytes = 0, kv_bytes = 0, buffer_bytes = 0;  // buffers: all the rest
-    uint64_t bytes() const { return weight_bytes + kv_bytes + buffer_bytes; }
-  };
-  std::vector<Device> devices;
 };
 
 class Engine {

@@ -60,7 +60,6 @@ class EngineImpl final : public Engine {
   EngineStats stats() const override;
 
  private:
-  std::vector<EngineStats::Device> devices() const;
   int32_t max_pages() const { return static_cast<int32_t>(options_.pool_tokens / backend::kPageTokens); }
 
   Status check_tokens(const char* what, std::span<const int32_t> tokens, int32_t most) const;

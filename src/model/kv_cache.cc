@@ -2,7 +2,8 @@
 
 namespace da::model {
 
-KvCache::KvCache(std::vector<std::unique_ptr<backend::KvPool>> pools) : pools_(std::move(pools)) {
+KvCache::KvCache(std::vector<std::unique_ptr<backend::KvPool>> pools, uint64_t host_page_bytes)
+    : pools_(std::move(pools)), host_page_bytes_(host_page_bytes) {
   for (const auto& pool : pools_) page_bytes_ += pool->page_bytes;
 }
 

@@ -106,13 +106,20 @@ uint64_t Model::device_bytes() const {
   return bytes;
 }
 
-std::vector<Model::StageMemory> Model::stage_memory() const {
-  std::vector<StageMemory> memory;
+uint64_t Model::host_weight_bytes() const {
+  uint64_t bytes = 0;
   for (size_t i = 0; i < impl_->stages.size(); ++i) {
-    LoadedStage& stage = *impl_->stages[i];
-    memory.push_back({impl_->stage_weight_bytes[i], stage.buffer_bytes(), stage.backend().device_bytes()});
+    if (impl_->stages[i]->backend().device_bytes() == 0) bytes += impl_->stage_weight_bytes[i];
   }
-  return memory;
+  return bytes;
+}
+
+uint64_t Model::host_buffer_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& stage : impl_->stages) {
+    if (stage->backend().device_bytes() == 0) bytes += stage->buffer_bytes();
+  }
+  return bytes;
 }
 
 Status Model::reserve(int32_t max_rows, int32_t max_logit_rows) {
@@ -127,11 +134,13 @@ Status Model::reserve(int32_t max_rows, int32_t max_logit_rows) {
 
 Result<std::unique_ptr<KvCache>> Model::make_kv_cache(backend::KvTypes type, int32_t max_pages) {
   std::vector<std::unique_ptr<backend::KvPool>> pools;
+  uint64_t host_page_bytes = 0;
   for (const auto& stage : impl_->stages) {
     DA_ASSIGN_OR_RETURN(auto pool, stage->make_kv_pool(type, max_pages));
+    if (stage->backend().device_bytes() == 0) host_page_bytes += pool->page_bytes;
     pools.push_back(std::move(pool));
   }
-  return std::make_unique<KvCache>(std::move(pools));
+  return std::make_unique<KvCache>(std::move(pools), host_page_bytes);
 }
 
 Status Model::probe() {

@@ -68,12 +68,9 @@ class Model {
   uint64_t weight_bytes() const;  // packed weights
   uint64_t buffer_bytes() const;  // work buffers
   uint64_t device_bytes() const;  // held now on GPUs: weights, buffers, tables, pages
-  // What each stage holds now, but for its keys and values: those of the host are counted apart from GPUs, where
-  // `device_bytes` is all there is, keys and values among it.
-  struct StageMemory {
-    uint64_t weight_bytes = 0, buffer_bytes = 0, device_bytes = 0;  // device_bytes 0: on the host
-  };
-  std::vector<StageMemory> stage_memory() const;
+  // Of the stages on the host's memory.
+  uint64_t host_weight_bytes() const;
+  uint64_t host_buffer_bytes() const;
 
  private:
   struct Impl;

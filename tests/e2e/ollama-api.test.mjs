@@ -139,7 +139,7 @@ test('the server outlives a killed runner', async () => {
   process.kill(Number(children[0]), 'SIGKILL');
   let rest = '';
   for (let part; !(part = await reader.read()).done;) rest += Buffer.from(part.value).toString();
-  assert.match(rest.trimEnd().split('\n').at(-1), /^{"error":"an error was encountered while running the model: model runner has unexpectedly stopped, [^:]*"}$/);
+  assert.match(rest.trimEnd().split('\n').at(-1), /^{"error":"an error was encountered while running the model: model runner has unexpectedly stopped, [^:]*","retryable":true}$/);
   const again = await ollama.generate({ model: 'stories', prompt: expected.prompt, raw: true, options: { temperature: 0, num_predict: 5 } });
   assert.equal(again.eval_count, 5);
 });

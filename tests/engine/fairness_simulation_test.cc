@@ -40,7 +40,7 @@ class World {
     std::vector<std::unique_ptr<backend::KvPool>> pools;
     pools.push_back(std::make_unique<Pool>());
     constexpr int32_t kPages = 4096;
-    pages_ = std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools)), kPages, 0);
+    pages_ = std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools), 0), kPages, 0);
     planner_ = std::make_unique<BatchPlanner>(*pages_, kMostSequences);
   }
 

@@ -56,7 +56,7 @@ class World {
     std::vector<std::unique_ptr<backend::KvPool>> pools;
     pools.push_back(std::make_unique<FakePool>(can_grow_, writers_));
     pages_ =
-        std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools)), max_pages, pick(max_pages + 1));
+        std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools), 0), max_pages, pick(max_pages + 1));
     planner_ = std::make_unique<BatchPlanner>(*pages_, most_sequences_ = 1 + pick(6));
     // Half of the worlds know no accidents: what goes round in circles there is not saved by one.
     calm_ = pick(2) == 0;
