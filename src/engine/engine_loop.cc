@@ -232,8 +232,7 @@ void EngineImpl::step() {
   }
   guess_drafts();
   const BatchPlanner::Plan& plan =
-      planner_->plan(ranked_, step_rows(budget_, static_cast<double>(target_ms_) / 1e3,
-                                        static_cast<int32_t>(running_.size()) - n_held_, n_writing));
+      planner_->plan(ranked_, step_rows(budget_, static_cast<int32_t>(running_.size()) - n_held_, n_writing));
   preemptions_ = planner_->n_preemptions();
   cached_tokens_ = planner_->n_cached_tokens();
   for (const auto& [sequence, status] : plan.failed) finish(owner(sequence), {FinishReason::kError, status});

@@ -25,10 +25,10 @@ void StepBudget::observe(int32_t n_rows, double seconds) {
   fixed_seconds_ = std::max(0.0, (seconds_ - slope * rows_) / n_);
 }
 
-int32_t StepBudget::rows(int32_t n_computing, int32_t n_writing) const {
-  const bool has_target = target_seconds_ > 0 && n_writing > 0;
+int32_t StepBudget::rows(int32_t n_computing, int32_t n_writing, double target_seconds) const {
+  const bool has_target = target_seconds > 0 && n_writing > 0;
   const double longest = n_computing <= 1 && n_writing == 0 ? kLongestLoneStepSeconds : kLongestStepSeconds;
-  const double limit = has_target ? std::min(target_seconds_, longest) : longest;
+  const double limit = has_target ? std::min(target_seconds, longest) : longest;
   const int32_t least = std::min(most_rows_, n_writing + kLeastPromptRows);
   if (n_ == 0) return has_target ? std::min(most_rows_, n_writing + kUnknownRows) : most_rows_;
   if (per_row_seconds_ <= 0) return most_rows_;

@@ -19,7 +19,10 @@ class StepBudget {
 
   void set_target_seconds(double seconds) { target_seconds_ = seconds; }  // between two tokens of a request; 0: none
   // For a step of `n_computing` requests, `n_writing` of which write a token each.
-  int32_t rows(int32_t n_computing, int32_t n_writing) const;
+  int32_t rows(int32_t n_computing, int32_t n_writing) const { return rows(n_computing, n_writing, target_seconds_); }
+  // The same with another target.
+  int32_t rows(int32_t n_computing, int32_t n_writing, double target_seconds) const;
+  double target_seconds() const { return target_seconds_; }
   // Whether one more may write beside `n_writing` within the target.
   bool has_room_for_one_more(int32_t n_writing) const;
   void observe(int32_t n_rows, double seconds);

@@ -96,15 +96,12 @@ class Giving {
 
 }  // namespace
 
-StepRows step_rows(StepBudget& budget, double target_seconds, int32_t n_computing, int32_t n_writing) {
-  budget.set_target_seconds(target_seconds);
-  StepRows rows{.most = budget.rows(n_computing, n_writing), .shared = 0};
-  const double shared = std::max(kShortStepSeconds, kCompanyCost * budget.expected_seconds(n_writing));
-  budget.set_target_seconds(target_seconds > 0 ? std::min(target_seconds, shared) : shared);
+StepRows step_rows(const StepBudget& budget, int32_t n_computing, int32_t n_writing) {
+  const int32_t most = budget.rows(n_computing, n_writing);
+  const double company = std::max(kShortStepSeconds, kCompanyCost * budget.expected_seconds(n_writing));
+  const double target = budget.target_seconds() > 0 ? std::min(budget.target_seconds(), company) : company;
   // Who reads a short prompt counts as one who writes.
-  rows.shared = std::min(budget.rows(n_computing, std::max(n_writing, 1)), rows.most);
-  budget.set_target_seconds(target_seconds);
-  return rows;
+  return {.most = most, .shared = std::min(budget.rows(n_computing, std::max(n_writing, 1), target), most)};
 }
 
 bool is_worth_giving_up(std::chrono::nanoseconds run, std::chrono::nanoseconds left, std::chrono::nanoseconds lost,

@@ -23,8 +23,8 @@ struct StepRows {
 };
 
 // For a step of `n_computing` requests, `n_writing` of which write a token each. With several clients a step in which
-// one takes part is not made much longer by the prompts of others. `target_seconds`: what is wished for; 0: nothing.
-StepRows step_rows(StepBudget& budget, double target_seconds, int32_t n_computing, int32_t n_writing);
+// one takes part is not made much longer by the prompts of others.
+StepRows step_rows(const StepBudget& budget, int32_t n_computing, int32_t n_writing);
 
 // A step of one client's long prompts may take seconds: whether to begin it again with another's newcomer in it, when
 // it has run for so long and would for so long yet. `lost`: by such steps until now; `all`: of all steps.

@@ -60,7 +60,8 @@ TEST(CpuTopology, ReadsNodesLessForeignProcessors) {
 
 TEST(CpuTopology, IsOneNodeWhereTheSystemDoesNotTell) {
   const std::vector<int> cpus = allowed_cpus();
-  for (const std::string& path : {std::string("/nowhere"), Folder("0", {"1000"}).path()}) {
+  const Folder of_others("0", {"1000"});
+  for (const std::string& path : {std::string("/nowhere"), of_others.path()}) {
     const CpuTopology topology = CpuTopology::read(path);
     ASSERT_EQ(topology.n_nodes(), 1) << path;
     EXPECT_EQ(topology.cpus(0), cpus);

@@ -70,7 +70,7 @@ class World {
       ranked.push_back(request.get());
       n_writing += request->n_written > 0 ? 1 : 0;
     }
-    const StepRows limits = step_rows(budget_, 0, static_cast<int32_t>(running_.size()), n_writing);
+    const StepRows limits = step_rows(budget_, static_cast<int32_t>(running_.size()), n_writing);
     const BatchPlanner::Plan& plan = planner_->plan(ranked, limits);
     ASSERT_FALSE(plan.parts.empty()) << "nothing to do";
     ASSERT_TRUE(plan.failed.empty());
