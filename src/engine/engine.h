@@ -101,7 +101,7 @@ struct EngineStats {
   int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, preemptions = 0, evicted_pages = 0;
   int64_t drafted_tokens = 0, accepted_tokens = 0;  // guessed and checked; of them right
   int64_t not_finite = 0;  // requests that ended because the model's results were no finite numbers
-  // Of all steps, and of them in the model: the rest is what planning, sampling and reporting cost.
+  // Of all steps, and of them in the model: the rest is what taking requests, planning, sampling and reporting cost.
   int64_t steps = 0, step_ns = 0, forward_ns = 0;
   uint64_t weight_bytes = 0, buffer_bytes = 0, kv_bytes = 0;
   uint64_t host_weight_bytes = 0, host_buffer_bytes = 0, host_kv_bytes = 0;  // of those, not on GPUs

@@ -99,13 +99,13 @@ class EngineImpl final : public Engine {
   StepBudget budget_;
   StepCost cost_;
   Status device_lost_;
+  std::chrono::steady_clock::time_point woken_;  // when there was something to do again: a step's begin
   std::chrono::steady_clock::time_point forward_begun_;
   bool forward_writes_only_ = false;  // few rows, none of a prompt
 
   std::vector<SequencePtr> running_;  // by priority, then in order of arrival
   std::vector<PagedSequence*> ranked_;
   std::vector<int32_t> greedy_;
-  std::vector<float> logits_;
   bool gave_up_ = false;  // the last step, for one that was cancelled
   std::atomic<int32_t> n_running_{0}, n_held_{0};
   std::atomic<int64_t> prompt_tokens_{0}, cached_tokens_{0}, generated_tokens_{0}, preemptions_{0};

@@ -84,6 +84,7 @@ EngineImpl::Change EngineImpl::wait_for_change() {
     }
   }
   wake_.wait(lock, [this] { return has_work(); });
+  woken_ = Clock::now();
   rests_ = false;
   change.cancelled.swap(cancelled_);
   change.holds.swap(holds_);
@@ -223,7 +224,6 @@ void EngineImpl::note_forward(int32_t n_rows) {
 }
 
 void EngineImpl::step() {
-  const auto begun = Clock::now();
   ranked_.clear();
   int32_t n_writing = 0;
   for (const SequencePtr& sequence : running_) {
@@ -256,7 +256,7 @@ void EngineImpl::step() {
   }
   std::erase(running_, nullptr);
   ++steps_;
-  step_ns_ += std::chrono::nanoseconds(Clock::now() - begun).count();
+  step_ns_ += std::chrono::nanoseconds(Clock::now() - woken_).count();
 }
 
 void EngineImpl::take_tokens(const BatchPlanner::Plan& plan, const backend::Activation& logits) {
@@ -298,11 +298,8 @@ std::optional<Finish> EngineImpl::take_tokens_of(const BatchPlanner::Part& part,
   int32_t n_taken = 0;  // of the draft
   for (bool follows = true; follows && !finished;) {
     const int32_t output_idx = part.output_idx + n_taken;
-    if (rows.data != nullptr) {
-      const std::span<const float> row = rows.row(output_idx);
-      logits_.assign(row.begin(), row.end());
-    }
-    const int32_t token = sequence.choose(greedy_[static_cast<size_t>(output_idx)], logits_);
+    const std::span<const float> logits = rows.data != nullptr ? rows.row(output_idx) : std::span<const float>();
+    const int32_t token = sequence.choose(greedy_[static_cast<size_t>(output_idx)], logits);
     if (token < 0 && sequence.can_choose()) ++not_finite_;
     finished = sequence.accept(token);
     if (sequence.n_computed == 0) break;  // it shifted: nothing that was computed is left

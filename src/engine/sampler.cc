@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <string>
 
 namespace da::engine {
@@ -13,12 +14,26 @@ Status out_of_range(const char* name, double value, const char* expected) {
           std::string("sampling: ") + name + " is " + std::to_string(value) + ", expected " + expected};
 }
 
-// Without a branch for each value, so that compilers take many at once.
-bool all_finite(std::span<const float> values) {
+// A penalty may be any number, what it makes of a logit stays one.
+float bounded(float value) {
+  return std::clamp(value, -std::numeric_limits<float>::max(), std::numeric_limits<float>::max());
+}
+
+constexpr size_t kBlock = 64;  // tokens at a time: a word of a mask
+
+struct Seen {
+  bool above, finite;
+};
+// Whether one of the values is above `bound`, and whether all are finite. Without a branch for each value, so that
+// compilers take many at once.
+Seen look_at(const float* values, size_t n, float bound) {
   constexpr uint32_t kExponent = 0x7F800000U;
-  uint32_t bad = 0;
-  for (const float value : values) bad |= (std::bit_cast<uint32_t>(value) & kExponent) == kExponent ? 1U : 0U;
-  return bad == 0;
+  uint32_t above = 0, bad = 0;
+  for (size_t i = 0; i < n; ++i) {
+    above |= values[i] > bound ? 1U : 0U;
+    bad |= (std::bit_cast<uint32_t>(values[i]) & kExponent) == kExponent ? 1U : 0U;
+  }
+  return {above != 0, bad == 0};
 }
 
 }  // namespace
@@ -41,10 +56,13 @@ bool is_plain_greedy(const SamplingParams& p) {
 Sampler::Sampler(const SamplingParams& params)
     : params_(params), random_(params.seed >= 0 ? static_cast<uint64_t>(params.seed) : std::random_device{}()) {}
 
-void Sampler::penalize(std::span<float> logits, std::span<const int32_t> history) {
-  const bool penalties =
+bool Sampler::has_penalties() const {
+  const bool some =
       params_.repeat_penalty != 1.0F || params_.presence_penalty != 0.0F || params_.frequency_penalty != 0.0F;
-  if (!penalties || params_.repeat_last_n == 0) return;
+  return some && params_.repeat_last_n != 0;
+}
+
+void Sampler::penalize(std::span<float> logits, std::span<const int32_t> history) {
   const size_t window =
       params_.repeat_last_n < 0 ? history.size() : std::min(history.size(), static_cast<size_t>(params_.repeat_last_n));
   recent_.assign(history.end() - static_cast<std::ptrdiff_t>(window), history.end());
@@ -55,8 +73,8 @@ void Sampler::penalize(std::span<float> logits, std::span<const int32_t> history
     for (; i < recent_.size() && recent_[i] == id; ++i) ++count;
     if (id < 0 || static_cast<size_t>(id) >= logits.size()) continue;
     float& logit = logits[static_cast<size_t>(id)];
-    logit = logit <= 0 ? logit * params_.repeat_penalty : logit / params_.repeat_penalty;
-    logit -= count * params_.frequency_penalty + params_.presence_penalty;
+    logit = bounded(logit <= 0 ? logit * params_.repeat_penalty : logit / params_.repeat_penalty);
+    logit = bounded(logit - bounded(count * params_.frequency_penalty + params_.presence_penalty));
   }
 }
 
@@ -70,13 +88,7 @@ class Sampler::TopK {
     best_.push_back(static_cast<int32_t>(id));
     if (best_.size() >= 2 * k_ + kSpare) cut();
   }
-  // kBlock ids from `id` on.
-  void offer_block(size_t id) {
-    bool any = false;
-    for (size_t i = 0; i < kBlock; ++i) any |= logits_[id + i] > bound_;
-    if (!any) return;
-    for (size_t i = 0; i < kBlock; ++i) offer(id + i);
-  }
+  float bound() const { return bound_; }
   void cut() {
     if (best_.size() <= k_) return;
     const auto kth = best_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
@@ -87,7 +99,6 @@ class Sampler::TopK {
     bound_ = logits_[static_cast<size_t>(*kth)];
     best_.resize(k_);
   }
-  static constexpr size_t kBlock = 64;
 
  private:
   static constexpr size_t kSpare = 64;
@@ -97,24 +108,24 @@ class Sampler::TopK {
   float bound_ = -INFINITY;  // no better than this is no candidate
 };
 
-// Those that are allowed, the best top_k of them.
-void Sampler::find_candidates(std::span<const float> logits, std::span<const uint64_t> allowed) {
+// Those that are allowed, the best top_k of them. One way through the logits: of a large vocabulary each costs a
+// noticeable share of a step.
+bool Sampler::find_candidates(std::span<const float> logits, std::span<const uint64_t> allowed) {
   candidates_.clear();
   const size_t n = logits.size();
   const size_t k = is_greedy(params_) ? 1 : params_.top_k > 0 ? static_cast<size_t>(params_.top_k) : n;
   TopK top(logits, std::min(k, n), candidates_);
-  static_assert(TopK::kBlock == 64);
-  for (size_t begin = 0; begin < n; begin += 64) {
-    const size_t left = n - begin;
-    uint64_t word = allowed.empty() ? ~uint64_t{0} : allowed[begin / 64];
-    if (left < 64) word &= (uint64_t{1} << left) - 1;
-    if (word == ~uint64_t{0}) {
-      top.offer_block(begin);
-      continue;
-    }
+  for (size_t begin = 0; begin < n; begin += kBlock) {
+    const size_t left = std::min(n - begin, kBlock);
+    const Seen seen = look_at(logits.data() + begin, left, top.bound());
+    if (!seen.finite) return false;
+    if (!seen.above) continue;
+    uint64_t word = allowed.empty() ? ~uint64_t{0} : allowed[begin / kBlock];
+    if (left < kBlock) word &= (uint64_t{1} << left) - 1;
     for (; word != 0; word &= word - 1) top.offer(begin + static_cast<size_t>(std::countr_zero(word)));
   }
   top.cut();
+  return true;
 }
 
 void Sampler::softmax(std::span<const float> logits, float temperature) {
@@ -156,11 +167,15 @@ void Sampler::keep_min_p() {
   candidates_.resize(kept);
 }
 
-int32_t Sampler::sample(std::span<float> logits, std::span<const uint64_t> allowed, std::span<const int32_t> history) {
-  if (!all_finite(logits)) return -1;
-  penalize(logits, history);
-  find_candidates(logits, allowed);
-  if (candidates_.empty()) return -1;
+int32_t Sampler::sample(std::span<const float> logits, std::span<const uint64_t> allowed,
+                        std::span<const int32_t> history) {
+  if (has_penalties()) {
+    if (!look_at(logits.data(), logits.size(), 0).finite) return -1;
+    penalized_.assign(logits.begin(), logits.end());
+    penalize(penalized_, history);
+    logits = penalized_;
+  }
+  if (!find_candidates(logits, allowed) || candidates_.empty()) return -1;
   if (is_greedy(params_)) return candidates_[0];
   softmax(logits, 1.0F);
   keep_top_p(logits);

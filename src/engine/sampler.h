@@ -32,14 +32,16 @@ bool is_plain_greedy(const SamplingParams& params);
 class Sampler {
  public:
   explicit Sampler(const SamplingParams& params);
-  // `logits` [n_vocab] is scratch. `allowed`: bit mask of tokens, empty for all. `history`: prompt and output so far.
-  // Ties go to the lowest id. Returns -1 if nothing is allowed or a logit is not finite.
-  int32_t sample(std::span<float> logits, std::span<const uint64_t> allowed, std::span<const int32_t> history);
+  // `logits` [n_vocab]. `allowed`: bit mask of tokens, empty for all. `history`: prompt and output so far. Ties go to
+  // the lowest id. Returns -1 if nothing is allowed or a logit is not finite.
+  int32_t sample(std::span<const float> logits, std::span<const uint64_t> allowed, std::span<const int32_t> history);
 
  private:
+  bool has_penalties() const;
   void penalize(std::span<float> logits, std::span<const int32_t> history);
   class TopK;
-  void find_candidates(std::span<const float> logits, std::span<const uint64_t> allowed);
+  // False: a logit is not finite.
+  bool find_candidates(std::span<const float> logits, std::span<const uint64_t> allowed);
   // Both need probabilities_ of candidates_.
   void keep_top_p(std::span<const float> logits);
   void keep_min_p();
@@ -50,6 +52,7 @@ class Sampler {
   std::vector<int32_t> candidates_;
   std::vector<float> probabilities_;  // of candidates_
   std::vector<int32_t> recent_;
+  std::vector<float> penalized_;
 };
 
 }  // namespace da::engine

@@ -87,7 +87,7 @@ Status Sequence::update_mask() {
   return Status::ok();
 }
 
-int32_t Sequence::choose(int32_t greedy_choice, std::span<float> logits) {
+int32_t Sequence::choose(int32_t greedy_choice, std::span<const float> logits) {
   if (forced_ >= 0) return forced_;
   if (plain_greedy()) return greedy_choice;
   return sampler_.sample(logits, mask_, tokens);

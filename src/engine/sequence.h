@@ -40,9 +40,9 @@ class Sequence : public PagedSequence {
   bool can_choose() const { return mask_error_.is_ok(); }  // false: the grammar leaves no token
   bool plain_greedy() const { return mask_.empty() && is_plain_greedy(params_); }
 
-  // The next token: forced, the batch's greedy choice (if plain_greedy), or drawn from `logits`, which it spoils.
+  // The next token: forced, the batch's greedy choice (if plain_greedy), or drawn from `logits`.
   // -1: a logit is not finite, or !can_choose().
-  int32_t choose(int32_t greedy_choice, std::span<float> logits);
+  int32_t choose(int32_t greedy_choice, std::span<const float> logits);
   // Takes the token and those that the grammar forces after it. Nullopt: goes on.
   std::optional<Finish> accept(int32_t token);
 

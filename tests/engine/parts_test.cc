@@ -171,6 +171,34 @@ TEST(Sampler, GreedyTakesTheLowestOfEqualsWithinTheMask) {
   EXPECT_EQ(sampler.sample(logits, {}, {}), -1);
 }
 
+TEST(Sampler, RefusesWhatIsNoNumberAnywhere) {
+  for (const size_t n : {1U, 64U, 65U, 1000U}) {
+    for (const size_t at : {size_t{0}, n / 2, n - 1}) {
+      for (const float bad : {NAN, INFINITY, -INFINITY}) {
+        std::vector<float> logits(n, 1);
+        logits[at] = bad;
+        const std::vector<uint64_t> mask((n + 63) / 64, 0x0F0F);
+        for (const float penalty : {1.0F, 1.5F}) {
+          Sampler sampler({.repeat_penalty = penalty});
+          EXPECT_EQ(sampler.sample(logits, {}, {}), -1) << bad << " at " << at << " of " << n;
+          EXPECT_EQ(sampler.sample(logits, mask, {}), -1) << bad << " at " << at << " of " << n << ", masked";
+        }
+      }
+    }
+  }
+}
+
+TEST(Sampler, PenaltiesMayBeAsLargeAsTheyLike) {
+  const std::vector<float> logits = {5, 4, -3};
+  const std::vector<int32_t> history = {0, 0, 0};
+  for (const float huge : {3e38F, -3e38F}) {
+    Sampler sampler({.temperature = 0, .frequency_penalty = huge});
+    EXPECT_EQ(sampler.sample(logits, {}, history), huge > 0 ? 1 : 0);
+  }
+  Sampler tiny({.temperature = 0, .repeat_penalty = 1e-38F, .presence_penalty = 3e38F, .frequency_penalty = 3e38F});
+  EXPECT_GE(tiny.sample(logits, {}, history), 0);
+}
+
 TEST(Sampler, PenalizesWhatTheWindowHolds) {
   const std::vector<int32_t> history = {0, 1, 1, 2};
   const auto best = [&](SamplingParams params, std::vector<float> logits) {
