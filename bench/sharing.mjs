@@ -116,6 +116,41 @@ async function besideHeavy(name, n) {
 }
 await besideHeavy('long', 60);
 
+// The same beside one that wants vectors of many texts at all times, and short texts of the light user too.
+async function besideTexts() {
+  const embed = (input, key) => fetch(`${server.url}/api/embed`, { method: 'POST', headers: { Authorization: `Bearer ${key}` }, body: JSON.stringify({ model: 'long', input, options: { num_ctx: 8192 } }) });
+  const short = async (n) => {
+    const ms = [];
+    for (let i = 0; i < n; ++i) {
+      const begun = performance.now(), answer = await embed('A short text', 'light');
+      await answer.text();
+      if (answer.status !== 200) throw new Error(`embed: ${answer.status}`);
+      ms.push(performance.now() - begun);
+      await sleep(20);
+    }
+    return ms;
+  };
+  const alone = { writes: await light(40), texts: await short(40) };
+  let going = true, n_texts = 0;
+  const heavy = Array.from({ length: 4 }, async () => {
+    while (going) {
+      const answer = await embed(Array.from({ length: 40 }, () => document(200)), 'heavy');
+      await answer.text();
+      if (answer.status !== 200) throw new Error(`embed: ${answer.status}`);
+      n_texts += 40;
+    }
+  });
+  await sleep(500);
+  const beside = { writes: await light(40), texts: await short(40) };
+  going = false;
+  await Promise.all(heavy);
+  const both = (q, of) => `${quantile(of(alone), q).toFixed(1)} -> ${quantile(of(beside), q).toFixed(1)} ms`;
+  const all = (one) => one.writes.map((visit) => visit.all), first = (one) => one.writes.map((visit) => visit.first), vector = (one) => one.texts;
+  say(`a light user alone -> beside one who embeds (${n_texts} texts of 440 tokens)`, `first token p50 ${both(0.5, first)}, p95 ${both(0.95, first)}; in all p95 ${both(0.95, all)}; a short text's vector p50 ${both(0.5, vector)}, p95 ${both(0.95, vector)}`,
+    n_texts > 0 && quantile(vector(beside), 0.95) < 1000);
+}
+await besideTexts();
+
 // 3. Ten times too many at once.
 const rss = () => Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${server.child.pid}/status`, 'utf8'))[1]);
 const before = rss();

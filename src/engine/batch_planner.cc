@@ -78,11 +78,6 @@ void BatchPlanner::list_pending(std::span<PagedSequence* const> running) {
   pending_.clear();
   planned_.clear();
   served_.clear();
-  clients_.begin_step();
-  for (const PagedSequence* sequence : running) {
-    if (!sequence->held) clients_.present(sequence->client);
-  }
-  clients_.end_of_present();
   std::vector<const std::string*> names;
   int32_t n_available = pages_.n_available();
   int32_t n_taking_part = 0;

@@ -19,8 +19,9 @@ namespace da::engine {
 class BatchPlanner {
  public:
   // At most `most_sequences` take part in a step: there may be more, as one that was held leaves its place to another
-  // and comes back.
-  BatchPlanner(KvPages& pages, int32_t most_sequences) : pages_(pages), most_sequences_(most_sequences) {}
+  // and comes back. Whose clients are present is told to `clients` before each plan.
+  BatchPlanner(KvPages& pages, ClientShares& clients, int32_t most_sequences)
+      : pages_(pages), clients_(clients), most_sequences_(most_sequences) {}
 
   struct Part {
     PagedSequence* sequence;
@@ -58,13 +59,13 @@ class BatchPlanner {
   PagedSequence* next_to_step_back(std::span<PagedSequence* const> running, size_t self) const;
 
   KvPages& pages_;
+  ClientShares& clients_;
   int32_t most_sequences_;
   Plan plan_;
   // Of the sequences: what they have to feed, how far they were when it was planned; of their clients what they had.
   std::vector<PendingRows> pending_;
   std::vector<int32_t> planned_;
   std::vector<int64_t> served_;
-  ClientShares clients_;
   bool paused_ = false;  // those who write, for one step
   int64_t n_preemptions_ = 0, n_cached_tokens_ = 0;
 };

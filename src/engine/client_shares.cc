@@ -40,6 +40,14 @@ int64_t ClientShares::served(const std::string& client) const {
   return found == clients_.end() ? 0 : found->second.served;
 }
 
+std::optional<int64_t> ClientShares::least_of_others(const std::string& client) const {
+  std::optional<int64_t> least;
+  for (const auto& [name, entry] : clients_) {
+    if (entry.is_present && name != client && (!least || entry.served < *least)) least = entry.served;
+  }
+  return least;
+}
+
 void ClientShares::charge(const std::string& client, int64_t tokens) {
   if (const auto found = clients_.find(client); found != clients_.end()) found->second.served += tokens;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace da::engine {
@@ -21,6 +22,8 @@ class ClientShares {
   void end_of_present();
 
   int64_t served(const std::string& client) const;
+  // Of those present but `client`, what the least served had; nullopt: there is nobody else.
+  std::optional<int64_t> least_of_others(const std::string& client) const;
   void charge(const std::string& client, int64_t tokens);
   size_t n_known() const { return clients_.size(); }
 

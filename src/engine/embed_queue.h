@@ -2,10 +2,11 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <memory>
 #include <vector>
 
+#include "engine/embed_turns.h"
 #include "engine/engine.h"
 #include "engine/kv_pages.h"
 #include "engine/pooling.h"
@@ -13,51 +14,50 @@
 
 namespace da::engine {
 
-// Texts that wait for their vector. Everything runs on the engine's thread.
+// Texts that wait for their vector. Everything runs on the engine's thread. A step is plan(), then compute().
 class EmbedQueue {
  public:
-  // A model that is not causal needs room for a whole text in one batch: `batch_tokens` is no less than the longest.
-  EmbedQueue(model::Model& model, KvPages& pages, int32_t batch_tokens);
+  // A model that is not causal needs room for a whole text in one batch: no text is longer than what was reserved.
+  EmbedQueue(model::Model& model, KvPages& pages);
 
-  void add(Engine::RequestId id, std::vector<int32_t> tokens, EmbedCallback callback);
+  void add(Engine::RequestId id, EmbedInput input, EmbedCallback callback);
   bool empty() const { return jobs_.empty(); }
+  EmbedTurns& turns() { return turns_; }
   // Ends one, or all, with `status`.
   void end(Engine::RequestId id, const Status& status);
   void end_all(const Status& status);
 
-  // One batch: as many texts, or as much of a long one, as fit. `others_run`: pages that are short now may come free.
-  // The device's status.
-  Status step(bool others_run);
+  // As many texts, or as much of a long one, as fit into a step. `others_run`: pages that are short now may come free.
+  // The step's parts, valid until compute().
+  const std::vector<EmbedTurns::Part>& plan(int32_t most_rows, const ClientShares& shares, bool others_run);
+  // The device's status; kCancelled if `stop` was set meanwhile: then it is as if the step had not been.
+  Status compute(const std::atomic<bool>* stop);
   // Texts whose vector was no numbers, so far. Any thread.
   int64_t n_not_finite() const { return n_not_finite_; }
   // Adds the pages held to `owned`.
   void list_pages(std::vector<int32_t>& owned) const;
 
  private:
-  struct Job {
-    Engine::RequestId id;
+  struct Job : EmbedText {
     std::vector<int32_t> tokens;
     EmbedCallback callback;
     Pooler pooler;
     std::vector<int32_t> pages;
-    int32_t n_done = 0;
-    int32_t n_left() const { return static_cast<int32_t>(tokens.size()) - n_done; }
-  };
-  struct Part {
-    Job* job;
-    int32_t n_rows, first_output, n_outputs;
   };
 
-  std::vector<Part> build_batch(bool others_run);
+  bool take_pages(Job& job, int32_t n_rows);
+  bool has_room_for(const Job& job) const;
+  void take_rows(const EmbedTurns::Part& part, int32_t first_output, const backend::RowsView& rows);
   bool wants_row(const Job& job, int32_t position) const;
   void finish(Job& job, Result<std::vector<float>> result);
-  void erase_finished();
 
   model::Model& model_;
   KvPages& pages_;
-  int32_t batch_tokens_;
   model::Pooling pooling_;
-  std::deque<std::unique_ptr<Job>> jobs_;  // in order of arrival; a finished one has no callback
+  std::map<Engine::RequestId, std::unique_ptr<Job>> jobs_;
+  EmbedTurns turns_;
+  std::vector<EmbedTurns::Part> parts_;
+  Status short_of_pages_;  // the last time that there were none
   std::vector<int32_t> tokens_, outputs_;
   std::vector<backend::SequenceRows> sequences_;
   std::atomic<int64_t> n_not_finite_{0};

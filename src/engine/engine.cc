@@ -43,8 +43,8 @@ Status EngineImpl::start() {
   }
   const auto retained = static_cast<int32_t>(options_.retained_tokens / backend::kPageTokens);
   pages_ = std::make_unique<KvPages>(std::move(pool), max_pages(), retained);
-  planner_ = std::make_unique<BatchPlanner>(*pages_, options_.max_sequences);
-  embedding_ = std::make_unique<EmbedQueue>(*model_, *pages_, options_.batch_tokens);
+  planner_ = std::make_unique<BatchPlanner>(*pages_, clients_, options_.max_sequences);
+  embedding_ = std::make_unique<EmbedQueue>(*model_, *pages_);
   thread_ = std::thread([this] { run(); });
   return Status::ok();
 }
@@ -66,13 +66,14 @@ Status EngineImpl::check_tokens(const char* what, std::span<const int32_t> token
               (most < options_.context_tokens ? " and must leave room for at least one more" : "")};
 }
 
-Result<Engine::RequestId> EngineImpl::embed(std::vector<int32_t> tokens, EmbedCallback callback) {
-  DA_RETURN_IF_ERROR(check_tokens("embed", tokens, options_.context_tokens));
+Result<Engine::RequestId> EngineImpl::embed(EmbedInput input, EmbedCallback callback) {
+  DA_RETURN_IF_ERROR(check_tokens("embed", input.tokens, options_.context_tokens));
   RequestId id = 0;
   {
     const std::lock_guard lock(mutex_);
     id = next_id_++;
-    to_embed_.push_back({id, std::move(tokens), std::move(callback)});
+    give_up_step_for(input.client);
+    to_embed_.push_back({id, std::move(input), std::move(callback)});
   }
   wake_.notify_all();
   return id;

@@ -59,6 +59,12 @@ struct Update {
 // Called on the engine's thread, in order, kFinished exactly once and last. Must not block.
 using UpdateCallback = std::function<void(const Update&)>;
 
+struct EmbedInput {
+  std::vector<tokenizer::TokenId> tokens;  // not empty
+  std::string client;                      // whose turn it is among many, as GenerateRequest::name_space
+  int32_t priority = 0;
+};
+
 // Called once, on the engine's thread: the pooled hidden state of length 1. Must not block.
 using EmbedCallback = std::function<void(Result<std::vector<float>>)>;
 
@@ -121,7 +127,7 @@ class Engine {
   virtual Result<RequestId> submit(GenerateRequest request, UpdateCallback callback) = 0;
   // Thread-safe. The vector of a text: pooled as the model's file asks, else the state of the last token. Errors as of
   // submit; later kCancelled, kInternal (a value that is no number).
-  virtual Result<RequestId> embed(std::vector<tokenizer::TokenId> tokens, EmbedCallback callback) = 0;
+  virtual Result<RequestId> embed(EmbedInput input, EmbedCallback callback) = 0;
   // Thread-safe; the request ends with kCancelled before the next step, and a long step is given up for it (every
   // second one at most, so that others go on). Unknown ids are ignored.
   virtual void cancel(RequestId id) = 0;

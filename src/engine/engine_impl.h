@@ -22,7 +22,8 @@
 #include "engine/speculation.h"
 #include "engine/step_budget.h"
 
-// Only for engine.cc (what any thread calls) and engine_loop.cc (what the engine's own thread does).
+// Only for engine.cc (what any thread calls), engine_loop.cc (what the engine's own thread does) and engine_embed.cc
+// (what it does for texts that want a vector).
 namespace da::engine {
 
 using SequencePtr = std::unique_ptr<Sequence>;
@@ -34,7 +35,7 @@ struct Request {
 };
 struct EmbedRequest {
   Engine::RequestId id;
-  std::vector<int32_t> tokens;
+  EmbedInput input;
   EmbedCallback callback;
 };
 
@@ -46,7 +47,7 @@ class EngineImpl final : public Engine {
   Status start();
 
   Result<RequestId> submit(GenerateRequest request, UpdateCallback callback) override;
-  Result<RequestId> embed(std::vector<int32_t> tokens, EmbedCallback callback) override;
+  Result<RequestId> embed(EmbedInput input, EmbedCallback callback) override;
   void cancel(RequestId id) override;
   void hold(RequestId id, bool held) override;
   void set_latency_target(std::chrono::milliseconds target) override;
@@ -73,12 +74,18 @@ class EngineImpl final : public Engine {
   void give_up_step_for(const std::string& client);  // under mutex_
   bool may_admit(size_t n_running, bool stopping) const;
   void admit(std::vector<Request> requests, bool stopping);
+  void meet_clients();
   void step();
+  double note_step();
+  void embed_step(bool others_run);
   void finish(SequencePtr& sequence, const Finish& finish);  // leaves null
   void finish_all(const Finish& reason);
   void note_device(const Status& status);
   void give_up();
   void note_forward(int32_t n_rows);
+  // Around a forward pass of so many rows, which may be given up.
+  void begin_forward(int32_t n_rows, std::vector<RequestId> ids, std::vector<std::string> clients);
+  void end_forward();
   SequencePtr& owner(const PagedSequence* sequence);
   void prepare_grammar();
   Status page_integrity() const;
@@ -94,12 +101,13 @@ class EngineImpl final : public Engine {
   Vocabulary vocabulary_;
   std::unique_ptr<grammar::TokenTrie> trie_;
   std::unique_ptr<KvPages> pages_;
+  ClientShares clients_;
   std::unique_ptr<BatchPlanner> planner_;
   std::unique_ptr<EmbedQueue> embedding_;
   StepBudget budget_;
   StepCost cost_;
   Status device_lost_;
-  std::chrono::steady_clock::time_point woken_;  // when there was something to do again: a step's begin
+  std::chrono::steady_clock::time_point step_begun_;  // when there was something to do, or the step before ended
   std::chrono::steady_clock::time_point forward_begun_;
   bool forward_writes_only_ = false;  // few rows, none of a prompt
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "engine/engine_impl.h"
 
@@ -20,8 +21,11 @@ void EngineImpl::run() {
   try {
     while (take_requests()) {
       const bool others_run = n_held_ < n_running_;
-      if (others_run) step();
-      if (device_lost_.is_ok() && !embedding_->empty()) note_device(embedding_->step(others_run));
+      meet_clients();
+      const bool text_first = embedding_->turns().is_urgent(clients_);
+      if (text_first) embed_step(others_run);
+      if (others_run && device_lost_.is_ok()) step();
+      if (!text_first && !embedding_->empty() && device_lost_.is_ok()) embed_step(others_run);
       if (!device_lost_.is_ok()) {
         give_up();
         break;
@@ -84,7 +88,7 @@ EngineImpl::Change EngineImpl::wait_for_change() {
     }
   }
   wake_.wait(lock, [this] { return has_work(); });
-  woken_ = Clock::now();
+  step_begun_ = Clock::now();
   rests_ = false;
   change.cancelled.swap(cancelled_);
   change.holds.swap(holds_);
@@ -127,7 +131,7 @@ bool EngineImpl::take_requests() {
         .report_finished({FinishReason::kCancelled, {}});
   }
   for (EmbedRequest& request : change.to_embed)
-    embedding_->add(request.id, std::move(request.tokens), std::move(request.callback));
+    embedding_->add(request.id, std::move(request.input), std::move(request.callback));
   for (const RequestId id : change.cancelled) embedding_->end(id, {ErrorCode::kCancelled, "embed: cancelled"});
   for (SequencePtr& sequence : running_) {
     for (const auto& [id, held] : change.holds) {
@@ -180,18 +184,15 @@ SequencePtr& EngineImpl::owner(const PagedSequence* sequence) {
   return *std::find_if(running_.begin(), running_.end(), [&](const SequencePtr& one) { return one.get() == sequence; });
 }
 
-// The model's part of a step. kCancelled: given up for a request that was cancelled, which ends before the next.
-Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan& plan) {
+void EngineImpl::begin_forward(int32_t n_rows, std::vector<RequestId> ids, std::vector<std::string> clients) {
   {
     const std::lock_guard lock(mutex_);
     stop_forward_ = stopping_;
-    if (!gave_up_ && plan.n_rows() > kShortStepRows) {
-      for (const BatchPlanner::Part& part : plan.parts) {
-        in_step_.push_back(static_cast<Sequence*>(part.sequence)->id());
-        in_step_clients_.push_back(part.sequence->client);
-      }
+    if (!gave_up_ && n_rows > kShortStepRows) {
+      in_step_ = std::move(ids);
+      in_step_clients_ = std::move(clients);
       in_step_begun_ = Clock::now();
-      const std::chrono::duration<double> expected(budget_.expected_seconds(plan.n_rows()));
+      const std::chrono::duration<double> expected(budget_.expected_seconds(n_rows));
       in_step_ends_ = in_step_begun_ + std::chrono::duration_cast<Clock::duration>(expected);
       // Cancelled since the requests were taken.
       for (const RequestId id : cancelled_) {
@@ -200,6 +201,23 @@ Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan&
     }
   }
   forward_begun_ = Clock::now();
+}
+
+void EngineImpl::end_forward() {
+  const std::lock_guard lock(mutex_);
+  in_step_.clear();
+  in_step_clients_.clear();
+}
+
+// The model's part of a step. kCancelled: given up for a request that was cancelled, which ends before the next.
+Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan& plan) {
+  std::vector<RequestId> ids;
+  std::vector<std::string> clients;
+  for (const BatchPlanner::Part& part : plan.parts) {
+    ids.push_back(static_cast<Sequence*>(part.sequence)->id());
+    clients.push_back(part.sequence->client);
+  }
+  begin_forward(plan.n_rows(), std::move(ids), std::move(clients));
   auto logits =
       model_->forward({.token_ids = plan.tokens, .sequences = plan.sequences, .output_rows = plan.output_rows},
                       pages_->pool(), model::Output::kLogits, &stop_forward_);
@@ -209,9 +227,7 @@ Result<const backend::Activation*> EngineImpl::forward(const BatchPlanner::Plan&
   forward_writes_only_ = plan.n_rows() <= kMostCostRows && std::none_of(plan.parts.begin(), plan.parts.end(), prefills);
   // A device may still be at work: the step is over when the host has waited for what it reads.
   if (plan.output_rows.empty() || !logits.is_ok()) note_forward(logits.is_ok() ? plan.n_rows() : 0);
-  const std::lock_guard lock(mutex_);
-  in_step_.clear();
-  in_step_clients_.clear();
+  end_forward();
   return logits;
 }
 
@@ -221,6 +237,15 @@ void EngineImpl::note_forward(int32_t n_rows) {
   forward_ns_ += ns;
   if (n_rows > 0) budget_.observe(n_rows, static_cast<double>(ns) / 1e9);
   if (n_rows > 0 && forward_writes_only_) cost_.observe(n_rows, static_cast<double>(ns) / 1e9);
+}
+
+void EngineImpl::meet_clients() {
+  clients_.begin_step();
+  for (const SequencePtr& sequence : running_) {
+    if (!sequence->held) clients_.present(sequence->client);
+  }
+  embedding_->turns().for_each_client([this](const std::string& client) { clients_.present(client); });
+  clients_.end_of_present();
 }
 
 void EngineImpl::step() {
@@ -255,8 +280,15 @@ void EngineImpl::step() {
     }
   }
   std::erase(running_, nullptr);
+  embedding_->turns().others_had(note_step());
+}
+
+// Seconds since the step before, or since there was something to do.
+double EngineImpl::note_step() {
+  const auto now = Clock::now(), begun = std::exchange(step_begun_, now);
   ++steps_;
-  step_ns_ += std::chrono::nanoseconds(Clock::now() - woken_).count();
+  step_ns_ += std::chrono::nanoseconds(now - begun).count();
+  return std::chrono::duration<double>(now - begun).count();
 }
 
 void EngineImpl::take_tokens(const BatchPlanner::Plan& plan, const backend::Activation& logits) {

@@ -1,5 +1,6 @@
 #include "runner/embedding.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "runner/host.h"
@@ -16,8 +17,9 @@ Result<std::vector<TokenId>> encode(const std::string& text, const tokenizer::To
   if (tokens.empty()) return {ErrorCode::kInvalidArgument, "embed: a text has no tokens"};
   if (tokens.size() <= max_tokens) return tokens;
   if (!truncate)
-    return {ErrorCode::kInvalidArgument, "the input length exceeds the context length: " + std::to_string(tokens.size()) +
-                                             " tokens, at most " + std::to_string(max_tokens)};
+    return {ErrorCode::kInvalidArgument,
+            "the input length exceeds the context length: " + std::to_string(tokens.size()) + " tokens, at most " +
+                std::to_string(max_tokens)};
   n_dropped = tokens.size() - max_tokens;
   // What the model wants at the end stays at the end.
   const size_t n_after = tokenizer.adds_eos() && tokenizer.eos() >= 0 ? 1 : 0;
@@ -31,14 +33,18 @@ Result<std::vector<TokenId>> encode(const std::string& text, const tokenizer::To
 
 }  // namespace
 
-Result<EmbedInputs> embed_inputs(const nlohmann::ordered_json& request,
-                                                       const tokenizer::Tokenizer& tokenizer, size_t max_tokens) {
+Result<EmbedInputs> embed_inputs(const nlohmann::ordered_json& request, const tokenizer::Tokenizer& tokenizer,
+                                 size_t max_tokens) {
   const auto input = request.find("input");
   const auto truncate = request.find("truncate");
   const bool may_cut = truncate != request.end() && truncate->is_boolean() && truncate->get<bool>();
   if (input == request.end() || !input->is_array() || input->empty())
     return {ErrorCode::kInvalidArgument, "embed: input must be a non-empty array of texts"};
   EmbedInputs inputs;
+  if (const auto client = request.find("namespace"); client != request.end() && client->is_string())
+    inputs.client = client->get<std::string>();
+  if (const auto priority = request.find("priority"); priority != request.end() && priority->is_number_integer())
+    inputs.priority = std::clamp(priority->get<int32_t>(), -1, 1);
   for (const auto& text : *input) {
     if (!text.is_string()) return {ErrorCode::kInvalidArgument, "invalid input type"};
     size_t n_dropped = 0;
@@ -62,7 +68,7 @@ void EmbedRun::start(EmbedInputs given) {
   }
   for (size_t i = 0; i < n_inputs; ++i) {
     const auto submitted = engine_.embed(
-        std::move(inputs[i]),
+        {.tokens = std::move(inputs[i]), .client = given.client, .priority = given.priority},
         [self = shared_from_this(), i](Result<std::vector<float>> vector) { self->take(i, std::move(vector)); });
     if (submitted.is_ok()) {
       const std::lock_guard lock(mutex_);

@@ -19,6 +19,8 @@ namespace da::runner {
 // length" with both counts).
 struct EmbedInputs {
   std::vector<std::vector<tokenizer::TokenId>> tokens;
+  std::string client;  // whose turn it is among many, and how urgent: of the request
+  int32_t priority = 0;
   std::vector<std::pair<size_t, size_t>> dropped;  // of texts that were cut: which, and how many tokens
 };
 Result<EmbedInputs> embed_inputs(const nlohmann::ordered_json& request, const tokenizer::Tokenizer& tokenizer,

@@ -1,9 +1,12 @@
 // Vectors of texts from the engine: the reference's, whatever runs beside them.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "engine/pooling.h"
 #include "engine/support.h"
@@ -23,10 +26,11 @@ test::Loaded load_golden(const std::string& name, EngineOptions options = {}) {
 
 using Answer = Result<std::vector<float>>;
 
-std::future<Answer> embed(Engine& engine, std::vector<int32_t> tokens) {
+std::future<Answer> embed(Engine& engine, std::vector<int32_t> tokens, const std::string& client = "") {
   auto promise = std::make_shared<std::promise<Answer>>();
   auto future = promise->get_future();
-  const auto id = engine.embed(std::move(tokens), [promise](Answer answer) { promise->set_value(std::move(answer)); });
+  const auto id = engine.embed({.tokens = std::move(tokens), .client = client},
+                               [promise](Answer answer) { promise->set_value(std::move(answer)); });
   if (!id.is_ok()) promise->set_value(id.status());
   return future;
 }
@@ -86,6 +90,56 @@ TEST(Embed, OfAGenerativeModelBesideItsRequests) {
   ASSERT_TRUE(beside.is_ok());
   EXPECT_EQ(*beside, *alone);
   EXPECT_GT(pending.wait().generated_tokens, 0);
+  EXPECT_TRUE(loaded.engine->check_integrity().is_ok());
+}
+
+TEST(Embed, AShortTextDoesNotWaitForAnotherClientsThousands) {
+  const auto loaded = load_golden("nomic-bert");
+  const int n_greedy = 600;
+  std::atomic<int> n_done{0};
+  for (int i = 0; i < n_greedy; ++i) {
+    const auto id = loaded.engine->embed({.tokens = std::vector<int32_t>(400, 7), .client = "greedy"},
+                                         [&](const Answer&) { ++n_done; });
+    ASSERT_TRUE(id.is_ok());
+  }
+  ASSERT_TRUE(embed(*loaded.engine, {5, 6, 7}, "light").get().is_ok());
+  EXPECT_LT(n_done, n_greedy / 2);
+  for (int i = 0; i < 600 && n_done < n_greedy; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(n_done, n_greedy);
+  EXPECT_TRUE(loaded.engine->check_integrity().is_ok());
+}
+
+// Texts of some, answers of others, cancels and little room for keys and values: everything ends, nothing is lost.
+TEST(Embed, BesideAnswersWithLittleRoomForBoth) {
+  const auto loaded = load_golden("llama", {.context_tokens = 256, .batch_tokens = 64, .pool_tokens = 384});
+  std::vector<int32_t> text(200);
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<int32_t>(3 + i % 200);
+  const Answer alone = embed(*loaded.engine, text).get();
+  ASSERT_TRUE(alone.is_ok());
+  std::vector<test::Pending> writers(6);
+  std::vector<std::future<Answer>> texts;
+  for (int i = 0; i < 6; ++i) {
+    const std::string client(1, static_cast<char>('a' + i % 3));
+    ASSERT_TRUE(loaded.engine
+                    ->submit({.prompt = {1, 2, 3 + i},
+                              .sampling = test::greedy(),
+                              .max_tokens = 60,
+                              .ignores_end = true,
+                              .name_space = client},
+                             writers[static_cast<size_t>(i)].callback())
+                    .is_ok());
+    for (int n = 0; n < 3; ++n) texts.push_back(embed(*loaded.engine, text, n == 0 ? client : "texts"));
+  }
+  const auto cancelled = loaded.engine->embed({.tokens = text, .client = "leaves"}, [](const Answer&) {});
+  ASSERT_TRUE(cancelled.is_ok());
+  loaded.engine->cancel(*cancelled);
+  for (auto& one : texts) {
+    ASSERT_EQ(one.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+    const Answer answer = one.get();
+    ASSERT_TRUE(answer.is_ok()) << answer.status().message();
+    EXPECT_EQ(*answer, *alone);
+  }
+  for (test::Pending& writer : writers) EXPECT_EQ(writer.wait().generated_tokens, 60);
   EXPECT_TRUE(loaded.engine->check_integrity().is_ok());
 }
 

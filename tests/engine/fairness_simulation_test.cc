@@ -41,7 +41,7 @@ class World {
     pools.push_back(std::make_unique<Pool>());
     constexpr int32_t kPages = 4096;
     pages_ = std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools), 0), kPages, 0);
-    planner_ = std::make_unique<BatchPlanner>(*pages_, kMostSequences);
+    planner_ = std::make_unique<BatchPlanner>(*pages_, clients_, kMostSequences);
   }
 
   int32_t pick(int32_t n) { return static_cast<int32_t>(random_() % static_cast<uint32_t>(n)); }
@@ -66,10 +66,13 @@ class World {
   void step(const Seen& seen) {
     std::vector<PagedSequence*> ranked;
     int32_t n_writing = 0;
+    clients_.begin_step();
     for (const auto& request : running_) {
       ranked.push_back(request.get());
+      clients_.present(request->client);
       n_writing += request->n_written > 0 ? 1 : 0;
     }
+    clients_.end_of_present();
     const StepRows limits = step_rows(budget_, static_cast<int32_t>(running_.size()), n_writing);
     const BatchPlanner::Plan& plan = planner_->plan(ranked, limits);
     ASSERT_FALSE(plan.parts.empty()) << "nothing to do";
@@ -116,6 +119,7 @@ class World {
   const double fixed_ms_, row_ms_;
   StepBudget budget_;
   std::unique_ptr<KvPages> pages_;
+  ClientShares clients_;
   std::unique_ptr<BatchPlanner> planner_;
   int64_t step_ = 0;
   double last_step_ms_ = 0;

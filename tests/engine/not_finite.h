@@ -52,7 +52,7 @@ inline void check_not_finite(const std::function<model::Placement()>& place) {
     }
   }
   std::promise<Result<std::vector<float>>> vector;
-  ASSERT_TRUE(engine.embed({1, kBadToken, 5}, [&](auto result) { vector.set_value(std::move(result)); }).is_ok());
+  ASSERT_TRUE(engine.embed({.tokens = {1, kBadToken, 5}}, [&](auto result) { vector.set_value(std::move(result)); }).is_ok());
   EXPECT_EQ(vector.get_future().get().code(), ErrorCode::kInternal);
   EXPECT_EQ(engine.stats().not_finite, n_bad + 1);
   EXPECT_TRUE(engine.check_integrity().is_ok());

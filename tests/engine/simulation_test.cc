@@ -57,7 +57,7 @@ class World {
     pools.push_back(std::make_unique<FakePool>(can_grow_, writers_));
     pages_ =
         std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools), 0), max_pages, pick(max_pages + 1));
-    planner_ = std::make_unique<BatchPlanner>(*pages_, most_sequences_ = 1 + pick(6));
+    planner_ = std::make_unique<BatchPlanner>(*pages_, clients_, most_sequences_ = 1 + pick(6));
     // Half of the worlds know no accidents: what goes round in circles there is not saved by one.
     calm_ = pick(2) == 0;
     calm_budget_ = most_sequences_ + pick(60);
@@ -159,7 +159,12 @@ class World {
 
   void step() {
     std::vector<PagedSequence*> ranked;
-    for (const auto& client : running_) ranked.push_back(client.get());
+    clients_.begin_step();
+    for (const auto& client : running_) {
+      ranked.push_back(client.get());
+      if (!client->held) clients_.present(client->client);
+    }
+    clients_.end_of_present();
     const int32_t budget = calm_ ? calm_budget_ : most_sequences_ + pick(100);
     const BatchPlanner::Plan& plan =
         planner_->plan(ranked, {.most = budget, .shared = std::min(budget, most_sequences_ + pick(30))});
@@ -210,6 +215,7 @@ class World {
   int32_t most_sequences_ = 1, calm_budget_ = 0;
   bool calm_ = false;
   std::unique_ptr<KvPages> pages_;
+  ClientShares clients_;
   std::unique_ptr<BatchPlanner> planner_;
   std::vector<uint64_t> shadow_;  // what each place of each page holds
   std::vector<char> writers_;     // whose each page is, 0: zeros

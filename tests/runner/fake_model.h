@@ -79,9 +79,11 @@ class EchoEngine final : public engine::Engine {
     return id;
   }
   // [number of tokens, the last]; of a text with a Z an error.
-  Result<RequestId> embed(std::vector<tokenizer::TokenId> tokens, engine::EmbedCallback callback) override {
+  Result<RequestId> embed(engine::EmbedInput input, engine::EmbedCallback callback) override {
+    const std::vector<tokenizer::TokenId>& tokens = input.tokens;
     if (std::find(tokens.begin(), tokens.end(), 'Z') != tokens.end()) {
-      callback(Status(ErrorCode::kInternal, "no Z"));
+      const std::string whose = input.client.empty() ? "" : " of " + input.client + ", " + std::to_string(input.priority);
+      callback(Status(ErrorCode::kInternal, "no Z" + whose));
     } else {
       callback(std::vector<float>{static_cast<float>(tokens.size()), static_cast<float>(tokens.back())});
     }

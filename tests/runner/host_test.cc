@@ -123,6 +123,7 @@ TEST(Host, EmbedCutsOrRefusesWhatIsTooLong) {
 
 TEST(Host, OneTextThatFailsFailsTheRequest) {
   EXPECT_EQ(embed({{"input", {"a", "Z", "b"}}})["message"], "no Z");
+  EXPECT_EQ(embed({{"input", {"Z"}}, {"namespace", "ann"}, {"priority", 1}})["message"], "no Z of ann, 1") << "whose turn it is";
   EXPECT_EQ(embed({{"input", {"a", 1}}})["message"], "invalid input type");
   EXPECT_EQ(embed({{"input", Json::array()}})["type"], "error");
 }
