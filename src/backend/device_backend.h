@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "base/result.h"
+
 namespace da::backend {
 
 // Memory of a device by what it is for.
@@ -17,6 +19,8 @@ class DeviceBackend {
   virtual ~DeviceBackend() = default;
   // Held now; the sum is device_bytes(). From any thread.
   virtual DeviceBytes bytes_by_kind() const = 0;
+  // What made the device unusable in this process; ok as long as nothing did. On the thread that computes, or after it.
+  virtual Status fault() const = 0;
   // Called by load_weight, on its thread, each time it has handed a chunk to the device: how many of the tensor's bytes
   // have gone. Returning false ends that load with kCancelled. Empty: nobody wants to know.
   using OnChunk = std::function<bool(uint64_t bytes_done)>;

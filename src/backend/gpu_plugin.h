@@ -15,8 +15,8 @@
 namespace da::backend {
 
 struct GpuOptions {
-  int32_t device = 0;     // index in the plugin's list
-  int32_t n_threads = 0;  // that prepare weights at load; 0: the CPUs this process may use, up to 8
+  int32_t device = 0;                 // index in the plugin's list
+  int32_t n_threads = 0;              // that prepare weights at load; 0: the CPUs this process may use, up to 8
   int64_t step_deadline_ms = 60'000;  // a step that takes longer counts as a fault of the device
   // Makes a backend that allocates and computes nothing: whatever is made on it, device_bytes() is what it would take.
   bool count_only = false;
@@ -24,12 +24,13 @@ struct GpuOptions {
 
 // What both sides must share, since what crosses the border is C++: the program's version, the compiler and the
 // interface's number, to be raised with every change of backend.h, gpu_plugin.h and what those include.
-inline std::string gpu_plugin_build() { return std::string(kVersion) + " interface 2, " + __VERSION__; }
+inline std::string gpu_plugin_build() { return std::string(kVersion) + " interface 3, " + __VERSION__; }
 
 // What a plugin offers.
 struct GpuPlugin {
   std::string build;
-  // Error: kUnavailable, "no GPU: ..." in one line.
+  // Errors: kUnavailable, "no GPU: ..." in one line; kIo, the driver is there and fails. A GPU that cannot be described
+  // or opened is listed with its `fault`.
   Result<std::vector<device::Gpu>> (*list)() = nullptr;
   Result<std::unique_ptr<Backend>> (*make)(const GpuOptions& options) = nullptr;
   // Gives back what listing and opening a GPU took of it. Nothing made on it may be left.

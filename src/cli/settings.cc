@@ -59,6 +59,8 @@ Result<Settings> settings_of(const server::Config& config) {
   options.max_queue = static_cast<int>(config.number("max_queue"));
   options.context_tokens = config.number("context_length");
   options.gpu_layers = static_cast<int>(config.number("gpu_layers"));
+  const std::string gpu_loss = config.value("gpu_loss");
+  options.gpu_loss = gpu_loss == "cpu" ? scheduler::GpuLoss::kCpu : gpu_loss == "refuse" ? scheduler::GpuLoss::kRefuse : scheduler::GpuLoss::kOthers;
   options.kv_cache_type = config.value("kv_cache_type");
   return settings;
 }

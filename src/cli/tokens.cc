@@ -85,7 +85,7 @@ Status eval_to_file(const EvalOptions& options) {
         placement::open_gpus(backend::GpuPluginSearch::from_environment(), {.n_threads = options.threads}));
     DA_RETURN_IF_ERROR(gpus->fault);
     if (gpus->open.empty()) return {ErrorCode::kUnavailable, gpus->none};
-    for (const std::string& warning : gpus->warnings) warn(warning);
+    for (const placement::UnusableGpu& gpu : gpus->unusable) warn(gpu.why.message());
     const auto rows = static_cast<int32_t>(std::min<size_t>(ids.size(), 512));
     const auto pages = static_cast<int32_t>((ids.size() + backend::kPageTokens - 1) / backend::kPageTokens);
     eval.place = [gpus, &options, rows, pages, n_tokens = static_cast<int32_t>(ids.size())](const gguf::File& file) -> Result<model::Placement> {

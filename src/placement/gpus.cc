@@ -22,6 +22,7 @@ Gpus open_gpus(const backend::GpuPluginSearch& search, const GpuWishes& wishes) 
   auto found = gpus.plugin->list();
   if (!found.is_ok()) {
     gpus.none = found.status().message();
+    if (found.code() != ErrorCode::kUnavailable) gpus.fault = {ErrorCode::kUnavailable, gpus.none};
     return gpus;
   }
   for (device::Gpu& gpu : *found) {
@@ -32,13 +33,23 @@ Gpus open_gpus(const backend::GpuPluginSearch& search, const GpuWishes& wishes) 
       gpus.open.push_back({std::move(gpu), std::move(*backend)});
       continue;
     }
-    gpus.warnings.push_back(backend.status().message());
     // One too old for this program is as good as none.
     if (backend.code() != ErrorCode::kUnsupported && gpus.fault.is_ok()) gpus.fault = backend.status();
+    gpus.unusable.push_back({std::move(gpu), backend.status()});
   }
   if (!gpus.open.empty()) gpus.fault = Status::ok();
   if (gpus.open.empty()) gpus.none = "no GPU: none can be used";
   return gpus;
+}
+
+std::vector<UnusableGpu> find_faults(Gpus& gpus) {
+  std::vector<UnusableGpu> faults;
+  for (const OpenGpu& open : gpus.open) {
+    // Opening tries the device; what a fault has made unusable does not open again in this process.
+    const auto again = gpus.plugin->make({.device = open.gpu.index, .n_threads = 1, .step_deadline_ms = 10'000});
+    if (again.code() == ErrorCode::kUnavailable) faults.push_back({open.gpu, again.status()});
+  }
+  return faults;
 }
 
 }  // namespace da::placement

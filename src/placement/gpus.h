@@ -15,6 +15,12 @@ struct OpenGpu {
   std::unique_ptr<backend::Backend> backend;  // for the first load; null once that has taken it
 };
 
+// One that is there and cannot be used.
+struct UnusableGpu {
+  device::Gpu gpu;
+  Status why;
+};
+
 // A GPU that a load looked at.
 struct PlannedGpu {
   device::Gpu gpu;                                  // memory_free_bytes: before the load
@@ -26,9 +32,10 @@ struct Gpus {
   const backend::GpuPlugin* plugin = nullptr;
   std::vector<OpenGpu> open;
   int64_t step_deadline_ms = 0;
-  std::string none;                   // why there are none, in one line
-  std::vector<std::string> warnings;  // GPUs that are there and cannot be used
-  // kUnavailable: there are GPUs and not one of them can be opened. That is a fault, not a machine without GPUs.
+  std::string none;  // why there are none, in one line
+  std::vector<UnusableGpu> unusable;
+  // kUnavailable: there are GPUs and not one of them can be opened, or the driver fails. That is a fault, not a machine
+  // without GPUs.
   Status fault;
 };
 
@@ -39,6 +46,9 @@ struct GpuWishes {
 
 // OLLAMA_GPU_OVERHEAD: bytes of each GPU to be kept free beyond what is always.
 uint64_t gpu_overhead_bytes();
+
+// Of those that were open: which cannot be used any more. For after a load that failed.
+std::vector<UnusableGpu> find_faults(Gpus& gpus);
 
 // Loads the plugin, which may start threads, and opens all GPUs the driver shows.
 Gpus open_gpus(const backend::GpuPluginSearch& search, const GpuWishes& wishes);

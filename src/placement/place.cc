@@ -54,15 +54,28 @@ class Placing {
   Status look_around() {
     DA_ASSIGN_OR_RETURN(const std::vector<device::Gpu> now, gpus_.plugin->list());
     for (OpenGpu& gpu : gpus_.open) {
-      if (options_.only_gpu >= 0 && gpu.gpu.index != options_.only_gpu) continue;
+      if (!is_wanted(gpu.gpu)) continue;
       const auto found =
           std::find_if(now.begin(), now.end(), [&](const device::Gpu& other) { return other.uuid == gpu.gpu.uuid; });
       if (found == now.end()) continue;
+      if (!found->fault.empty()) return {ErrorCode::kUnavailable, found->fault};
       usable_.push_back(&gpu);
       planned_.push_back({*found});
       rooms_.push_back({"GPU " + std::to_string(gpu.gpu.index) + " (" + gpu.gpu.name + ")", found->memory_free_bytes});
     }
-    return Status::ok();
+    if (!usable_.empty()) return Status::ok();
+    for (const UnusableGpu& gpu : gpus_.unusable) {
+      if (is_wanted(gpu.gpu)) return {ErrorCode::kUnavailable, gpu.why.message()};
+    }
+    if (options_.only_gpu < 0) return {ErrorCode::kUnavailable, "GPU: the driver no longer shows any"};
+    return {options_.only_uuid.empty() ? ErrorCode::kInvalidArgument : ErrorCode::kUnavailable,
+            "main_gpu " + std::to_string(options_.only_gpu) +
+                (options_.only_uuid.empty() ? "" : " (" + options_.only_uuid + ")") +
+                ": the driver does not show it; it shows " + std::to_string(now.size())};
+  }
+  bool is_wanted(const device::Gpu& gpu) const {
+    if (!options_.only_uuid.empty()) return gpu.uuid == options_.only_uuid;
+    return options_.only_gpu < 0 || gpu.index == options_.only_gpu;
   }
   int32_t device(int32_t room) const { return usable_[static_cast<size_t>(room)]->gpu.index; }
 

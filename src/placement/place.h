@@ -14,6 +14,7 @@ namespace da::placement {
 struct PlaceOptions {
   Wishes wishes;
   int32_t only_gpu = -1;  // index of the one GPU to use; -1: all
+  std::string only_uuid;  // of it, where it is known: indices move when a device is lost
   // What the engine will reserve. n_pages of keys and values are kept free beside the rest, so that a context fits.
   model::MeterOptions meter;
   backend::CpuOptions cpu;
@@ -30,7 +31,8 @@ struct Placed {
 };
 
 // Opens the devices of a first-fit plan for `file`; GPUs that get no layers are given back. `gpus` null: all on the
-// CPU. Errors: of the file, of the devices.
+// CPU. Errors: of the file, of the devices; kInvalidArgument: there never was such an `only_gpu`; kUnavailable: none of
+// the GPUs that were opened, or not the one that is asked for, can be used any more (nothing goes to the CPU for that).
 Result<Placed> place(const gguf::File& file, Gpus* gpus, const PlaceOptions& options);
 
 }  // namespace da::placement

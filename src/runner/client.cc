@@ -83,6 +83,11 @@ class Connection {
     return stats_;
   }
 
+  std::vector<GpuSight> lost_gpus() const {
+    const std::lock_guard lock(mutex_);
+    return lost_gpus_;
+  }
+
   // The reader thread: starts the process, so that its parent-death signal means the end of this thread, and stays with
   // it until it is reaped.
   void run(UniqueFd peer, std::vector<UniqueFd> model_files, int gpu_layers, std::promise<Status>& started) {
@@ -153,7 +158,13 @@ class Connection {
       return;
     }
     // It can serve nobody any more (a device failed) and ends by itself: the next request goes to another.
-    if (message["type"] == "error" && message.value("code", "") == error_code_name(ErrorCode::kUnavailable)) alive_ = false;
+    if (message["type"] == "error" && message.value("code", "") == error_code_name(ErrorCode::kUnavailable)) {
+      if (const auto lost = message.find("lost_gpus"); lost != message.end()) {
+        const std::lock_guard lock(mutex_);
+        lost_gpus_ = read_gpu_report({{"gpus", *lost}}).gpus;
+      }
+      alive_ = false;
+    }
     const auto id = message["id"].get<RequestId>();
     Handler handler;
     {
@@ -217,6 +228,7 @@ class Connection {
   mutable std::mutex mutex_;
   std::condition_variable ended_;
   Json stats_;
+  std::vector<GpuSight> lost_gpus_;
   std::unordered_map<RequestId, Handler> handlers_;
   RequestId last_id_ = 0;
   bool ending_ = false, reaped_ = false;
@@ -250,6 +262,7 @@ class ProcessClient final : public Client {
   void cancel(RequestId id) override { connection_->push({{"op", "cancel"}, {"id", id}}); }
   void tell(Json message) override { connection_->push(message); }
   Json stats() const override { return connection_->stats(); }
+  std::vector<GpuSight> lost_gpus() const override { return connection_->lost_gpus(); }
   bool alive() const override { return connection_->alive(); }
   pid_t pid() const override { return connection_->pid(); }
 

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "runner/gpu_report.h"
 
 namespace da::runner {
 
@@ -37,6 +38,8 @@ class Client {
   virtual void tell(nlohmann::json /*message*/) {}
   // The latest stats message (protocol.md); null before the first.
   virtual nlohmann::json stats() const { return nullptr; }
+  // GPUs that failed under it, as its last error said (protocol.md's lost_gpus); empty: none.
+  virtual std::vector<GpuSight> lost_gpus() const { return {}; }
   virtual bool alive() const = 0;
   virtual pid_t pid() const = 0;
 };

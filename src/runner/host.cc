@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "runner/embedding.h"
+#include "runner/gpu_report.h"
 
 namespace da::runner {
 namespace {
@@ -229,7 +230,7 @@ void Host::on_update(uint64_t id, Running& running, const engine::Update& update
   }
   send_stats(true);   // before the last message: who has its answer finds it counted
   if (update.reason == engine::FinishReason::kError) {
-    send_(error_message(id, update.error));
+    send_(with_lost_gpus(error_message(id, update.error)));
     return;
   }
   if (running.grammar != nullptr && update.reason == engine::FinishReason::kStop) {
@@ -294,6 +295,18 @@ Json Host::stats() const {
   return message;
 }
 
+// An error's message, on the engine's thread: which GPUs are to blame, if any.
+Json Host::with_lost_gpus(Json message) const {
+  if (message["type"] != "error" || message["code"] != error_code_name(ErrorCode::kUnavailable)) return message;
+  std::vector<placement::UnusableGpu> lost;
+  for (const placement::PlannedGpu& gpu : model_.gpus) {
+    const Status fault = gpu.backend != nullptr ? gpu.backend->fault() : Status::ok();
+    if (!fault.is_ok()) lost.push_back({gpu.gpu, fault});
+  }
+  if (!lost.empty()) message["lost_gpus"] = gpu_faults_json(lost);
+  return message;
+}
+
 Json Host::gpus() const {
   Json gpus = Json::array();
   for (const placement::PlannedGpu& gpu : model_.gpus)
@@ -319,7 +332,7 @@ Status Host::start_embedding(uint64_t id, const Json& request) {
       const std::lock_guard lock(mutex_);
       embedding_.erase(id);
     }
-    send_(message);
+    send_(with_lost_gpus(message));
   });
   {
     const std::lock_guard lock(mutex_);

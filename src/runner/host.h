@@ -86,6 +86,7 @@ class Host {
   void send_text(uint64_t id, const engine::Update& update, chat::OutputDelta delta);
   void on_update(uint64_t id, Running& running, const engine::Update& update);
   void send_stats(bool now);
+  nlohmann::ordered_json with_lost_gpus(nlohmann::ordered_json message) const;
 
   Send send_;
   Logger log_;

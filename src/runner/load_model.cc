@@ -47,6 +47,7 @@ placement::PlaceOptions place_options(const LoadRequest& request, const engine::
   place.wishes.gpu_layers = request.options.num_gpu;
   place.wishes.reserve_bytes += request.gpu_reserve_bytes;
   place.only_gpu = request.options.main_gpu;
+  if (place.only_gpu >= 0) place.only_uuid = request.options.main_gpu_uuid;
   place.cpu.n_threads = options.n_threads;
   place.cpu.map_weights = options.map_weights;
   place.cpu.pin_threads = options.pin_threads;
@@ -65,7 +66,10 @@ placement::PlaceOptions place_options(const LoadRequest& request, const engine::
 // Plans and loads. Another program may take memory between the two: then once more, with less on the GPUs.
 Status load_engine(const LoadRequest& request, const std::shared_ptr<const gguf::File>& file, const engine::EngineOptions& options,
                    const LoadProgress& progress, LoadedModel& loaded) {
-  if (request.gpus != nullptr) DA_RETURN_IF_ERROR(request.gpus->fault);
+  if (request.gpus != nullptr && !request.gpus->fault.is_ok()) {
+    if (!request.options.cpu_if_gpus_fail) return request.gpus->fault;
+    loaded.warnings.push_back("no GPU can be used (" + request.gpus->fault.message() + "); the model runs on the CPU, as gpu_loss allows");
+  }
   placement::PlaceOptions place = place_options(request, options, loaded.context_tokens);
   for (int plan = 1;; ++plan) {
     DA_ASSIGN_OR_RETURN(placement::Placed placed, placement::place(*file, request.gpus, place));

@@ -126,6 +126,8 @@ Result<LoadOptions> parse_load_options(const Json& options) {
   read_integer(options, "latency_target_ms", result.latency_target_ms);
   read_integer(options, "num_gpu", result.num_gpu);
   read_integer(options, "main_gpu", result.main_gpu);
+  read_boolean(options, "cpu_if_gpus_fail", result.cpu_if_gpus_fail);
+  if (const auto uuid = options.find("main_gpu_uuid"); uuid != options.end() && uuid->is_string()) result.main_gpu_uuid = uuid->get<std::string>();
   if (const auto type = options.find("kv_cache_type"); type != options.end() && !type->is_null()) {
     const auto known = type->is_string() ? backend::kv_types_from_name(type->get_ref<const std::string&>()) : std::nullopt;
     if (!known) {

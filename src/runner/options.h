@@ -30,6 +30,8 @@ struct LoadOptions {
   bool use_mmap = false;       // weights stay in the mapped file: no memory of their own, slower products
   int32_t num_gpu = -1;        // layers on GPUs at most; -1: as many as fit
   int32_t main_gpu = -1;       // the one GPU to use; -1: all
+  std::string main_gpu_uuid;   // of it, where the server knows it
+  bool cpu_if_gpus_fail = false;   // GPUs that are there and cannot be used: the model runs on the CPU
   backend::KvTypes kv_type;
 };
 // Of a model that does not say its own; and what a model is made for that has to choose (long-rope).

@@ -21,6 +21,7 @@
 #include "placement/gpus.h"
 #include "runner/desk.h"
 #include "runner/frame.h"
+#include "runner/gpu_report.h"
 #include "runner/outbox.h"
 #include "runner/sandbox.h"
 
@@ -93,7 +94,10 @@ class GpuOpening {
       const device::Gpu& gpu = open.gpu;
       log.info("GPU", {{"index", gpu.index}, {"name", gpu.name}, {"uuid", gpu.uuid}, {"free_bytes", gpu.memory_free_bytes}});
     }
-    for (const std::string& warning : gpus_->warnings) log.warn("GPU not used", {{"reason", warning}});
+    for (const placement::UnusableGpu& unusable : gpus_->unusable) {
+      const device::Gpu& gpu = unusable.gpu;
+      log.warn("GPU not used", {{"index", gpu.index}, {"name", gpu.name}, {"uuid", gpu.uuid}, {"reason", unusable.why.message()}});
+    }
     if (gpus_->open.empty()) log.info("the model runs on the CPU", {{"reason", gpus_->none}});
   }
 
@@ -154,6 +158,8 @@ class Session {
     if (op == "shutdown") return false;
     if (op == "load") {
       load(id, request);
+    } else if (op == "gpus") {
+      report_gpus(id);
     } else if (!host_) {
       send(error_message(id, {ErrorCode::kUnavailable, "no model is loaded"}));
     } else if (op == "generate" || op == "embed" || op == "tokenize") {
@@ -189,11 +195,20 @@ class Session {
     }
   }
 
+  void report_gpus(uint64_t id) {
+    static const placement::Gpus kNone;
+    send(gpu_report_json(id, found_.gpus != nullptr ? *found_.gpus : kNone));
+  }
+
   void load(uint64_t id, const Json& request) {
     const Status status = try_load(id, request);
     if (status.is_ok()) return;
     log_.error("load failed", {{"code", error_code_name(status.code())}, {"reason", status.message()}});
-    send(error_message(id, status));
+    Json message = error_message(id, status);
+    if (status.code() == ErrorCode::kUnavailable && found_.gpus != nullptr && !found_.gpus->open.empty()) {
+      if (Json lost = gpu_faults_json(placement::find_faults(*found_.gpus)); !lost.empty()) message["lost_gpus"] = std::move(lost);
+    }
+    send(message);
   }
 
   Status try_load(uint64_t id, const Json& request) {
@@ -203,6 +218,8 @@ class Session {
     if (const auto options = request.find("options"); options != request.end()) {
       DA_ASSIGN_OR_RETURN(load_request.options, parse_load_options(*options));
     }
+    // Before anything is loaded: the server may know of GPUs that are not there any more.
+    if (found_.gpus != nullptr && found_.gpus->plugin != nullptr) report_gpus(id);
     load_request.on_device_lost = [this](const Status& status) {
       // The requests have had their errors. Nothing here can be trusted any more, nor put off to another device unasked.
       log_.error("a device has failed; the runner ends", {{"reason", status.message()}});

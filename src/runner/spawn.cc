@@ -36,7 +36,7 @@ Result<UniqueFd> out_of_the_way(int fd, int first_free) {
 
 }  // namespace
 
-Result<pid_t> spawn_runner(int socket_fd, std::span<const UniqueFd> model_files, int gpu_layers) {
+Result<pid_t> spawn_runner(int socket_fd, std::span<const UniqueFd> model_files, int gpu_layers, const std::string& only_gpu) {
   const int end_fd = 4 + static_cast<int>(model_files.size());
   DA_ASSIGN_OR_RETURN(const UniqueFd socket, out_of_the_way(socket_fd, end_fd));
   std::vector<UniqueFd> files;
@@ -69,9 +69,13 @@ Result<pid_t> spawn_runner(int socket_fd, std::span<const UniqueFd> model_files,
   std::string n_files = "--files=" + std::to_string(files.size()), gpus = "--gpu-layers=" + std::to_string(gpu_layers);
   std::array<char*, 6> arguments = {program.data(), command.data(), parent.data(), n_files.data(), gpus.data(), nullptr};
   std::vector<char*> environment;
+  constexpr std::string_view kVisible = "CUDA_VISIBLE_DEVICES=";
+  std::string visible = std::string(kVisible) + only_gpu;
   for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (!only_gpu.empty() && std::string_view(*variable).starts_with(kVisible)) continue;
     if (runner_needs(*variable)) environment.push_back(*variable);
   }
+  if (!only_gpu.empty()) environment.push_back(visible.data());
   environment.push_back(nullptr);
 
   pid_t pid = -1;

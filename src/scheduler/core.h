@@ -61,6 +61,7 @@ class Core {
     int gpu_layers = -1;
     // Its runner died before there was anything of an answer: it waits where others are told to come back.
     bool again = false;
+    std::string only_gpu = "";   // UUID of the one GPU it is bound to; "": to none, or it is not known
   };
   Actions acquire(const Request& request, TimePoint now);
   Actions cancel(Ticket ticket, TimePoint now);   // of one that waits; others are ignored
@@ -115,6 +116,7 @@ class Core {
     TimePoint last_used{}, load_deadline{};
     bool draining = false;   // stops when idle, because another model needs its place
     int gpu_layers = -1;
+    std::string only_gpu;
     bool replaced = false;   // stops when idle, and is loaded anew once it has stopped
     Status why_replaced;
   };
@@ -136,6 +138,7 @@ class Core {
   // Of a load's bytes those that go to GPUs, and whether there is room for them, and for the rest on the host.
   struct Room {
     uint64_t device_bytes = 0;
+    std::string only_gpu;
     bool on_devices = true, on_host = true;
   };
   Room room_for(const Instance& instance) const;

@@ -36,11 +36,11 @@ std::optional<std::string> Core::next_key_to_load(TimePoint now) {
 // A model that is loaded alone is loaded in any case: its runner says best what is lacking.
 Core::Room Core::room_for(const Instance& instance) const {
   const int gpu_layers = instance.gpu_layers >= 0 ? instance.gpu_layers : options_.gpu_layers;
-  Room room;
-  if (gpu_layers != 0) room.device_bytes = std::min(instance.need_bytes, devices_.room_bytes());
+  Room room{.only_gpu = instance.only_gpu};
+  if (gpu_layers != 0) room.device_bytes = std::min(instance.need_bytes, devices_.room_bytes(room.only_gpu));
   if (instances_.empty() || instance.need_bytes == 0) return room;
   const uint64_t host_bytes = instance.need_bytes - room.device_bytes;
-  room.on_devices = room.device_bytes <= devices_.free_bytes();
+  room.on_devices = room.device_bytes <= devices_.free_bytes(room.only_gpu);
   room.on_host = free_bytes_ == 0 || host_bytes == 0 || host_bytes + ledger_.promised_bytes() <= free_bytes_;
   return room;
 }
@@ -51,7 +51,7 @@ void Core::make_room(const Room& lacking, Actions& actions) {
   bool stopping = false, draining = false;
   InstanceId idle = 0, busy = 0;
   for (const auto& [id, instance] : instances_) {
-    if (!lacking.on_devices && lacking.on_host && !devices_.uses_devices(id)) continue;
+    if (!lacking.on_devices && lacking.on_host && !devices_.uses_devices(id, lacking.only_gpu)) continue;
     stopping = stopping || instance.state == State::kStopping;
     draining = draining || instance.draining;
     if (instance.state != State::kReady) continue;
@@ -104,6 +104,7 @@ void Core::make_room_and_load(TimePoint now, Actions& actions) {
       if (waiter.request.keep_alive) instance.keep_alive = *waiter.request.keep_alive;
       instance.need_bytes = std::max(instance.need_bytes, waiter.request.need_bytes);
       if (instance.gpu_layers < 0) instance.gpu_layers = waiter.request.gpu_layers;
+      instance.only_gpu = waiter.request.only_gpu;  // the same for all of a key
     }
     Room room = room_for(instance);
     const bool too_many = static_cast<int>(instances_.size()) >= std::max(options_.max_loaded_models, 1);
@@ -115,7 +116,7 @@ void Core::make_room_and_load(TimePoint now, Actions& actions) {
     const InstanceId id = ++last_instance_;
     const int gpu_layers = instance.gpu_layers;
     ledger_.promise(id, instance.need_bytes - room.device_bytes);
-    devices_.promise(id, room.device_bytes);
+    devices_.promise(id, room.device_bytes, room.only_gpu);
     instances_[id] = std::move(instance);
     actions.push_back({Action::Kind::kStart, *key, id, 0, {}, gpu_layers});
   }

@@ -12,23 +12,29 @@ namespace {
 // An engine has room for this many at once, so that the number of places can be raised while it runs.
 constexpr int kLeastSequences = 16;
 
+// -1: the model names none.
+int number_of(const store::ModelInfo& model, const char* parameter) {
+  const auto found = model.parameters.find(parameter);
+  if (found == model.parameters.end() || !found->is_number()) return -1;
+  return static_cast<int>(std::clamp(found->get<double>(), -1.0, 1e6));
+}
+
 }  // namespace
 
 std::string key_of(const store::ModelInfo& model) {
+  std::string key = model.gguf_path;
   const auto kv_type = model.parameters.find("kv_cache_type");
-  if (kv_type == model.parameters.end() || !kv_type->is_string()) return model.gguf_path;
-  return model.gguf_path + "\n" + kv_type->get<std::string>();
+  if (kv_type != model.parameters.end() && kv_type->is_string()) key += "\n" + kv_type->get<std::string>();
+  if (const int gpu = main_gpu_of(model); gpu >= 0) key += "\nmain_gpu " + std::to_string(gpu);
+  return key;
 }
 
 uint64_t need_bytes(const store::ModelInfo& model) {
   return model.size_bytes == 0 ? 0 : model.size_bytes + model.size_bytes / 8 + (64ULL << 20);
 }
 
-int gpu_layers_of(const store::ModelInfo& model) {
-  const auto found = model.parameters.find("num_gpu");
-  if (found == model.parameters.end() || !found->is_number()) return -1;
-  return static_cast<int>(std::clamp(found->get<double>(), -1.0, 1e6));
-}
+int gpu_layers_of(const store::ModelInfo& model) { return number_of(model, "num_gpu"); }
+int main_gpu_of(const store::ModelInfo& model) { return number_of(model, "main_gpu"); }
 
 runner::Spec spec_of(const store::ModelInfo& model, int gpu_layers, const Options& options) {
   runner::Spec spec;
@@ -45,6 +51,7 @@ runner::Spec spec_of(const store::ModelInfo& model, int gpu_layers, const Option
   }
   const auto kv_type = model.parameters.find("kv_cache_type");
   if (kv_type != model.parameters.end() && kv_type->is_string()) spec.options["kv_cache_type"] = *kv_type;
+  if (options.gpu_loss == GpuLoss::kCpu) spec.options["cpu_if_gpus_fail"] = true;
   return spec;
 }
 

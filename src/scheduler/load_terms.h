@@ -12,12 +12,13 @@
 // What a model's description and the settings mean for its load, and what a runner's messages may say.
 namespace da::scheduler {
 
-// Names for the same weights share a runner, unless a model wants keys and values of a type of its own.
+// Names for the same weights share a runner, unless a model wants keys and values of a type or a GPU of its own.
 std::string key_of(const store::ModelInfo& model);
 // What a load is taken to need, on GPUs and host together: the weights, packed, and a little for work buffers and the
 // first pages.
 uint64_t need_bytes(const store::ModelInfo& model);
 int gpu_layers_of(const store::ModelInfo& model);  // -1: the model names none
+int main_gpu_of(const store::ModelInfo& model);    // -1: the model is bound to none
 // `gpu_layers`: of this load; -1: as the settings say.
 runner::Spec spec_of(const store::ModelInfo& model, int gpu_layers, const Options& options);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "runner/client.h"
+#include "scheduler/gpu_watch.h"
 #include "store/store.h"
 
 // Which models are loaded, for how long, and who waits.
@@ -26,6 +27,7 @@ struct Options {
   std::chrono::milliseconds latency_target{0};   // between two tokens of a request; 0: none
   std::string kv_cache_type = "f16";
   int gpu_layers = -1;   // of models that name none; -1: as many as fit
+  GpuLoss gpu_loss = GpuLoss::kOthers;
 };
 
 // Who asks, and how.
@@ -65,10 +67,25 @@ struct DeviceMemory {
   uint64_t held_bytes = 0;   // by them now
 };
 
+// What is known of GPUs: nothing before a first model has loaded.
+struct GpuHealth {
+  struct Gpu {
+    std::string uuid, name, trouble;   // trouble "": it can be used
+    std::chrono::system_clock::time_point since;   // of the trouble
+    int64_t n_faults = 0;
+  };
+  std::vector<Gpu> gpus;
+  bool degraded = false;   // one is lost or has failed, or the driver fails
+  bool refuses = false;    // so that models which would use GPUs are refused
+  std::string none;        // why there are none
+  std::string driver_trouble;
+};
+
 struct Stats {
   size_t n_waiting = 0;   // for a load, or for their turn
   int64_t loads = 0, failed_loads = 0, unloads = 0, crashes = 0;   // since the start
   std::vector<DeviceMemory> devices;
+  GpuHealth gpu_health;
   int64_t not_finite = 0;   // requests that ended because what the model computed was no number
   int retry_after_s = 5;  // when one who is refused now may come back
 };
@@ -82,7 +99,9 @@ class Scheduler {
   using Start = std::function<Result<std::shared_ptr<runner::Client>>(const runner::Spec&, Logger, runner::Client::Handler on_load)>;
   // Free memory at this moment; 0: not known.
   using FreeMemory = std::function<uint64_t()>;
-  static std::unique_ptr<Scheduler> create(Options options, Logger log, Start start = {}, FreeMemory free_memory = {});
+  // Looks for a GPU; runner::probe_gpus but for tests.
+  using Probe = std::function<Result<runner::GpuReport>(const std::string& uuid, const std::function<bool()>& give_up)>;
+  static std::unique_ptr<Scheduler> create(Options options, Logger log, Start start = {}, FreeMemory free_memory = {}, Probe probe = {});
   // Waiters get kCancelled; everything is unloaded, the processes are waited for. A lease that is still out keeps its
   // process until it is returned, and may outlive the scheduler.
   virtual ~Scheduler() = default;
@@ -91,7 +110,7 @@ class Scheduler {
   // load serves all who wait for it. A dead runner is replaced; a model whose runner died twice in a row rests before the
   // next try (kUnavailable). One that computes what are no numbers is loaded anew after a few such requests. A model that does not fit beside others takes the place of those unused
   // for longest. One whose parameters name `num_gpu` is loaded anew if it was loaded with another. Errors: those of
-  // loading, kResourceExhausted (queue full), kCancelled.
+  // loading, kUnavailable beginning with kDegraded (GPUs are lost, see GpuLoss), kResourceExhausted (queue full), kCancelled.
   // Of those that wait, the higher priority goes first, then the client that was served the fewest tokens.
   virtual Ticket acquire(const store::ModelInfo& model, const Use& use, LoadProgress progress, Ready ready) = 0;
   virtual void cancel(Ticket ticket) = 0;    // a waiter that left: `ready` gets kCancelled

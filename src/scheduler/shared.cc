@@ -49,11 +49,13 @@ class LeaseImpl final : public Lease {
 
 }  // namespace
 
-Shared::Shared(Options options, Logger log, Scheduler::Start start, Scheduler::FreeMemory free_memory)
+Shared::Shared(Options options, Logger log, Scheduler::Start start, Scheduler::FreeMemory free_memory,
+               Scheduler::Probe probe)
     : options_(options),
       log_(std::move(log)),
       start_(std::move(start)),
       free_memory_(std::move(free_memory)),
+      probe_(std::move(probe)),
       core_(core_options(options)) {}
 
 Scheduler::Ticket Shared::acquire(const store::ModelInfo& model, const Use& use, Scheduler::LoadProgress progress,
@@ -70,7 +72,7 @@ Scheduler::Ticket Shared::acquire(const store::ModelInfo& model, const Use& use,
       book_devices();
     }
     apply(core_.acquire({ticket, key_of(model), use.client, use.keep_alive, use.priority, need_bytes(model),
-                         gpu_layers_of(model), use.again},
+                         gpu_layers_of(model), use.again, watch_.uuid_of(main_gpu_of(model))},
                         Clock::now()),
           deferred);
   }
@@ -150,6 +152,7 @@ void Shared::set_options(const Options& options) {
 }
 
 Stats Shared::stats() {
+  happen([](Core&) { return Core::Actions(); });  // notes deaths
   const std::lock_guard lock(mutex_);
   Stats stats = stats_;
   stats.n_waiting = core_.n_waiting();
@@ -157,6 +160,7 @@ Stats Shared::stats() {
   book_devices();
   for (const auto& [uuid, device] : core_.devices().devices())
     stats.devices.push_back({uuid, device.room_bytes, device.held_bytes()});
+  stats.gpu_health = gpu_health();
   stats.retry_after_s = static_cast<int>(std::chrono::ceil<std::chrono::seconds>(core_.retry_after()).count());
   return stats;
 }
@@ -164,12 +168,15 @@ Stats Shared::stats() {
 void Shared::watch() {
   std::unique_lock lock(mutex_);
   while (!shut_down_) {
-    if (const auto deadline = core_.next_deadline()) {
-      timer_.wait_until(lock, *deadline);
+    auto next = core_.next_deadline();
+    if (const auto probe = watch_.next_probe(); probe && (!next || *probe < *next)) next = probe;
+    if (next) {
+      timer_.wait_until(lock, *next);
     } else {
       timer_.wait(lock);
     }
     if (shut_down_) return;
+    probe_if_due();
     Deferred deferred;
     apply(core_.tick(Clock::now()), deferred);
     lock.unlock();
@@ -198,7 +205,10 @@ void Shared::note_deaths(Deferred& deferred) {
   for (const auto& [id, entry] : entries_) {
     if (entry.client && !entry.client->alive()) dead.push_back(id);
   }
-  for (const Core::InstanceId id : dead) apply(core_.died(id, Clock::now()), deferred);
+  for (const Core::InstanceId id : dead) {
+    note_lost_gpus(entries_.at(id).client->lost_gpus());
+    apply(core_.died(id, Clock::now()), deferred);
+  }
 }
 
 // Under the lock.

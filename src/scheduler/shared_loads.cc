@@ -58,6 +58,8 @@ void Shared::start(Core::InstanceId instance) {
     const auto entry = entries_.find(instance);
     if (entry == entries_.end()) return;  // abandoned meanwhile
     spec = spec_of(entry->second.model, entry->second.gpu_layers, options_);
+    const std::string gpu = watch_.uuid_of(main_gpu_of(entry->second.model));
+    if (!gpu.empty()) spec.options["main_gpu_uuid"] = gpu;
   }
   log_.info("loading model", {{"model", spec.name}, {"command", "runner --parallel " + parallel}});
   auto client = start_(spec, log_, [weak = weak_from_this(), instance](const json& message) {
@@ -119,6 +121,8 @@ void Shared::on_load_message(Core::InstanceId instance, const json& message) {
     }
     for (const auto& report : progress)
       report(message.value("bytes_done", uint64_t{0}), message.value("bytes_total", uint64_t{0}));
+  } else if (type == "gpus") {
+    on_gpus(instance, message);
   } else if (type == "ready") {
     happen([&](Core&) {
       const auto entry = entries_.find(instance);
@@ -129,6 +133,10 @@ void Shared::on_load_message(Core::InstanceId instance, const json& message) {
     });
   } else if (type == "error") {
     const ErrorCode code = code_of(message.value("code", ""));
+    if (const auto lost = message.find("lost_gpus"); lost != message.end()) {
+      const std::lock_guard lock(mutex_);
+      note_lost_gpus(runner::read_gpu_report({{"gpus", *lost}}).gpus);
+    }
     load_failed(instance, {code, message.value("message", "loading failed")}, code == ErrorCode::kUnavailable);
   }
 }

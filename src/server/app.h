@@ -49,5 +49,7 @@ void add_ollama_model_routes(App& app, Router& router);      // version, tags, p
 void add_ollama_inference_routes(App& app, Router& router);  // generate, chat; embed as not implemented
 void add_ollama_create_routes(App& app, Router& router);     // create, blobs
 void add_admin_routes(App& app, Router& router);             // config
+// /health (the process answers, and whether GPUs are lost), /ready (it takes requests; while it stops, the transport says 503)
+void add_health_routes(App& app, Router& router);
 
 }  // namespace da::server

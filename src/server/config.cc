@@ -52,6 +52,8 @@ Text context(const std::string& text) { return whole_number(text, 0, 1 << 30, "a
 
 Text gpu_layers(const std::string& text) { return whole_number(text, -1, 1 << 20, "a number of layers; 99 for all, -1 for as many as fit"); }
 
+Text gpu_loss(const std::string& text) { return one_of(text, {"others", "cpu", "refuse"}, "others, cpu or refuse"); }
+
 Text keep_alive(const std::string& text) {
   // Ollama takes seconds without a unit here.
   const bool plain = text.find_first_not_of("-0123456789.") == std::string::npos;
@@ -81,6 +83,7 @@ constexpr std::array kRows = {
     Config::Row{"keep_alive", "OLLAMA_KEEP_ALIVE", "5m", "how long an idle model stays loaded; negative: for ever", keep_alive, true},
     Config::Row{"context_length", "OLLAMA_CONTEXT_LENGTH", "0", "context of requests that name none; 0: what fits, up to the model's own; from the next load on", context, true},
     Config::Row{"gpu_layers", "OLLAMA_GPU_LAYERS", "-1", "layers on GPUs of models that do not say (num_gpu); -1: as many as fit, 99: all; from the next load on", gpu_layers, true},
+    Config::Row{"gpu_loss", "DEEPANALYZE_GPU_LOSS", "others", "when a GPU is lost, models run on the others; cpu: on the CPU alone too; refuse: not until it is there again", gpu_loss, true},
     Config::Row{"kv_cache_type", "OLLAMA_KV_CACHE_TYPE", "f16", "type of keys and values: f16, bf16, f32, q8_0, q4_0, or keys/values; from the next load on", kv_type, true},
 };
 

@@ -140,6 +140,11 @@ std::string Metrics::text(scheduler::Scheduler& scheduler) {
       }
     }
   }
+  for (const scheduler::GpuHealth::Gpu& gpu : stats.gpu_health.gpus) {
+    gauge("deepanalyze_device_up", "Whether a GPU can be used: 0 when it is lost or has failed", {{"device", gpu.uuid}}, gpu.trouble.empty() ? 1 : 0);
+    counter("deepanalyze_device_faults_total", "Times a GPU was lost or failed", {{"device", gpu.uuid}}, gpu.n_faults);
+  }
+  gauge("deepanalyze_degraded", "1 while a GPU that was there cannot be used; see /health", {}, stats.gpu_health.degraded ? 1 : 0);
   for (const scheduler::DeviceMemory& device : stats.devices) {
     const char* const help = "Memory of a GPU: room for our models, and what they hold of it";
     gauge("deepanalyze_device_memory_bytes", help, {{"device", device.uuid}, {"state", "room"}}, static_cast<double>(device.room_bytes));
@@ -158,19 +163,10 @@ Awaitable<void> handle_metrics(App& app, Exchange& exchange) {
   co_await exchange.send(std::move(response));
 }
 
-Response status_response(const char* status) {
-  return {200, "application/json; charset=utf-8", std::string(R"({"status":")") + status + "\"}", {}};
-}
-
-Awaitable<void> handle_health(Exchange& exchange) { co_await exchange.send(status_response("ok")); }
-Awaitable<void> handle_ready(Exchange& exchange) { co_await exchange.send(status_response("ready")); }
-
 }  // namespace
 
 void add_metrics_routes(App& app, Router& router) {
   router.add({.method = "GET", .path = "/metrics", .handler = bind_handler(app, handle_metrics)});
-  router.add({.method = "GET", .path = "/health", .handler = handle_health});
-  router.add({.method = "GET", .path = "/ready", .handler = handle_ready});
 }
 
 }  // namespace da::server

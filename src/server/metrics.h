@@ -37,7 +37,7 @@ class Metrics {
   std::unique_ptr<Impl> impl_;
 };
 
-// GET /metrics, /health (the process answers) and /ready (it takes requests; while it stops, the transport says 503).
+// GET /metrics
 void add_metrics_routes(App& app, Router& router);
 
 }  // namespace da::server

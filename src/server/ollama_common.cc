@@ -7,6 +7,8 @@
 #include <ctime>
 #include <limits>
 
+#include "scheduler/gpu_watch.h"
+
 namespace da::server::ollama {
 namespace {
 
@@ -299,6 +301,8 @@ Response load_error(const Status& status) {
       }
       return error_response(500, status.message());
     default:
+      // GPUs are lost: the machine's trouble, not this request's.
+      if (status.message().starts_with(scheduler::kDegraded)) return error_response(503, status.message(), true);
       return error_response(500, status.message(), status.code() == ErrorCode::kUnavailable);
   }
 }

@@ -83,6 +83,7 @@ Result<std::unique_ptr<Server>> Server::start(ServerConfig config, store::Store&
   impl->api_router.add({.method = "GET", .path = "/", .handler = handle_root});
   impl->add_api_routes(impl->api_router);
   add_metrics_routes(impl->app, impl->api_router);
+  add_health_routes(impl->app, impl->api_router);
   if (impl->config.settings) add_admin_routes(impl->app, impl->api_router);
   std::vector<PortConfig> ports{{impl->config.api_address, impl->config.api_port,
                                  edge_rules(impl->config, impl->config.api_address, false), &impl->api_router}};

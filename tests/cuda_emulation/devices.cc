@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <sstream>
 
 #include "cuda_emulation/state.h"
@@ -27,20 +28,20 @@ std::string uuid_text(const std::string& uuid) {
 }
 
 // As the driver reads the variable: in the order named, up to the first name that is none.
-std::vector<int> visible_devices(size_t n_devices) {
-  std::vector<int> visible;
-  const char* names = std::getenv("CUDA_VISIBLE_DEVICES");
-  if (names == nullptr) {
-    for (size_t i = 0; i < n_devices; ++i) visible.push_back(static_cast<int>(i));
-    return visible;
+std::vector<int> visible_devices(const std::vector<DeviceOptions>& devices) {
+  std::vector<int> present;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    if (!devices[i].gone) present.push_back(static_cast<int>(i));
   }
+  const char* names = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (names == nullptr) return present;
+  std::vector<int> visible;
   std::istringstream in(names);
   for (std::string name; std::getline(in, name, ',');) {
     int found = -1;
-    for (size_t i = 0; i < n_devices; ++i) {
-      const int index = static_cast<int>(i);
-      if (name == std::to_string(index) || (name.starts_with("GPU-") && uuid_text(make_uuid(index)).starts_with(name)))
-        found = index;
+    for (size_t i = 0; i < present.size(); ++i) {
+      if (name == std::to_string(i) || (name.starts_with("GPU-") && uuid_text(make_uuid(present[i])).starts_with(name)))
+        found = present[i];
     }
     if (found < 0) break;
     visible.push_back(found);
@@ -48,13 +49,31 @@ std::vector<int> visible_devices(size_t n_devices) {
   return visible;
 }
 
+// "2x256 gone:1"
+void read_devices(const std::string& text, Options& options) {
+  std::istringstream words(text);
+  std::string word;
+  int count = 0, mib = 0;
+  if (!(words >> word) || std::sscanf(word.c_str(), "%dx%d", &count, &mib) != 2) return;
+  options.devices.resize(static_cast<size_t>(count), {.memory_bytes = static_cast<size_t>(mib) << 20});
+  while (words >> word) {
+    size_t index = 0;
+    if (std::sscanf(word.c_str(), "gone:%zu", &index) == 1) options.devices.at(index).gone = true;
+    if (std::sscanf(word.c_str(), "broken:%zu", &index) == 1) options.devices.at(index).broken = true;
+    if (word == "driver_fails") options.driver_fails = true;
+  }
+}
+
 void configure_from_environment() {
   Options options;
   options.devices.clear();
-  int count = 0, mib = 0;
-  if (const char* gpus = std::getenv("DEEPANALYZE_EMULATED_GPUS");
-      gpus != nullptr && std::sscanf(gpus, "%dx%d", &count, &mib) == 2) {
-    options.devices.resize(static_cast<size_t>(count), {.memory_bytes = static_cast<size_t>(mib) << 20});
+  if (const char* gpus = std::getenv("DEEPANALYZE_EMULATED_GPUS"); gpus != nullptr) {
+    std::string text = gpus;
+    if (text.starts_with('@')) {
+      std::ifstream file(text.substr(1));
+      std::getline(file, text);
+    }
+    read_devices(text, options);
   }
   configure(options);
   char what[16] = {};
@@ -90,8 +109,13 @@ void configure(const Options& options) {
   State& s = state();
   const std::lock_guard lock(s.mutex);
   s.devices.clear();
-  for (const int index : visible_devices(options.devices.size()))
-    s.devices.push_back({.options = options.devices[static_cast<size_t>(index)], .uuid = make_uuid(index)});
+  for (const int index : visible_devices(options.devices)) {
+    const DeviceOptions& device = options.devices[static_cast<size_t>(index)];
+    s.devices.push_back({.options = device,
+                         .uuid = make_uuid(index),
+                         .sticky = device.broken ? cudaErrorDevicesUnavailable : cudaSuccess});
+  }
+  s.driver_fails = options.driver_fails;
   s.seed = options.seed;
   s.peer_access = options.peer_access;
   s.corrupt_peer_copies = s.corrupt_uploads = false;
@@ -176,6 +200,8 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorLaunchFailure";
     case cudaErrorStreamCaptureUnsupported:
       return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorSystemDriverMismatch:
+      return "cudaErrorSystemDriverMismatch";
     case cudaErrorUnknown:
       return "cudaErrorUnknown";
   }
@@ -195,6 +221,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 
 cudaError_t cudaGetDeviceCount(int* count) {
   const std::lock_guard lock(state().mutex);
+  if (state().driver_fails) return result(cudaErrorUnknown);
   *count = static_cast<int>(state().devices.size());
   return result(*count == 0 ? cudaErrorNoDevice : cudaSuccess);
 }

@@ -11,17 +11,21 @@
 // Without configure() the environment decides, for whole programs under test: DEEPANALYZE_EMULATED_GPUS=2x256 is two
 // devices of 256 MiB (none set: no device), DEEPANALYZE_EMULATED_FAULT=kernel:120, hang:120, lost:120 (at the 120th
 // kernel), allocation:3 (that one fails) or exhausted:3 (from there on all do). CUDA_VISIBLE_DEVICES chooses among them
-// by index or UUID.
+// by index or UUID. DEEPANALYZE_EMULATED_GPUS=@FILE reads the devices from a file when a process first asks, so that
+// they may change while a server runs: "2x256 gone:1", "2x256 broken:0", "2x256 driver_fails".
 namespace da::cuda_emulation {
 
 struct DeviceOptions {
   size_t memory_bytes = 256 << 20;
   int major = 8, minor = 6;
+  bool gone = false;    // in the machine, but the driver does not show it
+  bool broken = false;  // shown, but every use of it fails
 };
 struct Options {
   std::vector<DeviceOptions> devices{DeviceOptions{}};
   uint64_t seed = 1;        // orders of blocks, warps and lanes
   bool peer_access = true;  // between any two devices
+  bool driver_fails = false;
 };
 
 // Starts anew. Everything made before must be gone.

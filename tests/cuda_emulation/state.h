@@ -60,7 +60,7 @@ struct State {
   bool configured = false;
   std::vector<Device> devices;
   uint64_t seed = 1;
-  bool peer_access = true, corrupt_peer_copies = false, corrupt_uploads = false;
+  bool peer_access = true, corrupt_peer_copies = false, corrupt_uploads = false, driver_fails = false;
   std::map<uintptr_t, Allocation> allocations;
   std::vector<std::unique_ptr<Stream>> streams;
   std::unordered_map<const void*, int> max_shared;

@@ -1,42 +1,15 @@
 // The real program with emulated GPUs (tests/cuda_emulation): server, sealed runner, plugin, kernels. It proves what the
 // program does with GPUs, and nothing about their speed.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { cli, golden, sleep, startServer, stories } from './server.mjs';
+import { alone, answer, ask, loaded, loads, overhead as overheadOf, processor, serve, servers, stopAll, text, unload } from './gpu-server.mjs';
+import { cli, golden, sleep } from './server.mjs';
 
-const plugin = process.env.EMULATED_PLUGIN;
-assert.ok(plugin && existsSync(plugin), 'EMULATED_PLUGIN names the plugin on the emulated runtime');
-const text = JSON.parse(readFileSync(join(golden, 'stories/stories260K.json'))).greedy.text;
-const servers = [];
-
-async function serve(environment) {
-  const server = await startServer({ DEEPANALYZE_CUDA_PLUGIN: plugin, DEEPANALYZE_LOG_LEVEL: 'info', OLLAMA_NUM_PARALLEL: '2', ...environment });
-  servers.push(server);
-  const modelfile = join(server.folder, 'Modelfile');
-  writeFileSync(modelfile, `FROM ${stories}\nPARAMETER temperature 0\nPARAMETER num_ctx 512\n`);
-  const created = await cli(server, ['create', 'stories', '-f', modelfile]);
-  assert.equal(created.code, 0, created.stderr);
-  return server;
-}
-after(async () => { for (const server of servers) await server.stop(); });
-
-const ask = (server, options = {}, prompt = '') => fetch(`${server.url}/api/generate`, {
-  method: 'POST', body: JSON.stringify({ model: 'stories', prompt, raw: true, stream: false, options: { num_predict: 6, ...options } }),
-});
-const answer = async (server, options, prompt) => {
-  const response = await ask(server, options, prompt);
-  const body = await response.json();
-  assert.equal(response.status, 200, JSON.stringify(body) + server.log);
-  return body.response;
-};
-const loaded = async (server) => (await (await fetch(`${server.url}/api/ps`)).json()).models[0];
-const processor = async (server) => (await cli(server, ['ps'])).stdout;
-const loads = (server) => (server.log.match(/loading model/g) ?? []).length;
-const alone = text.slice(0, 40);
+after(stopAll);
 let expected, vram;   // bytes that all of the model takes on a GPU
-const overhead = () => ({ OLLAMA_GPU_OVERHEAD: `${((400 - 256) << 20) - vram + 1}` });   // one byte less than that is free
+const overhead = () => overheadOf(vram);
 
 test('all layers on one GPU: the text of the CPU, 100% GPU, a sealed runner', async () => {
   const cpu = await serve({ OLLAMA_NO_CUDA: '1' });
@@ -66,7 +39,7 @@ test('all layers on one GPU: the text of the CPU, 100% GPU, a sealed runner', as
   assert.equal(kinds.reduce((sum, n) => sum + n), vram);
   assert.equal(bytes(shown, `deepanalyze_device_memory_bytes{device="${gpu}",state="held"}`), vram);
   assert.ok(bytes(shown, `deepanalyze_device_memory_bytes{device="${gpu}",state="room"}`) > 300 << 20);
-  assert.equal((await fetch(`${server.url}/api/generate`, { method: 'POST', body: JSON.stringify({ model: 'stories', keep_alive: 0 }) })).status, 200);
+  await unload(server);
   let after;
   for (let i = 0; i < 100; ++i) {
     after = bytes(await metrics(), `deepanalyze_device_memory_bytes{device="${gpu}",state="held"}`);

@@ -138,6 +138,38 @@ TEST(Place, MemoryThatAnotherTookMeanwhileIsNotCountedOn) {
   EXPECT_GT(placed->host_weight_bytes, 0U);
 }
 
+// U04: nothing goes to the CPU because the GPUs that were opened are not there any more.
+TEST(Place, GpusLostSinceTheyWereOpenedAreAnError) {
+  const auto file = open("stories/stories260K.gguf");
+  const std::vector<emulation::DeviceOptions> two(2);
+  const auto attempt = [&](Gpus& gpus, int32_t only_gpu, const std::string& only_uuid = "") {
+    return place(*file, &gpus,
+                 {.only_gpu = only_gpu, .only_uuid = only_uuid, .meter = kMeter, .cpu = {.n_threads = 1}});
+  };
+  emulation::configure({.devices = two});
+  {
+    Gpus gpus = open_all();
+    const auto no_such = attempt(gpus, 7);
+    EXPECT_EQ(no_such.code(), ErrorCode::kInvalidArgument);
+    EXPECT_EQ(no_such.status().message(), "main_gpu 7: the driver does not show it; it shows 2");
+    EXPECT_EQ(attempt(gpus, 1, "GPU-lost").code(), ErrorCode::kUnavailable) << "its number may be another's now";
+    EXPECT_TRUE(attempt(gpus, 0, gpus.open[1].gpu.uuid)->why.find("Emulated GPU 2") != std::string::npos);
+  }
+  {
+    Gpus gpus = open_all();
+    EXPECT_TRUE(find_faults(gpus).empty());
+    emulation::lose_device(0);
+    const auto lost = attempt(gpus, -1);
+    EXPECT_EQ(lost.code(), ErrorCode::kUnavailable);
+    EXPECT_NE(lost.status().message().find("cudaErrorDevicesUnavailable"), std::string::npos)
+        << lost.status().message();
+    const auto faults = find_faults(gpus);
+    ASSERT_EQ(faults.size(), 1U);
+    EXPECT_EQ(faults[0].gpu.name, "Emulated GPU 1");
+    gpus.open.clear();
+  }
+}
+
 TEST(Place, WithoutGpusTheReasonIsKept) {
   const auto file = open("stories/stories260K.gguf");
   Gpus none;

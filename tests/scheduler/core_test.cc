@@ -356,6 +356,40 @@ TEST_F(CoreTest, GpusAreWeighedForThemselves) {
   EXPECT_EQ(want(5, "e", 10500), "") << "who holds the GPU is at work";
 }
 
+// main_gpu: a model bound to one GPU is weighed against that GPU alone, and who uses another need not go for it.
+TEST_F(CoreTest, AModelBoundToOneGpuIsWeighedAgainstThatOne) {
+  Core core({.keep_alive = 100s, .max_loaded_models = 8});
+  std::swap(core_, core);
+  core_.set_free_bytes(1000);
+  const auto want = [this](Core::Ticket ticket, const std::string& key, uint64_t bytes, const std::string& gpu) {
+    return say(core_.acquire({.ticket = ticket, .key = key, .client = "", .keep_alive = {}, .need_bytes = bytes, .only_gpu = gpu}, now_));
+  };
+  EXPECT_EQ(want(1, "a", 6000, ""), "start a#1");
+  core_.devices().found(1, "GPU-x", 8000);
+  core_.devices().found(1, "GPU-y", 8000);
+  core_.devices().hold(1, "GPU-x", 6000);
+  EXPECT_EQ(load_done(1), "grant 1 a#1");
+  now_ += 1s;
+  EXPECT_EQ(want(2, "b", 5000, "GPU-y"), "start b#2") << "the other one has room";
+  EXPECT_EQ(core_.devices().free_bytes("GPU-y"), 3000U);
+  EXPECT_EQ(core_.devices().free_bytes("GPU-x"), 2000U) << "none of it was promised here";
+  core_.devices().hold(2, "GPU-y", 5000);
+  EXPECT_EQ(load_done(2), "grant 2 b#2");
+  EXPECT_EQ(released(1) + released(2), "");
+  // 5000 are free in all, and 3000 of them where they are wanted: who lies there goes, though used last.
+  EXPECT_EQ(want(3, "c", 4000, "GPU-y"), "stop b#2");
+  EXPECT_EQ(stopped(2), "start c#3");
+  core_.devices().hold(3, "GPU-y", 4000);
+  EXPECT_EQ(load_done(3), "grant 3 c#3");
+  // What is promised on any device may come to lie on this one.
+  EXPECT_EQ(want(4, "d", 3000, ""), "start d#4");
+  EXPECT_EQ(core_.devices().free_bytes("GPU-y"), 1000U);
+  // A device that is lost has no room: what is bound to it is its runner's to refuse.
+  core_.devices().lost("GPU-y");
+  EXPECT_EQ(core_.devices().room_bytes("GPU-y"), 0U);
+  EXPECT_EQ(core_.devices().room_bytes(), 8000U);
+}
+
 // U08
 TEST_F(CoreTest, OneThatDrainsFinishesItsWorkAndIsLoadedAnew) {
   acquire(1, "a");

@@ -29,6 +29,8 @@ class FakeClient final : public runner::Client {
   void say(const json& message) { on_load_(message); }
   void die() { alive_ = false; }
   json stats() const override { return {{"not_finite", n_not_finite.load()}}; }
+  std::vector<runner::GpuSight> lost_gpus() const override { return lost; }
+  std::vector<runner::GpuSight> lost;   // set before it dies
   std::atomic<int> n_not_finite{0};
 
  private:
@@ -334,6 +336,133 @@ TEST_F(SchedulerTest, AModelThatComputesNoNumbersIsReplaced) {
   ASSERT_NE(fourth.lease(), nullptr);
   EXPECT_EQ(scheduler_->stats().not_finite, 3);
   EXPECT_EQ(scheduler_->stats().crashes, 0);
+}
+
+// U04: a GPU that fails under a runner is told of, looked for, and models that had to do with less are loaded anew when
+// it is there again.
+class GpuLossTest : public SchedulerTest {
+ protected:
+  void make(GpuLoss policy) {
+    scheduler_ = Scheduler::create({.keep_alive = 1h, .gpu_loss = policy}, Logger(), runners_.start(), {},
+                                   [this](const std::string& uuid, const std::function<bool()>&) -> Result<runner::GpuReport> {
+                                     ++n_probes_;
+                                     if (!there_) return Status(ErrorCode::kUnavailable, "the driver does not answer");
+                                     return runner::GpuReport{.gpus = {{uuid, "One", ""}}, .none = "", .driver_fault = ""};
+                                   });
+  }
+  static json gpus(const std::vector<std::string>& uuids) {
+    json list = json::array();
+    for (const std::string& uuid : uuids) list.push_back({{"uuid", uuid}, {"name", "One"}, {"fault", ""}});
+    return {{"id", 1}, {"type", "gpus"}, {"gpus", list}};
+  }
+  void ready(size_t n, uint64_t device_bytes) {
+    runners_.client(n)->say({{"id", 1}, {"type", "ready"}, {"context_tokens", 77}, {"memory_bytes", 100}, {"device_bytes", device_bytes}});
+  }
+  GpuHealth health() { return scheduler_->stats().gpu_health; }
+  void TearDown() override { scheduler_.reset(); }   // its prober calls into this
+
+  std::atomic<bool> there_{false};
+  std::atomic<int> n_probes_{0};
+};
+
+TEST_F(GpuLossTest, IsToldAndMendsItself) {
+  make(GpuLoss::kOthers);
+  EXPECT_TRUE(health().gpus.empty());
+  Outcome first, second;
+  scheduler_->acquire(model("m"), {}, {}, first.ready());
+  runners_.client(0)->say(gpus({"GPU-a", "GPU-b"}));
+  ready(0, 100);
+  ASSERT_NE(first.lease(), nullptr);
+  EXPECT_FALSE(health().degraded);
+  ASSERT_EQ(health().gpus.size(), 2U);
+
+  runners_.client(0)->lost = {{"GPU-a", "One", "cudaErrorDevicesUnavailable"}};
+  runners_.client(0)->die();
+  GpuHealth now = health();
+  EXPECT_TRUE(now.degraded);
+  EXPECT_FALSE(now.refuses);
+  EXPECT_EQ(now.gpus[0].trouble, "cudaErrorDevicesUnavailable");
+  EXPECT_EQ(now.gpus[0].n_faults, 1);
+  EXPECT_EQ(now.gpus[1].trouble, "");
+  first.release();
+
+  // The next one has to do without it, and half of the model is on the CPU.
+  scheduler_->acquire(model("m"), {}, {}, second.ready());
+  runners_.client(1)->say(gpus({"GPU-b"}));
+  ready(1, 50);
+  ASSERT_NE(second.lease(), nullptr);
+  EXPECT_TRUE(health().degraded);
+  EXPECT_TRUE(eventually([&] { return n_probes_ >= 1; })) << "it is looked for";
+  EXPECT_TRUE(health().degraded);
+  there_ = true;
+  EXPECT_TRUE(eventually([&] { return !health().degraded; }));
+  EXPECT_EQ(health().gpus[0].n_faults, 1);
+  Outcome third;
+  scheduler_->acquire(model("m"), {}, {}, third.ready());
+  EXPECT_EQ(third.n_calls(), 0) << "it waits for the model as it should be";
+  second.release();
+  runners_.client(2)->say(gpus({"GPU-a", "GPU-b"}));
+  ready(2, 100);
+  EXPECT_NE(third.lease(), nullptr);
+}
+
+TEST_F(GpuLossTest, WithNoneLeftModelsAreRefused) {
+  make(GpuLoss::kOthers);
+  Outcome first, second, on_cpu;
+  scheduler_->acquire(model("m"), {}, {}, first.ready());
+  runners_.client(0)->say(gpus({"GPU-a"}));
+  ready(0, 100);
+  ASSERT_NE(first.lease(), nullptr);
+  scheduler_->acquire(model("n"), {}, {}, second.ready());
+  runners_.client(1)->say(gpus({}));
+  EXPECT_EQ(second.code(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(health().refuses);
+  EXPECT_EQ(scheduler_->stats().crashes, 0) << "no runner crashed: nothing rests";
+  store::ModelInfo asked = model("o");
+  asked.parameters["num_gpu"] = 0;
+  scheduler_->acquire(asked, {}, {}, on_cpu.ready());   // a runner that opens no GPU says nothing of them
+  runners_.finish(2);
+  EXPECT_NE(on_cpu.lease(), nullptr);
+}
+
+TEST_F(GpuLossTest, ThePolicyDecides) {
+  for (const GpuLoss policy : {GpuLoss::kCpu, GpuLoss::kRefuse}) {
+    FakeRunners runners;
+    scheduler_ = Scheduler::create({.gpu_loss = policy}, Logger(), runners.start());
+    Outcome first, second;
+    scheduler_->acquire(model("m"), {}, {}, first.ready());
+    runners.client(0)->say(gpus({"GPU-a", "GPU-b"}));
+    runners.client(0)->say({{"id", 1}, {"type", "error"}, {"code", "unavailable"}, {"message", "GPU: x"}, {"lost_gpus", {{{"uuid", "GPU-a"}, {"name", "One"}, {"fault", "x"}}}}});
+    EXPECT_EQ(first.code(), ErrorCode::kUnavailable);
+    EXPECT_TRUE(health().degraded) << "lost while loading";
+    EXPECT_EQ(health().refuses, policy == GpuLoss::kRefuse);
+    scheduler_->acquire(model("n"), {}, {}, second.ready());
+    EXPECT_EQ(runners.client(1) == nullptr, false);
+    EXPECT_EQ(runners.spec(1).options.contains("cpu_if_gpus_fail"), policy == GpuLoss::kCpu);
+    runners.client(1)->say(gpus({"GPU-b"}));
+    if (policy == GpuLoss::kCpu) runners.finish(1);
+    EXPECT_EQ(second.code(), policy == GpuLoss::kCpu ? ErrorCode::kOk : ErrorCode::kUnavailable);
+    second.release();
+    scheduler_.reset();
+  }
+}
+
+// A model bound to a GPU keeps it by its UUID: with one of them lost the driver's indices are others.
+TEST_F(GpuLossTest, AModelIsBoundToAGpuNotToAnIndex) {
+  make(GpuLoss::kOthers);
+  Outcome first, second;
+  store::ModelInfo bound = model("m");
+  bound.parameters["main_gpu"] = 1;
+  scheduler_->acquire(model("m"), {}, {}, first.ready());
+  runners_.client(0)->say(gpus({"GPU-a", "GPU-b"}));
+  runners_.finish(0);
+  ASSERT_NE(first.lease(), nullptr);
+  scheduler_->acquire(bound, {}, {}, second.ready());
+  const auto started = runners_.client(1);   // weights alike, but a runner of its own
+  EXPECT_EQ(runners_.spec(1).options["main_gpu"], 1);
+  EXPECT_EQ(runners_.spec(1).options["main_gpu_uuid"], "GPU-b");
+  runners_.finish(1);
+  EXPECT_NE(second.lease(), nullptr);
 }
 
 TEST(SchedulerProcess, CrashingLoadsAreReportedAndBackedOff) {

@@ -63,9 +63,10 @@ class FakeScheduler final : public scheduler::Scheduler {
   void cancel(Ticket ticket) override;
   bool unload(const std::string& model_name) override;
   std::vector<scheduler::LoadedModel> loaded() const override;
-  scheduler::Stats stats() const override { return {.n_waiting = 3, .loads = 2}; }
+  scheduler::Stats stats() const override { return {.n_waiting = 3, .loads = 2, .gpu_health = gpu_health}; }
   void set_options(scheduler::Options /*options*/) override {}
   std::vector<scheduler::LoadedModel> loaded_models;  // set before use
+  scheduler::GpuHealth gpu_health;                    // likewise
 
  private:
   friend class FakeLease;

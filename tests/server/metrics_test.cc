@@ -109,6 +109,43 @@ TEST_F(MetricsTest, TheDashboardNamesOnlyMetricsThatExist) {
 TEST_F(MetricsTest, HealthAndReadiness) {
   EXPECT_EQ(get("/health").body, R"({"status":"ok"})");
   EXPECT_EQ(get("/ready").body, R"({"status":"ready"})");
+  EXPECT_EQ(value(metrics(), "deepanalyze_degraded"), 0);
+  scheduler_.gpu_health.none = "no GPU: the driver shows none";
+  EXPECT_EQ(get("/health").body, R"({"status":"ok","no_gpu":"no GPU: the driver shows none"})");
+}
+
+// U04: which GPU is lost, why and since when; whether models still run is /ready's.
+TEST_F(MetricsTest, AGpuThatIsLostIsToldOf) {
+  scheduler_.gpu_health = {.gpus = {{.uuid = "GPU-a", .name = "NVIDIA One", .trouble = "", .since = {}},
+                                    {.uuid = "GPU-b", .name = "NVIDIA Two", .trouble = "fell off the bus", .since = std::chrono::system_clock::now(), .n_faults = 2}},
+                           .degraded = true};
+  const HttpResponse response = get("/health");
+  EXPECT_EQ(response.status, 200);
+  const auto health = nlohmann::json::parse(response.body);
+  EXPECT_EQ(health["status"], "degraded");
+  EXPECT_EQ(health["reason"], "NVIDIA Two (GPU-b): fell off the bus");
+  EXPECT_EQ(health["gpus"][0], (nlohmann::json{{"uuid", "GPU-a"}, {"name", "NVIDIA One"}, {"state", "ok"}}));
+  EXPECT_EQ(health["gpus"][1]["state"], "lost");
+  EXPECT_EQ(health["gpus"][1]["reason"], "fell off the bus");
+  EXPECT_EQ(health["gpus"][1]["faults"], 2);
+  EXPECT_TRUE(health["gpus"][1].contains("since"));
+  EXPECT_EQ(get("/ready").status, 200) << "models run on what is left";
+  const std::string text = metrics();
+  EXPECT_EQ(value(text, "deepanalyze_degraded"), 1);
+  EXPECT_EQ(value(text, R"(deepanalyze_device_up{device="GPU-a"})"), 1);
+  EXPECT_EQ(value(text, R"(deepanalyze_device_up{device="GPU-b"})"), 0);
+  EXPECT_EQ(value(text, R"(deepanalyze_device_faults_total{device="GPU-b"})"), 2);
+
+  scheduler_.gpu_health.refuses = true;
+  EXPECT_EQ(get("/ready").status, 503);
+  EXPECT_EQ(nlohmann::json::parse(get("/ready").body)["status"], "degraded");
+  Script script;
+  script.load_failure = {ErrorCode::kUnavailable, "degraded: NVIDIA Two (GPU-b): fell off the bus"};
+  scheduler_.set(script);
+  const HttpResponse refused = HttpClient(api()).request("POST", "/api/generate", R"({"model":"tiny","prompt":"x"})", {});
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_NE(refused.body.find("fell off the bus"), std::string::npos);
+  EXPECT_TRUE(refused.headers.contains("retry-after"));
 }
 
 }  // namespace

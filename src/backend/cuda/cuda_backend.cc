@@ -164,6 +164,15 @@ DeviceBytes CudaBackend::bytes_by_kind() const {
   return {of(MemoryKind::kWeights), of(MemoryKind::kKv), of(MemoryKind::kBuffers)};
 }
 
+// A device may have failed without anybody having waited for it, such as the first of two in a step.
+Status CudaBackend::fault() const {
+  if (options_.count_only) return Status::ok();
+  if (launcher_.status().code() == ErrorCode::kUnavailable) return launcher_.status();
+  DA_RETURN_IF_ERROR(launcher_.use());
+  const cudaError_t error = stream_ == nullptr ? cudaSuccess : cudaStreamQuery(stream_);
+  return error == cudaErrorNotReady ? Status::ok() : cuda_status(error, "cudaStreamQuery");
+}
+
 Result<std::unique_ptr<Weight>> CudaBackend::load_weight(const gguf::Tensor& tensor, WeightUse use) {
   const auto& info = gguf::tensor_type_info(tensor.type);
   auto weight = std::make_unique<CudaWeight>();

@@ -27,8 +27,9 @@ struct CudaOptions {
   bool count_only = false;  // see GpuOptions
 };
 
-// The GPUs the driver shows this process (CUDA_VISIBLE_DEVICES is the driver's own doing). Error: kUnavailable in one
-// line: no driver, too old a one, no device.
+// The GPUs the driver shows this process (CUDA_VISIBLE_DEVICES is the driver's own doing). Errors: kUnavailable in one
+// line: no driver, too old a one, no device; kIo: the driver is there and fails. One that cannot be described or opened
+// is listed with its fault.
 Result<std::vector<device::Gpu>> list_gpus();
 // One of them, without opening it: its free memory is not known.
 Result<device::Gpu> describe_gpu(int32_t index);

@@ -80,6 +80,7 @@ class CudaBackend : public Backend, public DeviceBackend {
   std::string description() const override { return description_; }
   uint64_t device_bytes() const override { return ledger_.bytes(); }
   DeviceBytes bytes_by_kind() const override;
+  Status fault() const override;
   void on_chunk(OnChunk on_chunk) override { on_chunk_ = std::move(on_chunk); }
   Result<std::unique_ptr<Weight>> load_weight(const gguf::Tensor& tensor, WeightUse use) override;
   Result<std::unique_ptr<Vector>> load_vector(std::span<const float> values) override;

@@ -31,8 +31,12 @@ Result<int32_t> count_gpus() {
       return {ErrorCode::kUnavailable, "no GPU: the driver shows none"};
     case cudaErrorInsufficientDriver:
       return {ErrorCode::kUnavailable, "no GPU: no NVIDIA driver, or one older than CUDA 13 asks for"};
+    case cudaErrorSystemDriverMismatch:
+      return {ErrorCode::kUnavailable,
+              "no GPU: the NVIDIA driver's parts are of different versions (a restart after an update is due)"};
     default:
-      return cuda_status(error, "cudaGetDeviceCount").with_context("no GPU");
+      // After a suspend, a lost device node, a driver that hangs: there may well be GPUs.
+      return {ErrorCode::kIo, "the GPU driver fails: " + cuda_status(error, "cudaGetDeviceCount").message()};
   }
 }
 
@@ -50,7 +54,7 @@ Result<device::Gpu> describe_gpu(int32_t index) {
   gpu.memory_total_bytes = properties.totalGlobalMem;
   gpu.driver_version = driver_version;
   char pci[32];
-  std::snprintf(pci, sizeof pci, "%04x:%02x:%02x", static_cast<unsigned>(properties.pciDomainID),
+  std::snprintf(pci, sizeof pci, "%04x:%02x:%02x.0", static_cast<unsigned>(properties.pciDomainID),
                 static_cast<unsigned>(properties.pciBusID), static_cast<unsigned>(properties.pciDeviceID));
   gpu.pci_address = pci;
   return gpu;
@@ -60,11 +64,18 @@ Result<std::vector<device::Gpu>> list_gpus() {
   DA_ASSIGN_OR_RETURN(const int32_t count, count_gpus());
   std::vector<device::Gpu> gpus;
   for (int32_t i = 0; i < count; ++i) {
-    DA_ASSIGN_OR_RETURN(device::Gpu gpu, describe_gpu(i));
-    // Asking for free memory opens the device; one that cannot be opened is listed with none.
+    auto described = describe_gpu(i);
+    device::Gpu gpu =
+        described.is_ok() ? std::move(*described) : device::Gpu{.index = i, .name = "GPU " + std::to_string(i)};
+    gpu.fault = described.status().message();
+    // Asking for free memory opens the device.
     size_t free_bytes = 0, total_bytes = 0;
-    if (cudaSetDevice(i) == cudaSuccess && cudaMemGetInfo(&free_bytes, &total_bytes) == cudaSuccess)
-      gpu.memory_free_bytes = free_bytes;
+    const auto ask = [&]() -> Status {
+      DA_CUDA_RETURN_IF_ERROR(cudaSetDevice(i));
+      return DA_CUDA_STATUS(cudaMemGetInfo(&free_bytes, &total_bytes));
+    };
+    if (gpu.fault.empty()) gpu.fault = ask().message();
+    gpu.memory_free_bytes = free_bytes;
     gpus.push_back(std::move(gpu));
   }
   return gpus;

@@ -52,9 +52,14 @@ Status CudaBackend::receive(Backend& source, const Activation& in, Activation& o
   peer->launcher_.flush();
   DA_RETURN_IF_ERROR(peer->launcher_.status());
   out.n_rows = in.n_rows;
-  const auto copy = [&]() -> Status {
+  // What the other device cannot do is its failure, not this one's.
+  const auto computed = [&]() -> Status {
     DA_RETURN_IF_ERROR(peer->launcher_.use());
-    DA_RETURN_IF_ERROR(peer->done_.record(peer->stream_));
+    return peer->done_.record(peer->stream_);
+  };
+  peer->launcher_.fail(computed());
+  DA_RETURN_IF_ERROR(peer->launcher_.status());
+  const auto copy = [&]() -> Status {
     DA_RETURN_IF_ERROR(launcher_.use());
     DA_CUDA_RETURN_IF_ERROR(cudaStreamWaitEvent(stream_, peer->done_.get(), 0));
     const uint64_t bytes = static_cast<uint64_t>(in.n_rows * mine(in).stride) * sizeof(float);

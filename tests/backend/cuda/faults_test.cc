@@ -4,6 +4,7 @@
 
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/model_step.h"
+#include "backend/device_backend.h"
 #include "cuda_emulation/emulation.h"
 
 namespace da::backend::cuda {
@@ -88,6 +89,7 @@ TEST(CudaFaults, AFaultSticks) {
     SmallModel model;
     ASSERT_TRUE(load(model, {.n_threads = 1, .step_deadline_ms = 50}).is_ok());
     ASSERT_TRUE(model.backend().read_rows(model.forward({2}, {0})).is_ok());
+    EXPECT_TRUE(dynamic_cast<const DeviceBackend&>(model.backend()).fault().is_ok());
     if (kind == 0) emulation::fault_kernel(4);
     if (kind == 1) emulation::hang_kernel(4);
     if (kind == 2) emulation::lose_device_at_kernel(4);
@@ -95,6 +97,8 @@ TEST(CudaFaults, AFaultSticks) {
     EXPECT_EQ(first.code(), ErrorCode::kUnavailable) << first.message();
     const char* names[] = {"cudaErrorIllegalAddress", "did not end within 50 ms", "cudaErrorDevicesUnavailable"};
     EXPECT_NE(first.message().find(names[kind]), std::string::npos) << first.message();
+    const auto& device = dynamic_cast<const DeviceBackend&>(model.backend());
+    EXPECT_EQ(device.fault().message(), first.message()) << "it knows that it is to blame";
     const Status second = model.backend().read_rows(model.forward({1}, {3})).status();
     EXPECT_EQ(second.message(), first.message()) << "the first failure is the one reported";
     std::vector<int32_t> largest(1);
@@ -119,6 +123,38 @@ TEST(CudaFaults, NoDeviceIsOneLine) {
   emulation::configure({.devices = {{.memory_bytes = 64 << 20, .major = 7, .minor = 5}}});
   EXPECT_EQ(make_cuda_backend({}).code(), ErrorCode::kUnsupported);
   EXPECT_EQ(make_cuda_backend({.device = 1}).code(), ErrorCode::kInvalidArgument);
+}
+
+// U04: a device that is there and cannot be used, one that the driver does not show, and a driver that fails are told
+// apart.
+TEST(CudaFaults, WhatIsLostIsListedAsSuch) {
+  emulation::configure({.devices = {{}, {.broken = true}, {.gone = true}, {}}});
+  const auto gpus = list_gpus();
+  ASSERT_TRUE(gpus.is_ok()) << gpus.status().message();
+  ASSERT_EQ(gpus->size(), 3U);
+  EXPECT_EQ((*gpus)[0].fault, "");
+  EXPECT_NE((*gpus)[1].fault.find("cudaErrorDevicesUnavailable"), std::string::npos) << (*gpus)[1].fault;
+  EXPECT_EQ((*gpus)[2].name, "Emulated GPU 4");
+  EXPECT_EQ(make_cuda_backend({.device = 1}).code(), ErrorCode::kUnavailable);
+  emulation::configure({.driver_fails = true});
+  EXPECT_EQ(list_gpus().code(), ErrorCode::kIo) << "no machine without GPUs";
+}
+
+// The other device's failure is not this one's.
+TEST(CudaFaults, TheDeviceThatFailedIsToBlame) {
+  emulation::configure({.devices = std::vector<emulation::DeviceOptions>(2)});
+  const auto first = std::move(make_cuda_backend({.device = 0, .n_threads = 1})).value();
+  const auto second = std::move(make_cuda_backend({.device = 1, .n_threads = 1})).value();
+  const auto from = std::move(first->make_activation(40, 3, {})).value();
+  const auto to = std::move(second->make_activation(40, 3, {})).value();
+  const auto values = cpu::test::random_floats(120, 1);
+  ASSERT_TRUE(first->write_rows({values.data(), 3, 40, 40}, *from).is_ok());
+  ASSERT_TRUE(second->receive(*first, *from, *to).is_ok());
+  ASSERT_TRUE(second->read_rows(*to).is_ok());
+  emulation::lose_device(0);
+  EXPECT_EQ(second->receive(*first, *from, *to).code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(dynamic_cast<const DeviceBackend&>(*first).fault().code(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(dynamic_cast<const DeviceBackend&>(*second).fault().is_ok());
 }
 
 TEST(CudaFaults, RowsCrossDevicesWhateverTheirLink) {

@@ -25,6 +25,7 @@ enum cudaError_t {
   cudaErrorPeerAccessAlreadyEnabled = 704,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorSystemDriverMismatch = 803,
   cudaErrorUnknown = 999,
 };
 
