@@ -6,6 +6,7 @@
 
 #include "backend/cpu/packing.h"
 #include "backend/support.h"
+#include "quant/blocks.h"
 
 namespace da::backend::cpu {
 namespace {
@@ -37,10 +38,12 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
                        const std::vector<float>& before, int32_t first_row, int32_t n_rows) {
   const int64_t out_stride = round_up(c.n_out, 16), quantized_stride = c.n_in / 32 + 1;
   std::vector<QuantBlock> quantized(static_cast<size_t>(n_rows * quantized_stride));
-  if (weight.wants_quantized()) {
-    for (int32_t r = 0; r < n_rows; ++r) {
-      table.quantize(input.data() + (first_row + r) * c.n_in, c.n_in, quantized.data() + r * quantized_stride);
-    }
+  const int64_t super_stride = c.n_in / 256 + 1;
+  std::vector<QuantSuperBlock> super_blocks(static_cast<size_t>(n_rows * super_stride));
+  for (int32_t r = 0; r < n_rows; ++r) {
+    const float* values = input.data() + (first_row + r) * c.n_in;
+    if (weight.wants_blocks()) table.quantize(values, c.n_in, quantized.data() + r * quantized_stride);
+    if (weight.wants_super_blocks()) table.quantize_super(values, c.n_in, super_blocks.data() + r * super_stride);
   }
   std::vector<float> out(before.begin() + first_row * out_stride, before.begin() + (first_row + n_rows) * out_stride);
   const auto scratch = std::move(Memory::allocate(kLinearScratchFloats * sizeof(float), "scratch")).value();
@@ -54,6 +57,8 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
                       .input_stride = c.n_in,
                       .quantized = quantized.data(),
                       .quantized_stride = quantized_stride,
+                      .super_blocks = super_blocks.data(),
+                      .super_stride = super_stride,
                       .n_rows = n_rows,
                       .out = out.data(),
                       .out_stride = out_stride,
@@ -69,20 +74,28 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
   return out;
 }
 
-void check(const KernelTable& table, const Case& c) {
+// What the shared bias of a row's sums of 256 columns may cost at most, times the activations' scale: every step of a
+// chain rounds a number no larger than the bias and a sum of 21 bits, times all scales so far.
+double chain_error(TensorType type, const std::byte* blocks, int64_t n_in, const std::vector<double>& x_scales) {
+  const quant::IntegerFormat& format = *quant::integer_format(type);
+  double error = 0;
+  for (int64_t super = 0; super < n_in / 256; ++super) {
+    quant::IntegerBlock block;
+    quant::unpack_block(type, blocks + super * gguf::tensor_type_info(type).bytes_per_block, block);
+    double scales = std::fabs(quant::half_to_float(block.d_min));
+    for (int i = 0; i < 256 / format.sub_block; ++i)
+      scales += std::fabs(quant::half_to_float(block.d) * static_cast<float>(block.scales[i]));
+    const int steps = 2 * 256 / format.sub_block + 3;  // of the chain and of the scales' own sum
+    error += x_scales[static_cast<size_t>(super)] * scales * (kChainBiasValue + 0x1p21) * steps * 0x1p-24;
+  }
+  return error;
+}
+
+// The product of such rows with such inputs.
+void check(const KernelTable& table, const Case& c, std::vector<std::byte> rows, const std::vector<float>& input) {
   SCOPED_TRACE(std::string(table.name) + " " + std::string(gguf::tensor_type_info(c.type).name) + " " +
                std::to_string(c.n_out) + "x" + std::to_string(c.n_in) + " rows " + std::to_string(c.n_rows));
   ThreadPool pool(1);
-  std::vector<std::byte> rows;
-  if (c.type == TensorType::kF64) {
-    rows.resize(static_cast<size_t>(c.n_out * c.n_in) * 8);
-    for (int64_t i = 0; i < c.n_out * c.n_in; ++i) {
-      const double value = std::sin(static_cast<double>(i));
-      std::memcpy(rows.data() + i * 8, &value, 8);
-    }
-  } else {
-    rows = test::random_rows(c.type, c.n_out * c.n_in, 7);
-  }
   rows.insert(rows.begin(), std::byte{0});  // an odd address
   gguf::Tensor tensor{.name = "w",
                       .type = c.type,
@@ -96,7 +109,6 @@ void check(const KernelTable& table, const Case& c) {
   const PackedWeight& weight = **packed;
 
   const int64_t out_stride = round_up(c.n_out, 16);
-  const auto input = test::random_floats(static_cast<size_t>(c.n_rows * c.n_in), 3, 2.0F);
   const auto bias = test::random_floats(static_cast<size_t>(out_stride), 4);
   const auto before = test::random_floats(static_cast<size_t>(c.n_rows * out_stride), 5);
   const auto out = run(table, c, weight, input, bias, before, 0, c.n_rows);
@@ -105,17 +117,21 @@ void check(const KernelTable& table, const Case& c) {
   ASSERT_TRUE(quant::dequantize(c.type, tensor.data.data(), values.data(), values.size()).is_ok());
   for (int32_t r = 0; r < c.n_rows; ++r) {
     // What the kernel was to multiply with: the row itself, or its 8-bit form computed here by definition.
-    std::vector<double> x(static_cast<size_t>(c.n_in));
-    for (int64_t begin = 0; begin < c.n_in; begin += 32) {
-      const int64_t end = std::min(begin + 32, c.n_in);
+    std::vector<double> x(static_cast<size_t>(c.n_in)), x_scales;
+    const bool quantized = weight.wants_blocks() || weight.wants_super_blocks();
+    const int64_t step = weight.wants_super_blocks() ? 256 : 32;
+    for (int64_t begin = 0; begin < c.n_in; begin += step) {
+      const int64_t end = std::min(begin + step, c.n_in);
       float largest = 0;
       for (int64_t k = begin; k < end; ++k)
         largest = std::max(largest, std::fabs(input[static_cast<size_t>(r * c.n_in + k)]));
-      const float scale = std::bit_cast<float>(std::bit_cast<uint32_t>(largest / 127.0F) & ~3U), inverse = 1.0F / scale;
+      const uint32_t kept = weight.wants_super_blocks() ? ~0U : ~3U;
+      const float scale = std::bit_cast<float>(std::bit_cast<uint32_t>(largest / 127.0F) & kept),
+                  inverse = 1.0F / scale;
+      x_scales.push_back(static_cast<double>(scale));
       for (int64_t k = begin; k < end; ++k) {
         const float value = input[static_cast<size_t>(r * c.n_in + k)];
-        x[static_cast<size_t>(k)] =
-            weight.wants_quantized() ? static_cast<double>(scale) * std::nearbyint(value * inverse) : value;
+        x[static_cast<size_t>(k)] = quantized ? static_cast<double>(scale) * std::nearbyint(value * inverse) : value;
       }
     }
     for (int64_t o = 0; o < c.n_out; ++o) {
@@ -132,9 +148,13 @@ void check(const KernelTable& table, const Case& c) {
       // Each float32 addition errs by half a unit of the sum so far. A format with a minimum sums two products that may
       // cancel, of up to 63 steps each.
       const bool has_min = c.type == TensorType::kQ2_K || c.type == TensorType::kQ4_K || c.type == TensorType::kQ5_K;
-      const double steps =
-          weight.wants_quantized() ? static_cast<double>(c.n_in) / 16 + 8 : static_cast<double>(c.n_in);
-      const double tolerance = (magnitude * (has_min ? 8 : 1) + 10) * steps * 0x1p-24;
+      const double steps = quantized ? static_cast<double>(c.n_in) / 16 + 8 : static_cast<double>(c.n_in);
+      double tolerance = (magnitude * (has_min ? 8 : 1) + 10) * steps * 0x1p-24;
+      const bool own_bias = c.type == TensorType::kQ2_K || c.type == TensorType::kQ3_K;
+      if (weight.wants_super_blocks() && !own_bias) {
+        const int64_t row_bytes = static_cast<int64_t>(tensor.size_bytes) / c.n_out;
+        tolerance += chain_error(c.type, tensor.data.data() + o * row_bytes, c.n_in, x_scales);
+      }
       ASSERT_NEAR(out[static_cast<size_t>(r * out_stride + o)], expected, tolerance) << "row " << r << " output " << o;
     }
     // Bit for bit what the row gets alone.
@@ -142,6 +162,20 @@ void check(const KernelTable& table, const Case& c) {
     ASSERT_EQ(std::memcmp(alone.data(), out.data() + r * out_stride, static_cast<size_t>(c.n_out) * sizeof(float)), 0)
         << "row " << r;
   }
+}
+
+void check(const KernelTable& table, const Case& c) {
+  std::vector<std::byte> rows;
+  if (c.type == TensorType::kF64) {
+    rows.resize(static_cast<size_t>(c.n_out * c.n_in) * 8);
+    for (int64_t i = 0; i < c.n_out * c.n_in; ++i) {
+      const double value = std::sin(static_cast<double>(i));
+      std::memcpy(rows.data() + i * 8, &value, 8);
+    }
+  } else {
+    rows = test::random_rows(c.type, c.n_out * c.n_in, 7);
+  }
+  check(table, c, std::move(rows), test::random_floats(static_cast<size_t>(c.n_rows * c.n_in), 3, 2.0F));
 }
 
 TEST(Linear, EveryFormatAndTargetAtRaggedSizes) {
@@ -196,6 +230,30 @@ TEST(Linear, ExtremeCodesDoNotOverflow) {
       const std::vector<float> input(32, sign * 127.0F);
       const auto out = run(*table, c, **weight, input, {}, std::vector<float>(32), 0, 1);
       for (const float value : out) EXPECT_EQ(value, sign * -128.0F * 127.0F * 32.0F) << table->name;
+    }
+  }
+}
+
+TEST(Linear, LargestSumsOf256ColumnsFitBesideTheirBias) {
+  constexpr int64_t kOut = 17;
+  for (const KernelTable* table : test::tables()) {
+    for (const TensorType type : {TensorType::kQ2_K, TensorType::kQ3_K, TensorType::kQ4_K, TensorType::kQ5_K,
+                                  TensorType::kQ6_K, TensorType::kIQ4_XS}) {
+      const quant::IntegerFormat& format = *quant::integer_format(type);
+      for (const bool high : {false, true}) {  // codes; minimums the other way, so that nothing cancels
+        quant::IntegerBlock block{.d = quant::float_to_half(1.0F),
+                                  .d_min = quant::float_to_half(format.has_min ? 1.0F : 0.0F)};
+        for (auto& scale : block.scales) scale = type == TensorType::kQ2_K ? 15 : 31;
+        for (auto& min : block.mins) min = format.has_min && !high ? (type == TensorType::kQ2_K ? 15 : 63) : 0;
+        for (auto& code : block.codes) code = static_cast<uint8_t>(high ? (1 << format.code_bits) - 1 : 0);
+        std::vector<std::byte> rows(kOut * gguf::tensor_type_info(type).bytes_per_block);
+        for (size_t at = 0; at < rows.size(); at += rows.size() / kOut)
+          quant::pack_block(type, block, rows.data() + at);
+        for (const float x : {127.0F, -127.0F}) {
+          const Case c{.type = type, .n_out = kOut, .n_in = 256, .n_rows = 13, .bias = false, .accumulate = false};
+          check(*table, c, rows, std::vector<float>(static_cast<size_t>(c.n_rows * c.n_in), x));
+        }
+      }
     }
   }
 }

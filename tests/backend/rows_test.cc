@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstddef>
 
 #include "backend/support.h"
 
@@ -106,6 +107,41 @@ TEST(Rows, QuantizedBlocksAreTheSameOnEveryTarget) {
   }
 }
 
+TEST(Rows, QuantizedSuperBlocksAreTheSameOnEveryTarget) {
+  constexpr size_t kBlocks = 4;
+  auto values = test::random_floats(256 * kBlocks, 5, 3.0F);
+  std::fill(values.begin(), values.begin() + 256, 0.0F);
+  for (size_t i = 256; i < 512; ++i) values[i] = 1e-42F;
+  values[600] = 1e30F;
+  std::vector<QuantSuperBlock> expected(kBlocks), got(kBlocks);
+  kScalarKernels.quantize_super(values.data(), 256 * kBlocks, expected.data());
+  for (const KernelTable* table : test::tables()) {
+    table->quantize_super(values.data(), 256 * kBlocks, got.data());
+    for (size_t b = 0; b < kBlocks; ++b) {
+      EXPECT_EQ(std::memcmp(&expected[b], &got[b], offsetof(QuantSuperBlock, scale) + sizeof(float)), 0)
+          << table->name << " block " << b;
+      float largest = 0;
+      int sums16[16] = {};
+      for (size_t i = 0; i < 256; ++i) {
+        largest = std::max(largest, std::fabs(values[b * 256 + i]));
+        sums16[i / 16] += got[b].codes[i];
+      }
+      for (size_t i = 0; i < 16; ++i) {
+        EXPECT_EQ(got[b].sums16[i], sums16[i]);
+        EXPECT_EQ(got[b].first_sums16[i], kChainBias - 128 * sums16[i]);
+      }
+      for (size_t i = 0; i < 8; ++i) {
+        EXPECT_EQ(got[b].sums32[i], sums16[2 * i] + sums16[2 * i + 1]);
+        EXPECT_EQ(got[b].first_sums32[i], kChainBias - 128 * got[b].sums32[i]);
+      }
+      for (size_t i = 0; i < 256; ++i) {
+        EXPECT_NEAR(got[b].scale * static_cast<float>(got[b].codes[i]), values[b * 256 + i],
+                    largest / 254 * 1.00001F + 1e-38F);
+      }
+    }
+  }
+}
+
 TEST(Rows, WhatIsNoNumberStaysNoNumber) {
   for (const KernelTable* table : test::tables()) {
     for (const float bad : {NAN, INFINITY, -INFINITY}) {
@@ -114,6 +150,13 @@ TEST(Rows, WhatIsNoNumberStaysNoNumber) {
         values[at] = bad;
         QuantBlock block;
         table->quantize(values.data(), 32, &block);
+        EXPECT_TRUE(std::isnan(block.scale)) << table->name << " " << at;
+      }
+      for (size_t at = 0; at < 256; ++at) {
+        auto values = test::random_floats(256, 5);
+        values[at] = bad;
+        QuantSuperBlock block;
+        table->quantize_super(values.data(), 256, &block);
         EXPECT_TRUE(std::isnan(block.scale)) << table->name << " " << at;
       }
     }

@@ -75,15 +75,20 @@ Result<std::unique_ptr<Activation>> CpuBackend::make_activation(int64_t width, i
       activation->values,
       Memory::allocate(static_cast<uint64_t>(activation->stride * max_rows) * sizeof(float), "activations"));
   activation->size_bytes = activation->values.size_bytes();
-  const bool quantized = std::any_of(readers.begin(), readers.end(), [](const Weight* weight) {
-    return static_cast<const PackedWeight*>(weight)->wants_quantized();
-  });
-  if (quantized) {
-    activation->quantized_stride = width / 32 + 1;
+  for (const Weight* reader : readers) {
+    const auto& weight = static_cast<const PackedWeight&>(*reader);
+    if (weight.wants_blocks()) activation->quantized_stride = width / 32 + 1;
+    if (weight.wants_super_blocks()) activation->super_stride = width / 256 + 1;
+  }
+  if (activation->quantized_stride > 0) {
     const auto bytes = static_cast<uint64_t>(activation->quantized_stride * max_rows) * sizeof(QuantBlock);
     DA_ASSIGN_OR_RETURN(activation->quantized, Memory::allocate(bytes, "quantized activations"));
-    activation->size_bytes += activation->quantized.size_bytes();
   }
+  if (activation->super_stride > 0) {
+    const auto bytes = static_cast<uint64_t>(activation->super_stride * max_rows) * sizeof(QuantSuperBlock);
+    DA_ASSIGN_OR_RETURN(activation->super_blocks, Memory::allocate(bytes, "quantized activations"));
+  }
+  activation->size_bytes += activation->quantized.size_bytes() + activation->super_blocks.size_bytes();
   return std::unique_ptr<Activation>(std::move(activation));
 }
 

@@ -12,6 +12,12 @@ constexpr int64_t kHeadRows = 8;  // rows of a head taken together
 
 int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
+// A row of a head's input as its weight reads it.
+int64_t head_input_bytes(const PackedWeight& weight) {
+  if (weight.wants_super_blocks()) return weight.n_in / 256 * static_cast<int64_t>(sizeof(QuantSuperBlock));
+  return weight.n_in / 32 * static_cast<int64_t>(sizeof(QuantBlock));
+}
+
 const CpuActivation& mine(const Activation& activation) { return static_cast<const CpuActivation&>(activation); }
 const PackedWeight& mine(const Weight& weight) { return static_cast<const PackedWeight&>(weight); }
 
@@ -20,7 +26,8 @@ LinearJob make_job(const CpuActivation& in, const LinearSpec& spec, int64_t part
   const PackedWeight& weight = mine(*spec.weight);
   const CpuActivation& out = mine(*spec.out);
   DA_CHECK(weight.packed && weight.n_in == in.width && weight.n_out == out.width);
-  DA_CHECK(!weight.wants_quantized() || in.quantized_stride > 0);
+  DA_CHECK(!weight.wants_blocks() || in.quantized_stride > 0);
+  DA_CHECK(!weight.wants_super_blocks() || in.super_stride > 0);
   const float* bias = spec.bias == nullptr ? nullptr : static_cast<const CpuVector*>(spec.bias)->data();
   return {.codes = weight.codes(part),
           .scales = weight.scales(part),
@@ -32,6 +39,8 @@ LinearJob make_job(const CpuActivation& in, const LinearSpec& spec, int64_t part
           .input_stride = in.stride,
           .quantized = in.quantized_stride > 0 ? in.quantized_row(first_row) : nullptr,
           .quantized_stride = in.quantized_stride,
+          .super_blocks = in.super_stride > 0 ? in.super_row(first_row) : nullptr,
+          .super_stride = in.super_stride,
           .n_rows = n_rows,
           .out = out.row(first_row),
           .out_stride = out.stride,
@@ -152,6 +161,11 @@ void CpuBackend::expert_linear(const Activation& in, ExpertInput rows, const Rou
         std::memcpy(from->quantized_row(row), mine(in).quantized_row(source),
                     static_cast<size_t>(in.width / 32) * sizeof(QuantBlock));
       }
+      if (from->super_stride > 0) {
+        DA_CHECK(mine(in).super_stride == from->super_stride);
+        std::memcpy(from->super_row(row), mine(in).super_row(source),
+                    static_cast<size_t>(in.width / 256) * sizeof(QuantSuperBlock));
+      }
     });
   }
   DA_CHECK(from->n_rows == n_expert_rows);
@@ -169,7 +183,7 @@ void CpuBackend::expert_linear(const Activation& in, ExpertInput rows, const Rou
 }
 
 Status CpuBackend::reserve_head_scratch(const PackedWeight& weight) {
-  const int64_t in_bytes = weight.n_in / 32 * kHeadRows * static_cast<int64_t>(sizeof(QuantBlock));
+  const int64_t in_bytes = kHeadRows * head_input_bytes(weight);
   const int64_t out_bytes = round_up(weight.n_out, 16) * kHeadRows * static_cast<int64_t>(sizeof(float));
   if (in_bytes + out_bytes <= head_scratch_bytes_) return Status::ok();
   head_scratch_bytes_ = in_bytes + out_bytes;
@@ -181,6 +195,7 @@ Status CpuBackend::reserve_head_scratch(const PackedWeight& weight) {
 void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activation& out) {
   const PackedWeight& packed = mine(weight);
   const int64_t n_heads = packed.n_parts, in_step = in.width / n_heads, out_step = out.width / n_heads;
+  const int64_t input_bytes = head_input_bytes(packed);
   DA_CHECK(in.width % n_heads == 0 && out.width % n_heads == 0 && packed.n_in <= in_step && packed.n_out <= out_step);
   DA_CHECK(packed.packed && in.n_rows <= out.max_rows);
   out.n_rows = in.n_rows;
@@ -190,14 +205,17 @@ void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activat
   pool_.run_available([&](int thread_idx) {
     uint8_t* scratch = head_scratch_.data() + thread_idx * head_scratch_bytes_;
     auto* blocks = reinterpret_cast<QuantBlock*>(scratch);
-    auto* results = reinterpret_cast<float*>(scratch + packed.n_in / 32 * kHeadRows * sizeof(QuantBlock));
+    auto* super_blocks = reinterpret_cast<QuantSuperBlock*>(scratch);
+    auto* results = reinterpret_cast<float*>(scratch + kHeadRows * input_bytes);
     for (int64_t head; (head = next.fetch_add(1, std::memory_order_relaxed)) < n_heads;) {
       for (int32_t row = 0; row < in.n_rows; row += kHeadRows) {
         const auto n_rows = static_cast<int32_t>(std::min<int64_t>(kHeadRows, in.n_rows - row));
         const float* input = mine(in).row(row) + head * in_step;
-        if (packed.wants_quantized()) {
-          for (int32_t i = 0; i < n_rows; ++i)
-            kernels_.quantize(input + i * mine(in).stride, packed.n_in, blocks + i * (packed.n_in / 32));
+        for (int32_t i = 0; i < n_rows; ++i) {
+          const float* values = input + i * mine(in).stride;
+          if (packed.wants_blocks()) kernels_.quantize(values, packed.n_in, blocks + i * (packed.n_in / 32));
+          if (packed.wants_super_blocks())
+            kernels_.quantize_super(values, packed.n_in, super_blocks + i * (packed.n_in / 256));
         }
         const LinearJob job{.codes = packed.codes(head),
                             .scales = packed.scales(head),
@@ -209,6 +227,8 @@ void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activat
                             .input_stride = mine(in).stride,
                             .quantized = blocks,
                             .quantized_stride = packed.n_in / 32,
+                            .super_blocks = super_blocks,
+                            .super_stride = packed.n_in / 256,
                             .n_rows = n_rows,
                             .out = results,
                             .out_stride = out_stride,

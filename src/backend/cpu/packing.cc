@@ -237,7 +237,8 @@ bool pack_group(const KernelTable& kernels, const PackedWeight& weight, std::spa
   const int64_t row_bytes = row_bytes_of(weight.type, weight.n_in), first_row = group * weight.lanes;
   const int64_t n_rows = std::min<int64_t>(weight.lanes, weight.n_out - first_row);
   const std::byte* rows = tensor.data() + (part * weight.n_out + first_row) * row_bytes;
-  const bool coded = weight.format == PackedFormat::kCoded, integer = weight.wants_quantized() && !coded;
+  const bool coded = weight.format == PackedFormat::kCoded,
+             integer = (weight.wants_blocks() || weight.wants_super_blocks()) && !coded;
   if (n_rows == weight.lanes && row_bytes * weight.lanes < INT32_MAX &&
       kernels.pack_group(weight.format, {.rows = reinterpret_cast<const uint8_t*>(rows),
                                          .row_bytes = row_bytes,
@@ -321,8 +322,12 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
     }
     if (!finite) bad_row = part * n_out + first_row;
   };
-  // A page of memory belongs to the node of the thread that writes to it first.
-  NodeQueue queue(1);
+  // A page of memory belongs to the node of the thread that writes to it first. Threads side by side in one new huge
+  // page would each clear one, and all but the first in vain: they take about a page's worth at a time, in equal parts.
+  constexpr int64_t kHugePageBytes = 2 << 20;
+  const int64_t n_groups = n_parts * weight->n_groups(), n_threads = pool.n_threads();
+  const int64_t turns = std::max<int64_t>(1, n_groups * size->codes_stride_bytes / (n_threads * kHugePageBytes));
+  NodeQueue queue((n_groups + turns * n_threads - 1) / (turns * n_threads));
   for (int node = 0; node < topology.n_nodes(); ++node) {
     const auto [first, last] = node_share(topology, *weight, node);
     queue.add_node(n_parts * (last - first));
@@ -331,7 +336,7 @@ Result<std::unique_ptr<PackedWeight>> pack_weight(const gguf::Tensor& tensor, We
     const int own_node = topology.current_node();
     while (const auto chunk = queue.take(own_node)) {
       const auto [first, last] = node_share(topology, *weight, chunk->node);
-      pack(chunk->begin / (last - first), first + chunk->begin % (last - first));
+      for (int64_t i = chunk->begin; i < chunk->end; ++i) pack(i / (last - first), first + i % (last - first));
     }
   });
   if (bad_row >= 0) {

@@ -3,24 +3,19 @@
 
 namespace da::backend::cpu::DA_CPU_TARGET {
 
-template <class F, int kVector, int kRows>
-static inline void dot_step(const uint8_t* codes, const QuantBlock* const* x, int64_t block, VecI* sums) {
+template <class F, int kVector, int kRows, class Block>
+static inline void dot_step(const uint8_t* codes, const Block* const* x, int64_t block, VecI* sums) {
   const VecB w = code_vector<F, kVector>(codes);
 #pragma GCC unroll kUnroll
   for (int r = 0; r < kRows; ++r) {
-    const VecB a = broadcast4(x[r][block].codes + 4 * kVector);
+    const VecB a = broadcast4(codes_of(x[r], block) + 4 * kVector);
     sums[r] = F::kSigned ? dot4_signed(sums[r], w, a) : dot4(sums[r], w, a);
   }
 }
 
-// Half (or all) of a 32-column block: integer products, then scale and minimum.
-template <class F, int kHalf, int kRows>
-static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const QuantBlock* const* x, int64_t block,
-                             VecF* acc) {
-  constexpr int kZero = F::kSigned ? -1 : F::kZeroShift;
-  VecI sums[kRows];
-#pragma GCC unroll kUnroll
-  for (int r = 0; r < kRows; ++r) sums[r] = first_sum<kZero, F::kSub>(x[r][block], kHalf);
+// Integer products of half (or all) of a 32-column block.
+template <class F, int kHalf, int kRows, class Block>
+static inline void dot_sub_block(const uint8_t* codes, const Block* const* x, int64_t block, VecI* sums) {
   constexpr int kFirst = kHalf * 4;
   dot_step<F, kFirst + 0, kRows>(codes, x, block, sums);
   dot_step<F, kFirst + 1, kRows>(codes, x, block, sums);
@@ -32,6 +27,17 @@ static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const Q
     dot_step<F, 6, kRows>(codes, x, block, sums);
     dot_step<F, 7, kRows>(codes, x, block, sums);
   }
+}
+
+// A sub-block: integer products, then scale and minimum.
+template <class F, int kHalf, int kRows>
+static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const QuantBlock* const* x, int64_t block,
+                             VecF* acc) {
+  constexpr int kZero = F::kSigned ? -1 : F::kZeroShift;
+  VecI sums[kRows];
+#pragma GCC unroll kUnroll
+  for (int r = 0; r < kRows; ++r) sums[r] = first_sum<kZero, F::kSub>(x[r][block], kHalf);
+  dot_sub_block<F, kHalf, kRows>(codes, x, block, sums);
 #pragma GCC unroll kUnroll
   for (int r = 0; r < kRows; ++r) acc[r] = add_sum<F::kMin, F::kSub>(acc[r], sums[r], scale, min, x[r][block], kHalf);
 }
@@ -64,21 +70,86 @@ static void few_rows(const LinearJob& job, int64_t group, int64_t row) {
   for (int r = 0; r < kRows; ++r) finish(job, group, row + r, acc[r]);
 }
 
+// A sub-block of 256 columns: integer products, and their place in the chain.
+template <class F, int kHalf, int kRows>
+static inline void chain_sub_block(const uint8_t* codes, VecF scale, const QuantSuperBlock* const* x, int block,
+                                   VecF* chain) {
+  VecI sums[kRows];
+#pragma GCC unroll kUnroll
+  for (int r = 0; r < kRows; ++r)
+    sums[r] = first_sum < F::kSigned ? -1 : F::kZeroShift, F::kSub > (*x[r], block, kHalf);
+  dot_sub_block<F, kHalf, kRows>(codes, x, block, sums);
+#pragma GCC unroll kUnroll
+  for (int r = 0; r < kRows; ++r) chain[r] = add_to_chain<TileCodes<F>::kOwnBias>(chain[r], sums[r], scale);
+}
+
+// A group of a format with blocks of 256 columns.
+template <class F, int kRows>
+static void few_rows_super(const LinearJob& job, int64_t group, int64_t row) {
+  constexpr int kCodeBytes = F::kBits * 4 * kLanes;
+  constexpr bool kOwnBias = TileCodes<F>::kOwnBias;
+  ScaleReader<F> scales(job.scales + group * job.scales_stride_bytes);
+  const uint8_t* codes = job.codes + group * job.codes_stride_bytes;
+  const QuantSuperBlock* x[kRows];
+  VecF acc[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    x[r] = job.super_blocks + (row + r) * job.super_stride;
+    acc[r] = zero();
+  }
+  for (int64_t super = 0; super < job.n_in / 256; ++super) {
+    VecF chain[kRows];
+#pragma GCC unroll kUnroll
+    for (int r = 0; r < kRows; ++r) chain[r] = zero();
+    scales.next_block();
+    for (int block = 0; block < 8; ++block, codes += kCodeBytes) {
+      for (int line = 0; line < kCodeBytes; line += 64) prefetch(codes + kPrefetchBytes + line);
+      scales.next_sub_block();
+      chain_sub_block<F, 0, kRows>(codes, scales.scale, x, block, chain);
+      if constexpr (F::kSub == 16) {
+        scales.next_sub_block();
+        chain_sub_block<F, 1, kRows>(codes, scales.scale, x, block, chain);
+      }
+    }
+    if constexpr (F::kMin) {
+      VecI sums[kRows];
+#pragma GCC unroll kUnroll
+      for (int r = 0; r < kRows; ++r) sums[r] = set1_i(kChainBias);
+#pragma GCC unroll kUnroll
+      for (int i = 0; i < 128 / F::kSub; ++i) {
+        const VecB mins = scales.min_pair(i);
+#pragma GCC unroll kUnroll
+        for (int r = 0; r < kRows; ++r) sums[r] = dot2(sums[r], mins, sum_pair<F::kSub>(*x[r], i));
+      }
+#pragma GCC unroll kUnroll
+      for (int r = 0; r < kRows; ++r) chain[r] = add_to_chain<kOwnBias>(chain[r], sums[r], scales.negative_min_scale());
+    }
+#pragma GCC unroll kUnroll
+    for (int r = 0; r < kRows; ++r) acc[r] = add_chain<kOwnBias>(acc[r], chain[r], scales.n_biases(), x[r]++->scale);
+  }
+  for (int r = 0; r < kRows; ++r) finish(job, group, row + r, acc[r]);
+}
+
+template <class F, int kRows>
+static inline void few_rows_of(const LinearJob& job, int64_t group, int64_t row) {
+  if constexpr (F::kSuper) return few_rows_super<F, kRows>(job, group, row);
+  if constexpr (!F::kSuper) few_rows<F, kRows>(job, group, row);
+}
+
 template <class F>
 static void linear_few(const LinearJob& job, int64_t group_begin, int64_t group_end) {
   constexpr int kRows = kRegisters == 32 ? 8 : 4;
   for (int64_t group = group_begin; group < group_end; ++group) {
     int64_t row = 0;
-    for (; row + kRows <= job.n_rows; row += kRows) few_rows<F, kRows>(job, group, row);
+    for (; row + kRows <= job.n_rows; row += kRows) few_rows_of<F, kRows>(job, group, row);
     if (kRows == 8 && row + 4 <= job.n_rows) {
-      few_rows<F, 4>(job, group, row);
+      few_rows_of<F, 4>(job, group, row);
       row += 4;
     }
     if (row + 2 <= job.n_rows) {
-      few_rows<F, 2>(job, group, row);
+      few_rows_of<F, 2>(job, group, row);
       row += 2;
     }
-    if (row < job.n_rows) few_rows<F, 1>(job, group, row);
+    if (row < job.n_rows) few_rows_of<F, 1>(job, group, row);
   }
 }
 

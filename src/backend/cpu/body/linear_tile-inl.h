@@ -22,7 +22,10 @@ constexpr int kTileColumns = 512;                                         // a m
 struct Tile {
   alignas(64) uint8_t codes[kTileColumns / 4][kTileGroups][4 * kLanes];
   alignas(64) float scales[kTileColumns / 16][kTileGroups][kLanes];
-  alignas(64) float mins[kTileColumns / 16][kTileGroups][kLanes];
+  alignas(64) float mins[kTileColumns / 16][kTileGroups][kLanes];  // of blocks of 256 columns: min_pair()
+  // Of such blocks:
+  alignas(64) float negative_min_scales[kTileColumns / 256][kTileGroups][kLanes];
+  alignas(64) float n_biases[kTileColumns / 256][kTileGroups][kLanes];
 };
 
 template <class F, int kVector>
@@ -52,7 +55,17 @@ static void unpack_group(const LinearJob& job, int64_t group, int64_t first_bloc
       for (int half = 0; half < 32 / F::kSub; ++half, ++sub) {
         scales.next_sub_block();
         store(tile.scales[sub][g], scales.scale);
-        if constexpr (F::kMin) store(tile.mins[sub][g], scales.min);
+        if constexpr (F::kMin && !F::kSuper) store(tile.mins[sub][g], scales.min);
+      }
+    }
+    if constexpr (F::kSuper) {
+      const int64_t super = block / 8 - 1;
+      store(tile.n_biases[super][g], scales.n_biases());
+      if constexpr (F::kMin) {
+        constexpr int kPairs = 128 / F::kSub;
+        store(tile.negative_min_scales[super][g], scales.negative_min_scale());
+        for (int i = 0; i < kPairs; ++i)
+          store_bytes(reinterpret_cast<uint8_t*>(tile.mins[super * kPairs + i][g]), scales.min_pair(i));
       }
     }
   }
@@ -96,6 +109,88 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantBlock* 
   }
 }
 
+// The same for blocks of 256 columns.
+template <class T, int kRows>
+static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantSuperBlock* const* x, float* const* sums) {
+  constexpr int kHalves = 32 / T::kSub;
+  for (int64_t super = 0; super < n_blocks / 8; ++super) {
+    const QuantSuperBlock* at[kRows];
+    VecF chain[kTileGroups][kRows];
+#pragma GCC unroll kUnroll
+    for (int r = 0; r < kRows; ++r) {
+      at[r] = x[r] + super;
+#pragma GCC unroll kUnroll
+      for (int g = 0; g < kTileGroups; ++g) chain[g][r] = zero();
+    }
+    for (int block = 0; block < 8; ++block) {
+#pragma GCC unroll kUnroll
+      for (int half = 0; half < kHalves; ++half) {
+        VecI dots[kTileGroups][kRows];
+#pragma GCC unroll kUnroll
+        for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll kUnroll
+          for (int g = 0; g < kTileGroups; ++g) dots[g][r] = first_sum<T::kZeroShift, T::kSub>(*at[r], block, half);
+        }
+        const int64_t sub = super * 8 + block;
+        tile_dots<T, kRows>(tile.codes + sub * 8, at, block, half, dots);
+#pragma GCC unroll kUnroll
+        for (int g = 0; g < kTileGroups; ++g) {
+          const VecF scale = load(tile.scales[sub * kHalves + half][g]);
+#pragma GCC unroll kUnroll
+          for (int r = 0; r < kRows; ++r) chain[g][r] = add_to_chain<T::kOwnBias>(chain[g][r], dots[g][r], scale);
+        }
+      }
+    }
+    if constexpr (T::kMin) {
+      constexpr int kPairs = 128 / T::kSub;
+      VecI dots[kTileGroups][kRows];
+#pragma GCC unroll kUnroll
+      for (int g = 0; g < kTileGroups; ++g) {
+#pragma GCC unroll kUnroll
+        for (int r = 0; r < kRows; ++r) dots[g][r] = set1_i(kChainBias);
+      }
+#pragma GCC unroll kUnroll
+      for (int i = 0; i < kPairs; ++i) {
+        VecB mins[kTileGroups];
+#pragma GCC unroll kUnroll
+        for (int g = 0; g < kTileGroups; ++g)
+          mins[g] = load_bytes(reinterpret_cast<const uint8_t*>(tile.mins[super * kPairs + i][g]));
+#pragma GCC unroll kUnroll
+        for (int r = 0; r < kRows; ++r) {
+          const VecB a = sum_pair<T::kSub>(*at[r], i);
+#pragma GCC unroll kUnroll
+          for (int g = 0; g < kTileGroups; ++g) dots[g][r] = dot2(dots[g][r], mins[g], a);
+        }
+      }
+#pragma GCC unroll kUnroll
+      for (int g = 0; g < kTileGroups; ++g) {
+        const VecF scale = load(tile.negative_min_scales[super][g]);
+#pragma GCC unroll kUnroll
+        for (int r = 0; r < kRows; ++r) chain[g][r] = add_to_chain<T::kOwnBias>(chain[g][r], dots[g][r], scale);
+      }
+    }
+#pragma GCC unroll kUnroll
+    for (int g = 0; g < kTileGroups; ++g) {
+      const VecF n_biases = load(tile.n_biases[super][g]);
+#pragma GCC unroll kUnroll
+      for (int r = 0; r < kRows; ++r) {
+        float* sum = sums[r] + g * kLanes;
+        store(sum, add_chain<T::kOwnBias>(load(sum), chain[g][r], n_biases, at[r]->scale));
+      }
+    }
+  }
+}
+
+// The activations of a row from a block of 32 columns on, in blocks as the format has them.
+template <class T>
+static inline auto activations(const LinearJob& job, int64_t row, int64_t first_block) {
+  if constexpr (T::kSuper) {
+    return static_cast<const QuantSuperBlock*>(job.super_blocks + row * job.super_stride + first_block / 8);
+  } else {
+    return job.quantized + row * job.quantized_stride + first_block;
+  }
+}
+
 // Memory that the next tile is unpacked from.
 struct Ahead {
   const uint8_t* codes;
@@ -122,12 +217,12 @@ static void multiply_rows(const LinearJob& job, const Tile& tile, int64_t first_
                           int64_t n_rows, const Ahead& next, float* sums) {
   for (int64_t row = 0; row < n_rows; row += kTileRows) {
     fetch_ahead(job, next, row, n_rows);
-    const QuantBlock* x[kTileRows];
+    decltype(activations<T>(job, 0, 0)) x[kTileRows];
     float* to[kTileRows];
     alignas(64) float nowhere[kTileGroups * kLanes] = {};
     for (int r = 0; r < kTileRows; ++r) {
       const bool real = row + r < n_rows;
-      x[r] = job.quantized + (begin + (real ? row + r : row)) * job.quantized_stride + first_block;
+      x[r] = activations<T>(job, begin + (real ? row + r : row), first_block);
       to[r] = real ? sums + (row + r) * (kTileGroups * kLanes) : nowhere;
     }
     if (n_rows - row > kFewerTileRows) {

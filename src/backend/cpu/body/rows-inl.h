@@ -36,26 +36,36 @@ static inline void store_some(float* p, VecF x, int64_t n) {
 
 static inline int32_t first_sum_of(uint32_t sum) { return static_cast<int32_t>(kSumBias - 128 * sum); }
 
+// Rounds n values (a multiple of 16) times `inverse` to codes; their sums, of 16 each, are anything and may wrap where
+// a value is no number.
+static inline void round_codes(const VecF* x, int n, float inverse, int8_t* codes, uint32_t* sums16) {
+  for (int i = 0; i < n / kLanes; ++i) {
+    const VecI code = round_to_int(mul(x[i], set1(inverse)));
+    store_i8(codes + i * kLanes, code);
+    sums16[i * kLanes / 16] += static_cast<uint32_t>(reduce_add_i(code));
+  }
+}
+
+// What the codes' scale is to be; NaN if a value is not finite, lest a NaN round to 0.
+static inline float scale_of(const VecF* x, int n) {
+  VecF largest = zero(), poison = zero();  // poison is 0 or NaN
+  for (int i = 0; i < n / kLanes; ++i) {
+    largest = max(largest, abs(x[i]));
+    poison = fma(x[i], zero(), poison);
+  }
+  return reduce_max(largest) / 127.0F + reduce_add(poison);
+}
+static inline float inverse_of(float scale) { return scale > 1e-30F ? 1.0F / scale : 0.0F; }
+
 static void quantize(const float* values, int64_t n, QuantBlock* out) {
   constexpr int kVectors = 32 / kLanes;
   for (int64_t begin = 0; begin < n; begin += 32, values += 32, ++out) {
     VecF x[kVectors];
-    VecF largest = zero(), poison = zero();  // poison is 0, or NaN if a value is not finite: a NaN must not round to 0
-    for (int i = 0; i < kVectors; ++i) {
-      x[i] = load(values + i * kLanes);
-      largest = max(largest, abs(x[i]));
-      poison = fma(x[i], zero(), poison);
-    }
+    for (int i = 0; i < kVectors; ++i) x[i] = load(values + i * kLanes);
     // Without its last two bits, three times the scale is exact: so is what scale_sum() takes off.
-    const float exact = reduce_max(largest) / 127.0F + reduce_add(poison);
-    const float scale = __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, exact) & ~3U);
-    const VecF inverse = set1(scale > 1e-30F ? 1.0F / scale : 0.0F);
-    uint32_t half_sums[2] = {0, 0};  // of what is no number they are anything; they may wrap
-    for (int i = 0; i < kVectors; ++i) {
-      const VecI code = round_to_int(mul(x[i], inverse));
-      store_i8(out->codes + i * kLanes, code);
-      half_sums[i * kLanes / 16] += static_cast<uint32_t>(reduce_add_i(code));
-    }
+    const float scale = __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, scale_of(x, 32)) & ~3U);
+    uint32_t half_sums[2] = {0, 0};
+    round_codes(x, 32, inverse_of(scale), out->codes, half_sums);
     out->scale = scale;
     out->scale_bias = scale * -12582912.0F;
     out->first_sum = first_sum_of(half_sums[0] + half_sums[1]);
@@ -63,6 +73,26 @@ static void quantize(const float* values, int64_t n, QuantBlock* out) {
     for (int h = 0; h < 2; ++h) {
       out->first_sum16[h] = first_sum_of(half_sums[h]);
       out->negative_value_sum16[h] = scale * -static_cast<float>(static_cast<int32_t>(half_sums[h]));
+    }
+  }
+}
+
+static void quantize_super(const float* values, int64_t n, QuantSuperBlock* out) {
+  for (int64_t begin = 0; begin < n; begin += 256, values += 256, ++out) {
+    VecF x[256 / kLanes];
+    for (int i = 0; i < 256 / kLanes; ++i) x[i] = load(values + i * kLanes);
+    const float scale = scale_of(x, 256);
+    uint32_t sums16[16] = {};
+    round_codes(x, 256, inverse_of(scale), out->codes, sums16);
+    out->scale = scale;
+    for (int i = 0; i < 16; ++i) {
+      out->first_sums16[i] = static_cast<int32_t>(kChainBias - 128 * sums16[i]);
+      out->sums16[i] = static_cast<int16_t>(sums16[i]);
+    }
+    for (int i = 0; i < 8; ++i) {
+      const uint32_t sum = sums16[2 * i] + sums16[2 * i + 1];
+      out->first_sums32[i] = static_cast<int32_t>(kChainBias - 128 * sum);
+      out->sums32[i] = static_cast<int16_t>(sum);
     }
   }
 }

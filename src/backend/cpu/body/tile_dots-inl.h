@@ -8,10 +8,9 @@ constexpr int kRowsTogether = 1;
 static inline void arrange_codes(VecB& /*first*/, VecB& /*second*/) {}
 
 // dots[g][r] += the products of a block (or of the half numbered `half`) of group g with row r; `codes` is the block's.
-template <class T, int kRows, int kGroups>
-[[gnu::always_inline]] static inline void tile_dots(const uint8_t (*codes)[kGroups][4 * kLanes],
-                                                    const QuantBlock* const* x, int64_t block, int half,
-                                                    VecI (*dots)[kRows]) {
+template <class T, int kRows, int kGroups, class Block>
+[[gnu::always_inline]] static inline void tile_dots(const uint8_t (*codes)[kGroups][4 * kLanes], const Block* const* x,
+                                                    int64_t block, int half, VecI (*dots)[kRows]) {
 #pragma GCC unroll kUnroll
   for (int v = half * 4; v < half * 4 + T::kSub / 4; ++v) {
     VecB w[kGroups];
@@ -19,7 +18,7 @@ template <class T, int kRows, int kGroups>
     for (int g = 0; g < kGroups; ++g) w[g] = load_bytes(codes[v][g]);
 #pragma GCC unroll kUnroll
     for (int r = 0; r < kRows; ++r) {
-      const VecB a = broadcast4(x[r][block].codes + 4 * v);
+      const VecB a = broadcast4(codes_of(x[r], block) + 4 * v);
 #pragma GCC unroll kUnroll
       for (int g = 0; g < kGroups; ++g) {
         dots[g][r] = T::kSigned ? dot4_signed(dots[g][r], w[g], a) : dot4(dots[g][r], w[g], a);

@@ -11,10 +11,9 @@ static inline void arrange_codes(VecB& first, VecB& second) { interleave_words(f
 
 // As in tile_dots-inl.h. While they add up, dots[g][r] and dots[g][r + 1] are the first two outputs of both rows and
 // the other two.
-template <class T, int kRows, int kGroups>
-[[gnu::always_inline]] static inline void tile_dots(const uint8_t (*codes)[kGroups][4 * kLanes],
-                                                    const QuantBlock* const* x, int64_t block, int half,
-                                                    VecI (*dots)[kRows]) {
+template <class T, int kRows, int kGroups, class Block>
+[[gnu::always_inline]] static inline void tile_dots(const uint8_t (*codes)[kGroups][4 * kLanes], const Block* const* x,
+                                                    int64_t block, int half, VecI (*dots)[kRows]) {
   static_assert(kRows % kRowsTogether == 0);
 #pragma GCC unroll kUnroll
   for (int g = 0; g < kGroups; ++g) {
@@ -31,7 +30,7 @@ template <class T, int kRows, int kGroups>
     }
 #pragma GCC unroll kUnroll
     for (int r = 0; r < kRows; r += 2) {
-      const VecB a = load_two_rows(x[r][block].codes + 4 * v, x[r + 1][block].codes + 4 * v);
+      const VecB a = load_two_rows(codes_of(x[r], block) + 4 * v, codes_of(x[r + 1], block) + 4 * v);
 #pragma GCC unroll kUnroll
       for (int g = 0; g < kGroups; ++g) {
         dots[g][r] = matrix_dot8(dots[g][r], a, w[g][0]);

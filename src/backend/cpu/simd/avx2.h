@@ -99,6 +99,7 @@ static inline VecI set1_i(int32_t x) { return _mm256_set1_epi32(x); }
 static inline VecF scale_sum(VecI sum, float scale, float bias) {
   return _mm256_fmadd_ps(_mm256_castsi256_ps(sum), _mm256_set1_ps(scale), _mm256_set1_ps(bias));
 }
+static inline VecF as_float(VecI bits) { return _mm256_castsi256_ps(bits); }
 // Memory that is read soon; the address may be anywhere.
 static inline void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
 static inline VecB load_bytes(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
@@ -110,6 +111,12 @@ static inline VecB gather_words(const uint8_t* p, int64_t stride) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   return _mm256_i32gather_epi32(reinterpret_cast<const int*>(p),
                                 _mm256_mullo_epi32(lane, _mm256_set1_epi32(static_cast<int>(stride))), 1);
+}
+// Each lane's bytes at `first` and `second` as its two 16-bit halves.
+static inline VecB load_u8_pairs(const uint8_t* first, const uint8_t* second) {
+  const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(first)));
+  const __m256i high = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(second)));
+  return _mm256_or_si256(low, _mm256_slli_epi32(high, 16));
 }
 // The low bytes, and the low 16 bits, of all lanes.
 static inline void store_low16(uint8_t* p, VecB x) {
@@ -145,6 +152,8 @@ static inline VecB broadcast4(const int8_t* a) {
   __builtin_memcpy(&a4, a, 4);
   return _mm256_set1_epi32(a4);
 }
+// acc[lane] += pairs[2 * lane] * a[2 * lane] + pairs[2 * lane + 1] * a[2 * lane + 1], 16 bits each.
+static inline VecI dot2(VecI acc, VecB pairs, VecB a) { return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, a)); }
 #ifdef DA_CPU_AVX_VNNI
 // acc[lane] += sum of 4 of codes[4 * lane + j] * a[4 * lane + j], codes unsigned.
 static inline VecI dot4(VecI acc, VecB codes, VecB a) { return _mm256_dpbusd_avx_epi32(acc, codes, a); }

@@ -75,6 +75,7 @@ static inline VecI set1_i(int32_t x) { return _mm512_set1_epi32(x); }
 static inline VecF scale_sum(VecI sum, float scale, float bias) {
   return _mm512_fmadd_ps(_mm512_castsi512_ps(sum), _mm512_set1_ps(scale), _mm512_set1_ps(bias));
 }
+static inline VecF as_float(VecI bits) { return _mm512_castsi512_ps(bits); }
 // Memory that is read soon; the address may be anywhere.
 static inline void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
 static inline VecB load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); }
@@ -85,6 +86,12 @@ static inline VecB or_bytes(VecB a, VecB b) { return _mm512_or_si512(a, b); }
 static inline VecB gather_words(const uint8_t* p, int64_t stride) {
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   return _mm512_i32gather_epi32(_mm512_mullo_epi32(lane, _mm512_set1_epi32(static_cast<int>(stride))), p, 1);
+}
+// Each lane's bytes at `first` and `second` as its two 16-bit halves.
+static inline VecB load_u8_pairs(const uint8_t* first, const uint8_t* second) {
+  const __m512i low = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(first)));
+  const __m512i high = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(second)));
+  return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
 }
 // The low bytes, and the low 16 bits, of all lanes.
 static inline void store_low8(uint8_t* p, VecB x) {
@@ -114,6 +121,8 @@ static inline VecB broadcast4(const int8_t* a) {
   __builtin_memcpy(&a4, a, 4);
   return _mm512_set1_epi32(a4);
 }
+// acc[lane] += pairs[2 * lane] * a[2 * lane] + pairs[2 * lane + 1] * a[2 * lane + 1], 16 bits each.
+static inline VecI dot2(VecI acc, VecB pairs, VecB a) { return _mm512_dpwssd_epi32(acc, pairs, a); }
 // acc[lane] += sum of 4 of codes[4 * lane + j] * a[4 * lane + j], codes unsigned.
 static inline VecI dot4(VecI acc, VecB codes, VecB a) { return _mm512_dpbusd_epi32(acc, codes, a); }
 // Not used: kSignedQ8 is false.

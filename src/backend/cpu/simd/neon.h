@@ -85,6 +85,7 @@ static inline VecI set1_i(int32_t x) { return vdupq_n_s32(x); }
 static inline VecF scale_sum(VecI sum, float scale, float bias) {
   return vfmaq_n_f32(vdupq_n_f32(bias), vreinterpretq_f32_s32(sum), scale);
 }
+static inline VecF as_float(VecI bits) { return vreinterpretq_f32_s32(bits); }
 // Memory that is read soon; the address may be anywhere.
 static inline void prefetch(const uint8_t* p) { __builtin_prefetch(p); }
 static inline VecB load_bytes(const uint8_t* p) { return vld1q_u8(p); }
@@ -96,6 +97,10 @@ static inline VecB gather_words(const uint8_t* p, int64_t stride) {
   uint32_t words[kLanes];
   for (int i = 0; i < kLanes; ++i) __builtin_memcpy(words + i, p + i * stride, 4);
   return vreinterpretq_u8_u32(vld1q_u32(words));
+}
+// Each lane's bytes at `first` and `second` as its two 16-bit halves.
+static inline VecB load_u8_pairs(const uint8_t* first, const uint8_t* second) {
+  return vreinterpretq_u8_u16(vmovl_u8(vzip1_u8(load_four(first), load_four(second))));
 }
 // The low bytes, and the low 16 bits, of all lanes.
 static inline void store_low16(uint8_t* p, VecB x) {
@@ -124,6 +129,11 @@ static inline VecB broadcast4(const int8_t* a) {
   int32_t a4;
   __builtin_memcpy(&a4, a, 4);
   return vreinterpretq_u8_s32(vdupq_n_s32(a4));
+}
+// acc[lane] += pairs[2 * lane] * a[2 * lane] + pairs[2 * lane + 1] * a[2 * lane + 1], 16 bits each.
+static inline VecI dot2(VecI acc, VecB pairs, VecB a) {
+  const int16x8_t x = vreinterpretq_s16_u8(pairs), y = vreinterpretq_s16_u8(a);
+  return vaddq_s32(acc, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)));
 }
 // acc[lane] += sum of 4 of codes[4 * lane + j] * a[4 * lane + j]; as signed bytes all codes of either kind are right.
 static inline VecI dot4(VecI acc, VecB codes, VecB a) {

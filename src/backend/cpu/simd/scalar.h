@@ -154,6 +154,9 @@ static inline VecI set1_i(int32_t x) {
 static inline VecF scale_sum(VecI sum, float scale, float /*bias*/) {
   return each([=](int i) { return static_cast<float>(sum.v[i] - kSumBias) * scale; });
 }
+static inline VecF as_float(VecI bits) {
+  return each([=](int i) { return __builtin_bit_cast(float, bits.v[i]); });
+}
 // Memory that is read soon; the address may be anywhere.
 static inline void prefetch(const uint8_t* p) { __builtin_prefetch(p); }
 static inline VecB load_bytes(const uint8_t* p) {
@@ -174,6 +177,15 @@ static inline VecB or_bytes(VecB a, VecB b) {
 static inline VecB gather_words(const uint8_t* p, int64_t stride) {
   VecB out;
   for (int i = 0; i < kLanes; ++i) __builtin_memcpy(out.v + 4 * i, p + i * stride, 4);
+  return out;
+}
+// Each lane's bytes at `first` and `second` as its two 16-bit halves.
+static inline VecB load_u8_pairs(const uint8_t* first, const uint8_t* second) {
+  VecB out;
+  for (int i = 0; i < kLanes; ++i) {
+    const uint16_t pair[2] = {first[i], second[i]};
+    __builtin_memcpy(out.v + 4 * i, pair, 4);
+  }
   return out;
 }
 // The low bytes, and the low 16 bits, of all lanes.
@@ -209,6 +221,16 @@ static inline VecB broadcast4(const int8_t* a) {
   VecB out;
   for (int i = 0; i < kLanes; ++i) __builtin_memcpy(out.v + 4 * i, a, 4);
   return out;
+}
+// acc[lane] += pairs[2 * lane] * a[2 * lane] + pairs[2 * lane + 1] * a[2 * lane + 1], 16 bits each.
+static inline VecI dot2(VecI acc, VecB pairs, VecB a) {
+  for (int i = 0; i < kLanes; ++i) {
+    int16_t x[2], y[2];
+    __builtin_memcpy(x, pairs.v + 4 * i, 4);
+    __builtin_memcpy(y, a.v + 4 * i, 4);
+    acc.v[i] += x[0] * y[0] + x[1] * y[1];
+  }
+  return acc;
 }
 // acc[lane] += sum of 4 of codes[4 * lane + j] * a[4 * lane + j], codes unsigned, a signed.
 static inline VecI dot4(VecI acc, VecB codes, VecB a) {
