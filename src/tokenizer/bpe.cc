@@ -60,10 +60,11 @@ Result<std::unique_ptr<Tokenizer>> BpeTokenizer::make(const Vocabulary& vocabula
   auto tokenizer = std::unique_ptr<BpeTokenizer>(new BpeTokenizer(vocabulary, pre_tokenizer));
   TextIndex written;
   written.reserve(vocabulary.texts.size());
-  for (TokenId id = 0; id < vocabulary.n_tokens(); ++id) {
-    const std::string_view text = vocabulary.texts[static_cast<size_t>(id)];
-    if (!text.empty()) written.add(text, id);
-  }
+  written.for_each_fetched(
+      vocabulary.texts.size(), [&](size_t i) { return std::string_view(vocabulary.texts[i]); },
+      [&](size_t i, std::string_view text, uint64_t hash) {
+        if (!text.empty()) written.add(text, static_cast<TokenId>(i), hash);
+      });
   for (int byte = 0; byte < 256; ++byte) {
     std::string text;
     utf8::append(text, alphabet().character[static_cast<size_t>(byte)]);
@@ -82,12 +83,17 @@ BpeTokenizer::BpeTokenizer(const Vocabulary& vocabulary, PreTokenizer pre_tokeni
   add_bos_ = vocabulary.add_bos.value_or(pre_tokenizer.adds_bos_by_default());
   add_eos_ = vocabulary.add_eos.value_or(false);
   clean_spaces_ = pre_tokenizer.cleans_spaces();
-  if (pre_tokenizer.ignores_merges()) words_.reserve(bytes_.size());
+  const auto is_word = [&](size_t i) { return kinds_[i] == TokenKind::kNormal || kinds_[i] == TokenKind::kUnused; };
   for (size_t i = 0; i < bytes_.size(); ++i) {
-    if (kinds_[i] != TokenKind::kNormal && kinds_[i] != TokenKind::kUnused) continue;
-    bytes_[i] = bytes_of_text(bytes_[i]);
-    if (pre_tokenizer.ignores_merges() && !bytes_[i].empty()) words_.add(bytes_[i], static_cast<TokenId>(i));
+    if (is_word(i)) bytes_[i] = bytes_of_text(bytes_[i]);
   }
+  if (!pre_tokenizer.ignores_merges()) return;
+  words_.reserve(bytes_.size());
+  words_.for_each_fetched(
+      bytes_.size(), [&](size_t i) { return std::string_view(bytes_[i]); },
+      [&](size_t i, std::string_view text, uint64_t hash) {
+        if (is_word(i) && !text.empty()) words_.add(text, static_cast<TokenId>(i), hash);
+      });
 }
 
 Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& written,
@@ -95,22 +101,34 @@ Status BpeTokenizer::load_merges(const Vocabulary& vocabulary, const TextIndex& 
   const auto corrupt = [](size_t rank, const std::string& what) {
     return Status(ErrorCode::kCorruptData, "key \"tokenizer.ggml.merges\": merge " + std::to_string(rank) + " " + what);
   };
+  constexpr size_t kBlock = 64;  // merges whose look-ups wait together
   merges_.reserve(vocabulary.merges.size());
-  std::string joined;
-  for (size_t rank = 0; rank < vocabulary.merges.size(); ++rank) {
-    const std::string_view text = vocabulary.merges[rank];
-    const size_t space = text.size() < 3 ? std::string_view::npos : text.find(' ', 1);
-    if (space == std::string_view::npos || space + 1 >= text.size())
-      return corrupt(rank, "is not two tokens with a space between");
-    const TokenId left = written.find(text.substr(0, space));
-    if (left < 0) return corrupt(rank, "names a left token that the vocabulary lacks");
-    const TokenId right = written.find(text.substr(space + 1));
-    if (right < 0) return corrupt(rank, "names a right token that the vocabulary lacks");
-    joined.assign(text.substr(0, space)).append(text.substr(space + 1));
-    const TokenId merged = written.find(joined);
-    if (merged < 0) return corrupt(rank, "makes a token that the vocabulary lacks");
-    if (merges_.find(left, right).merged < 0) splits.push_back({left, right, merged, static_cast<uint32_t>(rank)});
-    merges_.add(left, right, {static_cast<uint32_t>(rank), merged});
+  std::array<std::array<std::string_view, 2>, kBlock> parts;
+  std::array<std::string, kBlock> joined;
+  std::array<std::array<TokenId, 3>, kBlock> ids;  // left, right, merged
+  for (size_t begin = 0; begin < vocabulary.merges.size(); begin += kBlock) {
+    const size_t n = std::min(kBlock, vocabulary.merges.size() - begin);
+    for (size_t i = 0; i < n; ++i) {
+      const std::string_view text = vocabulary.merges[begin + i];
+      const size_t space = text.size() < 3 ? std::string_view::npos : text.find(' ', 1);
+      if (space == std::string_view::npos || space + 1 >= text.size())
+        return corrupt(begin + i, "is not two tokens with a space between");
+      parts[i] = {text.substr(0, space), text.substr(space + 1)};
+      joined[i].assign(parts[i][0]).append(parts[i][1]);
+    }
+    written.for_each_fetched(
+        3 * n, [&](size_t k) { return k % 3 < 2 ? parts[k / 3][k % 3] : std::string_view(joined[k / 3]); },
+        [&](size_t k, std::string_view text, uint64_t hash) { ids[k / 3][k % 3] = written.find(text, hash); });
+    for (size_t i = 0; i < n; ++i) merges_.prefetch(ids[i][0], ids[i][1]);
+    for (size_t i = 0; i < n; ++i) {
+      const auto [left, right, merged] = ids[i];
+      const auto rank = static_cast<uint32_t>(begin + i);
+      if (left < 0) return corrupt(rank, "names a left token that the vocabulary lacks");
+      if (right < 0) return corrupt(rank, "names a right token that the vocabulary lacks");
+      if (merged < 0) return corrupt(rank, "makes a token that the vocabulary lacks");
+      if (merges_.find(left, right).merged < 0) splits.push_back({left, right, merged, rank});
+      merges_.add(left, right, {rank, merged});
+    }
   }
   return Status::ok();
 }

@@ -13,7 +13,7 @@ namespace da::tokenizer {
 class MergeTable {
  public:
   void reserve(size_t n_pairs) {
-    slots_.assign(std::bit_ceil(n_pairs * 2 + 2), Slot{});
+    slots_.assign(std::bit_ceil(n_pairs * 3 / 2 + 2), Slot{});
     filter_.assign(std::bit_ceil(n_pairs * 8 + 64) / 64, 0);
   }
   // No more pairs than were reserved. Of a pair added twice the first counts.
@@ -23,6 +23,10 @@ class MergeTable {
     while (slots_[i].pair != kFree && slots_[i].pair != pair) i = (i + 1) & (slots_.size() - 1);
     if (slots_[i].pair == kFree) slots_[i] = {pair, merge};
     filter_[(hash >> 6) & (filter_.size() - 1)] |= bits_of(hash);
+  }
+  // Fetches what find() and add() will read.
+  void prefetch(TokenId left, TokenId right) const {
+    __builtin_prefetch(&slots_[hash_of(key(left, right)) & (slots_.size() - 1)]);
   }
   PairMerge find(TokenId left, TokenId right) const {
     const uint64_t pair = key(left, right), hash = hash_of(pair);
@@ -46,7 +50,7 @@ class MergeTable {
   // Two bits in one word of the filter: one in fifty absent pairs gets through, and each costs a cache miss.
   static uint64_t bits_of(uint64_t hash) { return uint64_t{1} << (hash & 63) | uint64_t{1} << (hash >> 34); }
 
-  std::vector<Slot> slots_{2};  // open addressing, at most half full
+  std::vector<Slot> slots_{2};  // open addressing, at most two thirds full
   // Bloom filter: most look-ups are for pairs that do not merge, and it fits a near cache.
   std::vector<uint64_t> filter_{0};
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -46,10 +47,11 @@ class TextIndex {
     pool_.reserve(n_texts * 8);
   }
   // A text added twice keeps the later id.
-  void add(std::string_view text, TokenId id) {
-    Slot& slot = slots_[find_slot(text)];
+  void add(std::string_view text, TokenId id) { add(text, id, hash_text(text)); }
+  void add(std::string_view text, TokenId id, uint64_t hash) {
+    Slot& slot = slots_[find_slot(text, hash)];
     if (slot.id < 0) {
-      slot = {static_cast<uint32_t>(pool_.size()), static_cast<uint32_t>(text.size()), tag(hash_text(text)), id};
+      slot = {static_cast<uint32_t>(pool_.size()), static_cast<uint32_t>(text.size()), tag(hash), id};
       pool_.append(text);
       max_text_bytes_ = std::max(max_text_bytes_, text.size());
     } else {
@@ -57,7 +59,27 @@ class TextIndex {
     }
   }
   // -1 if absent.
-  TokenId find(std::string_view text) const { return text.size() > max_text_bytes_ ? -1 : slots_[find_slot(text)].id; }
+  TokenId find(std::string_view text) const {
+    return text.size() > max_text_bytes_ ? -1 : slots_[find_slot(text, hash_text(text))].id;
+  }
+  TokenId find(std::string_view text, uint64_t hash) const { return slots_[find_slot(text, hash)].id; }
+  // Calls use(i, text(i), its hash) for every i below n, in order, with each one's slot fetched: a look-up costs a
+  // cache miss, and so kAhead of them wait together. text(i) must stay valid while kAhead more are asked for.
+  static constexpr size_t kAhead = 16;
+  template <class Text, class Use>
+  void for_each_fetched(size_t n, const Text& text, const Use& use) const {
+    std::string_view texts[kAhead];
+    uint64_t hashes[kAhead];
+    for (size_t begin = 0; begin < n; begin += kAhead) {
+      const size_t count = std::min(kAhead, n - begin);
+      for (size_t i = 0; i < count; ++i) {
+        texts[i] = text(begin + i);
+        hashes[i] = hash_text(texts[i]);
+        __builtin_prefetch(&slots_[hashes[i] & (slots_.size() - 1)]);
+      }
+      for (size_t i = 0; i < count; ++i) use(begin + i, texts[i], hashes[i]);
+    }
+  }
   // Calls body(std::string_view text, TokenId id) for every text.
   template <class Body>
   void for_each(const Body& body) const {
@@ -73,8 +95,7 @@ class TextIndex {
   };
   static uint32_t tag(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
   // The slot that holds the text, or the free one where it would go. The table is at most half full.
-  size_t find_slot(std::string_view text) const {
-    const uint64_t hash = hash_text(text);
+  size_t find_slot(std::string_view text, uint64_t hash) const {
     const size_t mask = slots_.size() - 1;
     for (size_t i = hash & mask;; i = (i + 1) & mask) {
       const Slot& slot = slots_[i];
