@@ -1,5 +1,5 @@
 // Packing a whole group of rows at once, for the formats most models come in: a vector of a group's packed form is the
-// same word of each row, which a gather brings. Included once by each target, after its simd header. The layout is
+// same word of each row. Included once by each target, after its simd header. The layout is
 // packing.h's; the file's blocks are described in quant/blocks.cc, against which the tests compare.
 
 namespace da::backend::cpu::DA_CPU_TARGET {
@@ -25,8 +25,10 @@ static inline uint8_t* store_halves(const VecB* words, uint8_t* codes) {
   return codes;
 }
 
+// n words from there on, a multiple of 4.
 static inline void load_row_words(const PackJob& job, const uint8_t* block, int offset, int n, VecB* words) {
-  for (int i = 0; i < n; ++i) words[i] = row_words(job, block, offset + 4 * i);
+#pragma GCC unroll kUnroll
+  for (int i = 0; i < n; i += 4) load_words(block + offset + 4 * i, job.row_bytes, words + i);
 }
 
 // Bytes 0 .. 3 of every lane, one vector of bytes after the other, `step` bytes apart.
@@ -39,11 +41,12 @@ static inline void store_byte_planes(VecB words, int step, uint8_t* out) {
 
 // d, d_min and the eight 6-bit scales and minimums of Q4_K and Q5_K.
 static inline uint8_t* pack_k_scales(const PackJob& job, const uint8_t* block, uint8_t* scales) {
-  const VecB d = row_words(job, block, 0);
+  VecB head[4];
+  load_row_words(job, block, 0, 4, head);
+  const auto [d, a, b, c] = head;
   store_low16(scales, d);
   store_low16(scales + 2 * kLanes, shift_words<16>(d));
   scales += 4 * kLanes;
-  const VecB a = row_words(job, block, 4), b = row_words(job, block, 8), c = row_words(job, block, 12);
   store_byte_planes(shift_mask<0, 0x3F>(a), 2 * kLanes, scales);
   store_byte_planes(shift_mask<0, 0x3F>(b), 2 * kLanes, scales + kLanes);
   scales += 8 * kLanes;
@@ -116,8 +119,9 @@ static void pack_q6_k(const PackJob& job) {
   for (int64_t column = 0; column < job.n_in; column += 256, block += 210) {
     store_low16(scales, shift_words<16>(row_words(job, block, 206)));
     scales += 2 * kLanes;
-    for (int i = 0; i < 4; ++i, scales += 4 * kLanes)
-      store_byte_planes(row_words(job, block, 192 + 4 * i), kLanes, scales);
+    VecB subs[4];
+    load_row_words(job, block, 192, 4, subs);
+    for (int i = 0; i < 4; ++i, scales += 4 * kLanes) store_byte_planes(subs[i], kLanes, scales);
     for (int part = 0; part < 2; ++part) {
       VecB low[16], high[8];
       load_row_words(job, block, 64 * part, 16, low);
@@ -149,10 +153,10 @@ static void pack_q8_0(const PackJob& job) {
   uint8_t *codes = job.codes, *scales = job.scales;
   for (int64_t column = 0; column < job.n_in; column += 32, block += 34, scales += 2 * kLanes) {
     store_low16(scales, row_words(job, block, 0));
-    for (int i = 0; i < 8; ++i, codes += 4 * kLanes) {
-      const VecB words = row_words(job, block, 2 + 4 * i);
-      store_bytes(codes, kSignedQ8 ? words : add_bytes(words, 128));
-    }
+    VecB words[8];
+    load_row_words(job, block, 2, 8, words);
+    for (int i = 0; i < 8; ++i, codes += 4 * kLanes)
+      store_bytes(codes, kSignedQ8 ? words[i] : add_bytes(words[i], 128));
   }
 }
 

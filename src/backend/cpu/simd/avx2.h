@@ -106,6 +106,20 @@ static inline VecB load_bytes(const uint8_t* p) { return _mm256_loadu_si256(rein
 static inline void store_bytes(uint8_t* p, VecB x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x); }
 static inline VecB add_bytes(VecB a, int b) { return _mm256_add_epi8(a, _mm256_set1_epi8(static_cast<char>(b))); }
 static inline VecB or_bytes(VecB a, VecB b) { return _mm256_or_si256(a, b); }
+// words[w]: the word w of the 16 bytes at p + lane * stride of each lane.
+static inline void load_words(const uint8_t* p, int64_t stride, VecB* words) {
+  const auto quad = [&](int row) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + row * stride)); };
+  VecB rows[4];  // of 128 bits at a time: rows k, k + 4 ...
+  for (int k = 0; k < 4; ++k) {
+    rows[k] = _mm256_inserti128_si256(_mm256_castsi128_si256(quad(k)), quad(k + 4), 1);
+  }
+  const VecB low01 = _mm256_unpacklo_epi32(rows[0], rows[1]), high01 = _mm256_unpackhi_epi32(rows[0], rows[1]);
+  const VecB low23 = _mm256_unpacklo_epi32(rows[2], rows[3]), high23 = _mm256_unpackhi_epi32(rows[2], rows[3]);
+  words[0] = _mm256_unpacklo_epi64(low01, low23);
+  words[1] = _mm256_unpackhi_epi64(low01, low23);
+  words[2] = _mm256_unpacklo_epi64(high01, high23);
+  words[3] = _mm256_unpackhi_epi64(high01, high23);
+}
 // The word at p + lane * stride of each lane; stride times lanes below 2^31.
 static inline VecB gather_words(const uint8_t* p, int64_t stride) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -82,6 +82,21 @@ static inline VecB load_bytes(const uint8_t* p) { return _mm512_loadu_si512(p); 
 static inline void store_bytes(uint8_t* p, VecB x) { _mm512_storeu_si512(p, x); }
 static inline VecB add_bytes(VecB a, int b) { return _mm512_add_epi8(a, _mm512_set1_epi8(static_cast<char>(b))); }
 static inline VecB or_bytes(VecB a, VecB b) { return _mm512_or_si512(a, b); }
+// words[w]: the word w of the 16 bytes at p + lane * stride of each lane.
+static inline void load_words(const uint8_t* p, int64_t stride, VecB* words) {
+  const auto quad = [&](int row) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + row * stride)); };
+  VecB rows[4];  // of 128 bits at a time: rows k, k + 4 ...
+  for (int k = 0; k < 4; ++k) {
+    rows[k] = _mm512_inserti32x4(_mm512_castsi128_si512(quad(k)), quad(k + 4), 1);
+    rows[k] = _mm512_inserti32x4(_mm512_inserti32x4(rows[k], quad(k + 8), 2), quad(k + 12), 3);
+  }
+  const VecB low01 = _mm512_unpacklo_epi32(rows[0], rows[1]), high01 = _mm512_unpackhi_epi32(rows[0], rows[1]);
+  const VecB low23 = _mm512_unpacklo_epi32(rows[2], rows[3]), high23 = _mm512_unpackhi_epi32(rows[2], rows[3]);
+  words[0] = _mm512_unpacklo_epi64(low01, low23);
+  words[1] = _mm512_unpackhi_epi64(low01, low23);
+  words[2] = _mm512_unpacklo_epi64(high01, high23);
+  words[3] = _mm512_unpackhi_epi64(high01, high23);
+}
 // The word at p + lane * stride of each lane; stride times lanes below 2^31.
 static inline VecB gather_words(const uint8_t* p, int64_t stride) {
   const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);

@@ -92,6 +92,18 @@ static inline VecB load_bytes(const uint8_t* p) { return vld1q_u8(p); }
 static inline void store_bytes(uint8_t* p, VecB x) { vst1q_u8(p, x); }
 static inline VecB add_bytes(VecB a, int b) { return vaddq_u8(a, vdupq_n_u8(static_cast<uint8_t>(b))); }
 static inline VecB or_bytes(VecB a, VecB b) { return vorrq_u8(a, b); }
+// words[w]: the word w of the 16 bytes at p + lane * stride of each lane.
+static inline void load_words(const uint8_t* p, int64_t stride, VecB* words) {
+  const auto row = [&](int r) { return vreinterpretq_u32_u8(vld1q_u8(p + r * stride)); };
+  const uint64x2_t even01 = vreinterpretq_u64_u32(vtrn1q_u32(row(0), row(1)));  // words 0 and 2
+  const uint64x2_t even23 = vreinterpretq_u64_u32(vtrn1q_u32(row(2), row(3)));
+  const uint64x2_t odd01 = vreinterpretq_u64_u32(vtrn2q_u32(row(0), row(1)));
+  const uint64x2_t odd23 = vreinterpretq_u64_u32(vtrn2q_u32(row(2), row(3)));
+  words[0] = vreinterpretq_u8_u64(vtrn1q_u64(even01, even23));
+  words[1] = vreinterpretq_u8_u64(vtrn1q_u64(odd01, odd23));
+  words[2] = vreinterpretq_u8_u64(vtrn2q_u64(even01, even23));
+  words[3] = vreinterpretq_u8_u64(vtrn2q_u64(odd01, odd23));
+}
 // The word at p + lane * stride of each lane.
 static inline VecB gather_words(const uint8_t* p, int64_t stride) {
   uint32_t words[kLanes];

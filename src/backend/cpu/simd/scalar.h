@@ -173,6 +173,12 @@ static inline VecB or_bytes(VecB a, VecB b) {
   for (int i = 0; i < 4 * kLanes; ++i) a.v[i] |= b.v[i];
   return a;
 }
+// words[w]: the word w of the 16 bytes at p + lane * stride of each lane.
+static inline void load_words(const uint8_t* p, int64_t stride, VecB* words) {
+  for (int i = 0; i < kLanes; ++i) {
+    for (int w = 0; w < 4; ++w) __builtin_memcpy(words[w].v + 4 * i, p + i * stride + 4 * w, 4);
+  }
+}
 // The word at p + lane * stride of each lane.
 static inline VecB gather_words(const uint8_t* p, int64_t stride) {
   VecB out;
