@@ -108,10 +108,10 @@ int main(int argc, char** argv) {
       std::vector<da::backend::cpu::QuantBlock> quantized(static_cast<size_t>(n_rows * blocks));
       for (int64_t row = 0; row < n_rows; ++row)
         kernels.quantize(input.data() + row * n_in, n_in, quantized.data() + row * blocks);
-      const int64_t supers = n_in / 256 + 1;
-      std::vector<da::backend::cpu::QuantSuperBlock> super_blocks(static_cast<size_t>(n_rows * supers));
+      const int64_t long_stride = n_in / da::backend::cpu::kLongBlock + 1;
+      std::vector<da::backend::cpu::QuantLongBlock> long_blocks(static_cast<size_t>(n_rows * long_stride));
       for (int64_t row = 0; row < n_rows; ++row)
-        kernels.quantize_super(input.data() + row * n_in, n_in / 256 * 256, super_blocks.data() + row * supers);
+        kernels.quantize_long(input.data() + row * n_in, n_in / 256 * 256, long_blocks.data() + row * long_stride);
       const int64_t out_stride = (n_out + 15) / 16 * 16;
       std::vector<float> out(static_cast<size_t>(n_rows * out_stride));
       const da::backend::cpu::LinearJob job{.codes = weight.codes(0),
@@ -124,8 +124,8 @@ int main(int argc, char** argv) {
                                             .input_stride = n_in,
                                             .quantized = quantized.data(),
                                             .quantized_stride = blocks,
-                                            .super_blocks = super_blocks.data(),
-                                            .super_stride = supers,
+                                            .long_blocks = long_blocks.data(),
+                                            .long_stride = long_stride,
                                             .n_rows = n_rows,
                                             .out = out.data(),
                                             .out_stride = out_stride,

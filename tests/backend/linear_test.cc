@@ -38,12 +38,12 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
                        const std::vector<float>& before, int32_t first_row, int32_t n_rows) {
   const int64_t out_stride = round_up(c.n_out, 16), quantized_stride = c.n_in / 32 + 1;
   std::vector<QuantBlock> quantized(static_cast<size_t>(n_rows * quantized_stride));
-  const int64_t super_stride = c.n_in / 256 + 1;
-  std::vector<QuantSuperBlock> super_blocks(static_cast<size_t>(n_rows * super_stride));
+  const int64_t long_stride = c.n_in / kLongBlock + 1;
+  std::vector<QuantLongBlock> long_blocks(static_cast<size_t>(n_rows * long_stride));
   for (int32_t r = 0; r < n_rows; ++r) {
     const float* values = input.data() + (first_row + r) * c.n_in;
     if (weight.wants_blocks()) table.quantize(values, c.n_in, quantized.data() + r * quantized_stride);
-    if (weight.wants_super_blocks()) table.quantize_super(values, c.n_in, super_blocks.data() + r * super_stride);
+    if (weight.wants_long_blocks()) table.quantize_long(values, c.n_in, long_blocks.data() + r * long_stride);
   }
   std::vector<float> out(before.begin() + first_row * out_stride, before.begin() + (first_row + n_rows) * out_stride);
   const auto scratch = std::move(Memory::allocate(kLinearScratchFloats * sizeof(float), "scratch")).value();
@@ -57,8 +57,8 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
                       .input_stride = c.n_in,
                       .quantized = quantized.data(),
                       .quantized_stride = quantized_stride,
-                      .super_blocks = super_blocks.data(),
-                      .super_stride = super_stride,
+                      .long_blocks = long_blocks.data(),
+                      .long_stride = long_stride,
                       .n_rows = n_rows,
                       .out = out.data(),
                       .out_stride = out_stride,
@@ -74,19 +74,22 @@ std::vector<float> run(const KernelTable& table, const Case& c, const PackedWeig
   return out;
 }
 
-// What the shared bias of a row's sums of 256 columns may cost at most, times the activations' scale: every step of a
-// chain rounds a number no larger than the bias and a sum of 21 bits, times all scales so far.
+// What the shared bias of a row's sums may cost at most, times the activations' scales: every step of a chain rounds a
+// number no larger than the bias and a sum of 21 bits, times all scales of a long block.
 double chain_error(TensorType type, const std::byte* blocks, int64_t n_in, const std::vector<double>& x_scales) {
   const quant::IntegerFormat& format = *quant::integer_format(type);
+  const int n_subs = kLongBlock / format.sub_block;
   double error = 0;
-  for (int64_t super = 0; super < n_in / 256; ++super) {
+  for (int64_t column = 0; column < n_in; column += kLongBlock) {
     quant::IntegerBlock block;
-    quant::unpack_block(type, blocks + super * gguf::tensor_type_info(type).bytes_per_block, block);
+    quant::unpack_block(type, blocks + column / 256 * gguf::tensor_type_info(type).bytes_per_block, block);
     double scales = std::fabs(quant::half_to_float(block.d_min));
-    for (int i = 0; i < 256 / format.sub_block; ++i)
-      scales += std::fabs(quant::half_to_float(block.d) * static_cast<float>(block.scales[i]));
-    const int steps = 2 * 256 / format.sub_block + 3;  // of the chain and of the scales' own sum
-    error += x_scales[static_cast<size_t>(super)] * scales * (kChainBiasValue + 0x1p21) * steps * 0x1p-24;
+    for (int i = 0; i < n_subs; ++i) {
+      const int8_t scale = block.scales[column % 256 / format.sub_block + i];
+      scales += std::fabs(quant::half_to_float(block.d) * static_cast<float>(scale));
+    }
+    const int steps = 2 * n_subs + 3;  // of the chain and of the scales' own sum
+    error += x_scales[static_cast<size_t>(column / kLongBlock)] * scales * (kChainBiasValue + 0x1p21) * steps * 0x1p-24;
   }
   return error;
 }
@@ -118,14 +121,14 @@ void check(const KernelTable& table, const Case& c, std::vector<std::byte> rows,
   for (int32_t r = 0; r < c.n_rows; ++r) {
     // What the kernel was to multiply with: the row itself, or its 8-bit form computed here by definition.
     std::vector<double> x(static_cast<size_t>(c.n_in)), x_scales;
-    const bool quantized = weight.wants_blocks() || weight.wants_super_blocks();
-    const int64_t step = weight.wants_super_blocks() ? 256 : 32;
+    const bool quantized = weight.wants_blocks() || weight.wants_long_blocks();
+    const int64_t step = weight.wants_long_blocks() ? kLongBlock : 32;
     for (int64_t begin = 0; begin < c.n_in; begin += step) {
       const int64_t end = std::min(begin + step, c.n_in);
       float largest = 0;
       for (int64_t k = begin; k < end; ++k)
         largest = std::max(largest, std::fabs(input[static_cast<size_t>(r * c.n_in + k)]));
-      const uint32_t kept = weight.wants_super_blocks() ? ~0U : ~3U;
+      const uint32_t kept = weight.wants_long_blocks() ? ~0U : ~3U;
       const float scale = std::bit_cast<float>(std::bit_cast<uint32_t>(largest / 127.0F) & kept),
                   inverse = 1.0F / scale;
       x_scales.push_back(static_cast<double>(scale));
@@ -151,7 +154,7 @@ void check(const KernelTable& table, const Case& c, std::vector<std::byte> rows,
       const double steps = quantized ? static_cast<double>(c.n_in) / 16 + 8 : static_cast<double>(c.n_in);
       double tolerance = (magnitude * (has_min ? 8 : 1) + 10) * steps * 0x1p-24;
       const bool own_bias = c.type == TensorType::kQ2_K || c.type == TensorType::kQ3_K;
-      if (weight.wants_super_blocks() && !own_bias) {
+      if (weight.wants_long_blocks() && !own_bias) {
         const int64_t row_bytes = static_cast<int64_t>(tensor.size_bytes) / c.n_out;
         tolerance += chain_error(c.type, tensor.data.data() + o * row_bytes, c.n_in, x_scales);
       }

@@ -107,35 +107,35 @@ TEST(Rows, QuantizedBlocksAreTheSameOnEveryTarget) {
   }
 }
 
-TEST(Rows, QuantizedSuperBlocksAreTheSameOnEveryTarget) {
+TEST(Rows, QuantizedLongBlocksAreTheSameOnEveryTarget) {
   constexpr size_t kBlocks = 4;
-  auto values = test::random_floats(256 * kBlocks, 5, 3.0F);
-  std::fill(values.begin(), values.begin() + 256, 0.0F);
-  for (size_t i = 256; i < 512; ++i) values[i] = 1e-42F;
-  values[600] = 1e30F;
-  std::vector<QuantSuperBlock> expected(kBlocks), got(kBlocks);
-  kScalarKernels.quantize_super(values.data(), 256 * kBlocks, expected.data());
+  auto values = test::random_floats(kLongBlock * kBlocks, 5, 3.0F);
+  std::fill(values.begin(), values.begin() + kLongBlock, 0.0F);
+  for (size_t i = kLongBlock; i < 2 * kLongBlock; ++i) values[i] = 1e-42F;
+  values[2 * kLongBlock + 88] = 1e30F;
+  std::vector<QuantLongBlock> expected(kBlocks), got(kBlocks);
+  kScalarKernels.quantize_long(values.data(), kLongBlock * kBlocks, expected.data());
   for (const KernelTable* table : test::tables()) {
-    table->quantize_super(values.data(), 256 * kBlocks, got.data());
+    table->quantize_long(values.data(), kLongBlock * kBlocks, got.data());
     for (size_t b = 0; b < kBlocks; ++b) {
-      EXPECT_EQ(std::memcmp(&expected[b], &got[b], offsetof(QuantSuperBlock, scale) + sizeof(float)), 0)
+      EXPECT_EQ(std::memcmp(&expected[b], &got[b], offsetof(QuantLongBlock, scale) + sizeof(float)), 0)
           << table->name << " block " << b;
       float largest = 0;
-      int sums16[16] = {};
-      for (size_t i = 0; i < 256; ++i) {
-        largest = std::max(largest, std::fabs(values[b * 256 + i]));
+      int sums16[kLongBlock / 16] = {};
+      for (size_t i = 0; i < kLongBlock; ++i) {
+        largest = std::max(largest, std::fabs(values[b * kLongBlock + i]));
         sums16[i / 16] += got[b].codes[i];
       }
-      for (size_t i = 0; i < 16; ++i) {
+      for (size_t i = 0; i < kLongBlock / 16; ++i) {
         EXPECT_EQ(got[b].sums16[i], sums16[i]);
         EXPECT_EQ(got[b].first_sums16[i], kChainBias - 128 * sums16[i]);
       }
-      for (size_t i = 0; i < 8; ++i) {
+      for (size_t i = 0; i < kLongBlock / 32; ++i) {
         EXPECT_EQ(got[b].sums32[i], sums16[2 * i] + sums16[2 * i + 1]);
         EXPECT_EQ(got[b].first_sums32[i], kChainBias - 128 * got[b].sums32[i]);
       }
-      for (size_t i = 0; i < 256; ++i) {
-        EXPECT_NEAR(got[b].scale * static_cast<float>(got[b].codes[i]), values[b * 256 + i],
+      for (size_t i = 0; i < kLongBlock; ++i) {
+        EXPECT_NEAR(got[b].scale * static_cast<float>(got[b].codes[i]), values[b * kLongBlock + i],
                     largest / 254 * 1.00001F + 1e-38F);
       }
     }
@@ -152,11 +152,11 @@ TEST(Rows, WhatIsNoNumberStaysNoNumber) {
         table->quantize(values.data(), 32, &block);
         EXPECT_TRUE(std::isnan(block.scale)) << table->name << " " << at;
       }
-      for (size_t at = 0; at < 256; ++at) {
-        auto values = test::random_floats(256, 5);
+      for (size_t at = 0; at < kLongBlock; ++at) {
+        auto values = test::random_floats(kLongBlock, 5);
         values[at] = bad;
-        QuantSuperBlock block;
-        table->quantize_super(values.data(), 256, &block);
+        QuantLongBlock block;
+        table->quantize_long(values.data(), kLongBlock, &block);
         EXPECT_TRUE(std::isnan(block.scale)) << table->name << " " << at;
       }
     }

@@ -78,17 +78,17 @@ Result<std::unique_ptr<Activation>> CpuBackend::make_activation(int64_t width, i
   for (const Weight* reader : readers) {
     const auto& weight = static_cast<const PackedWeight&>(*reader);
     if (weight.wants_blocks()) activation->quantized_stride = width / 32 + 1;
-    if (weight.wants_super_blocks()) activation->super_stride = width / 256 + 1;
+    if (weight.wants_long_blocks()) activation->long_stride = width / kLongBlock + 1;
   }
   if (activation->quantized_stride > 0) {
     const auto bytes = static_cast<uint64_t>(activation->quantized_stride * max_rows) * sizeof(QuantBlock);
     DA_ASSIGN_OR_RETURN(activation->quantized, Memory::allocate(bytes, "quantized activations"));
   }
-  if (activation->super_stride > 0) {
-    const auto bytes = static_cast<uint64_t>(activation->super_stride * max_rows) * sizeof(QuantSuperBlock);
-    DA_ASSIGN_OR_RETURN(activation->super_blocks, Memory::allocate(bytes, "quantized activations"));
+  if (activation->long_stride > 0) {
+    const auto bytes = static_cast<uint64_t>(activation->long_stride * max_rows) * sizeof(QuantLongBlock);
+    DA_ASSIGN_OR_RETURN(activation->long_blocks, Memory::allocate(bytes, "quantized activations"));
   }
-  activation->size_bytes += activation->quantized.size_bytes() + activation->super_blocks.size_bytes();
+  activation->size_bytes += activation->quantized.size_bytes() + activation->long_blocks.size_bytes();
   return std::unique_ptr<Activation>(std::move(activation));
 }
 

@@ -27,15 +27,15 @@ class CpuActivation : public Activation {
   QuantBlock* quantized_row(int64_t row_idx) const {
     return reinterpret_cast<QuantBlock*>(quantized.data()) + row_idx * quantized_stride;
   }
-  QuantSuperBlock* super_row(int64_t row_idx) const {
-    return reinterpret_cast<QuantSuperBlock*>(super_blocks.data()) + row_idx * super_stride;
+  QuantLongBlock* long_row(int64_t row_idx) const {
+    return reinterpret_cast<QuantLongBlock*>(long_blocks.data()) + row_idx * long_stride;
   }
   Memory values;                 // [max_rows][stride]
   Memory quantized;              // [max_rows][quantized_stride] blocks, if a reader wants them
-  Memory super_blocks;           // [max_rows][super_stride], likewise
+  Memory long_blocks;            // [max_rows][long_stride], likewise
   int64_t stride = 0;            // width rounded up to 16
   int64_t quantized_stride = 0;  // width / 32, one more against cache set conflicts; 0: not wanted
-  int64_t super_stride = 0;      // width / 256, likewise
+  int64_t long_stride = 0;       // width / kLongBlock, likewise
 };
 
 class CpuRouting : public Routing {

@@ -51,18 +51,21 @@ struct alignas(64) QuantBlock {
 };
 
 // Where sums begin that become floats as they are: the bits of the float 2^23 + 2^21. The bias goes on through all
-// sums of 256 columns, each times its weight scale, and is taken off once; integers of up to 21 bits fit beside it.
+// sums of kLongBlock columns, each times its weight scale, and is taken off at once; integers of up to 21 bits fit
+// beside it.
 inline constexpr int32_t kChainBias = 0x4B200000;
 inline constexpr float kChainBiasValue = 10485760.0F;
 
-// 256 activations rounded to 8 bits with one scale, for weights whose blocks are as long: value = scale * code. The
-// sums serve weights with a zero point (32 bits) or a minimum (16 bits, two to a product).
-struct alignas(64) QuantSuperBlock {
-  int8_t codes[256];
-  int32_t first_sums16[16];  // kChainBias - 128 * (sum of codes), of each 16
-  int32_t first_sums32[8];   // the same, of each 32
-  int16_t sums16[16];        // sum of codes, of each 16
-  int16_t sums32[8];
+// This many activations rounded to 8 bits with one scale, for weights in blocks of 256: value = scale * code. With 256
+// to a scale, as in llama.cpp, results err half as much again for hardly less work. The sums serve weights with
+// a zero point (32 bits) or a minimum (16 bits, two to a product).
+inline constexpr int kLongBlock = 128;
+struct alignas(16) QuantLongBlock {
+  int8_t codes[kLongBlock];
+  int32_t first_sums16[kLongBlock / 16];  // kChainBias - 128 * (sum of codes), of each 16
+  int32_t first_sums32[kLongBlock / 32];  // the same, of each 32
+  int16_t sums16[kLongBlock / 16];        // sum of codes, of each 16
+  int16_t sums32[kLongBlock / 32];
   float scale;
 };
 
@@ -102,8 +105,8 @@ struct LinearJob {
   int64_t input_stride;
   const QuantBlock* quantized;  // [n_rows][quantized_stride], integer formats
   int64_t quantized_stride;
-  const QuantSuperBlock* super_blocks;  // [n_rows][super_stride], integer formats with blocks of 256 columns
-  int64_t super_stride;
+  const QuantLongBlock* long_blocks;  // [n_rows][long_stride], integer formats with blocks of 256 columns
+  int64_t long_stride;
   int32_t n_rows;
   float* out;  // [n_rows][out_stride], out_stride >= n_out rounded up to lanes
   int64_t out_stride;
@@ -185,8 +188,8 @@ struct KernelTable {
   void (*attention)(const AttentionJob& job);
   // `n` is a multiple of 32.
   void (*quantize)(const float* values, int64_t n, QuantBlock* out);
-  // `n` is a multiple of 256.
-  void (*quantize_super)(const float* values, int64_t n, QuantSuperBlock* out);
+  // `n` is a multiple of kLongBlock.
+  void (*quantize_long)(const float* values, int64_t n, QuantLongBlock* out);
   void (*rms_norm)(const NormJob& job);
   void (*layer_norm)(const NormJob& job);
   // `up` null: the activation alone.

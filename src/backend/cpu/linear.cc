@@ -14,7 +14,7 @@ int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to;
 
 // A row of a head's input as its weight reads it.
 int64_t head_input_bytes(const PackedWeight& weight) {
-  if (weight.wants_super_blocks()) return weight.n_in / 256 * static_cast<int64_t>(sizeof(QuantSuperBlock));
+  if (weight.wants_long_blocks()) return weight.n_in / kLongBlock * static_cast<int64_t>(sizeof(QuantLongBlock));
   return weight.n_in / 32 * static_cast<int64_t>(sizeof(QuantBlock));
 }
 
@@ -27,7 +27,7 @@ LinearJob make_job(const CpuActivation& in, const LinearSpec& spec, int64_t part
   const CpuActivation& out = mine(*spec.out);
   DA_CHECK(weight.packed && weight.n_in == in.width && weight.n_out == out.width);
   DA_CHECK(!weight.wants_blocks() || in.quantized_stride > 0);
-  DA_CHECK(!weight.wants_super_blocks() || in.super_stride > 0);
+  DA_CHECK(!weight.wants_long_blocks() || in.long_stride > 0);
   const float* bias = spec.bias == nullptr ? nullptr : static_cast<const CpuVector*>(spec.bias)->data();
   return {.codes = weight.codes(part),
           .scales = weight.scales(part),
@@ -39,8 +39,8 @@ LinearJob make_job(const CpuActivation& in, const LinearSpec& spec, int64_t part
           .input_stride = in.stride,
           .quantized = in.quantized_stride > 0 ? in.quantized_row(first_row) : nullptr,
           .quantized_stride = in.quantized_stride,
-          .super_blocks = in.super_stride > 0 ? in.super_row(first_row) : nullptr,
-          .super_stride = in.super_stride,
+          .long_blocks = in.long_stride > 0 ? in.long_row(first_row) : nullptr,
+          .long_stride = in.long_stride,
           .n_rows = n_rows,
           .out = out.row(first_row),
           .out_stride = out.stride,
@@ -161,10 +161,10 @@ void CpuBackend::expert_linear(const Activation& in, ExpertInput rows, const Rou
         std::memcpy(from->quantized_row(row), mine(in).quantized_row(source),
                     static_cast<size_t>(in.width / 32) * sizeof(QuantBlock));
       }
-      if (from->super_stride > 0) {
-        DA_CHECK(mine(in).super_stride == from->super_stride);
-        std::memcpy(from->super_row(row), mine(in).super_row(source),
-                    static_cast<size_t>(in.width / 256) * sizeof(QuantSuperBlock));
+      if (from->long_stride > 0) {
+        DA_CHECK(mine(in).long_stride == from->long_stride);
+        std::memcpy(from->long_row(row), mine(in).long_row(source),
+                    static_cast<size_t>(in.width / kLongBlock) * sizeof(QuantLongBlock));
       }
     });
   }
@@ -205,7 +205,7 @@ void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activat
   pool_.run_available([&](int thread_idx) {
     uint8_t* scratch = head_scratch_.data() + thread_idx * head_scratch_bytes_;
     auto* blocks = reinterpret_cast<QuantBlock*>(scratch);
-    auto* super_blocks = reinterpret_cast<QuantSuperBlock*>(scratch);
+    auto* long_blocks = reinterpret_cast<QuantLongBlock*>(scratch);
     auto* results = reinterpret_cast<float*>(scratch + kHeadRows * input_bytes);
     for (int64_t head; (head = next.fetch_add(1, std::memory_order_relaxed)) < n_heads;) {
       for (int32_t row = 0; row < in.n_rows; row += kHeadRows) {
@@ -214,8 +214,8 @@ void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activat
         for (int32_t i = 0; i < n_rows; ++i) {
           const float* values = input + i * mine(in).stride;
           if (packed.wants_blocks()) kernels_.quantize(values, packed.n_in, blocks + i * (packed.n_in / 32));
-          if (packed.wants_super_blocks())
-            kernels_.quantize_super(values, packed.n_in, super_blocks + i * (packed.n_in / 256));
+          if (packed.wants_long_blocks())
+            kernels_.quantize_long(values, packed.n_in, long_blocks + i * (packed.n_in / kLongBlock));
         }
         const LinearJob job{.codes = packed.codes(head),
                             .scales = packed.scales(head),
@@ -227,8 +227,8 @@ void CpuBackend::head_linear(const Activation& in, const Weight& weight, Activat
                             .input_stride = mine(in).stride,
                             .quantized = blocks,
                             .quantized_stride = packed.n_in / 32,
-                            .super_blocks = super_blocks,
-                            .super_stride = packed.n_in / 256,
+                            .long_blocks = long_blocks,
+                            .long_stride = packed.n_in / kLongBlock,
                             .n_rows = n_rows,
                             .out = results,
                             .out_stride = out_stride,

@@ -19,12 +19,12 @@ const float* data_of(const Vector* vector) {
 void CpuBackend::quantize_row(const CpuActivation& activation, int32_t row_idx) {
   if (activation.quantized_stride > 0)
     kernels_.quantize(activation.row(row_idx), activation.width, activation.quantized_row(row_idx));
-  if (activation.super_stride > 0)
-    kernels_.quantize_super(activation.row(row_idx), activation.width, activation.super_row(row_idx));
+  if (activation.long_stride > 0)
+    kernels_.quantize_long(activation.row(row_idx), activation.width, activation.long_row(row_idx));
 }
 
 void CpuBackend::quantize_rows(const CpuActivation& activation) {
-  if (activation.quantized_stride == 0 && activation.super_stride == 0) return;
+  if (activation.quantized_stride == 0 && activation.long_stride == 0) return;
   for_rows(activation.n_rows, activation.width, [&](int32_t row) { quantize_row(activation, row); });
 }
 

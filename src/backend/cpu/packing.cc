@@ -238,7 +238,7 @@ bool pack_group(const KernelTable& kernels, const PackedWeight& weight, std::spa
   const int64_t n_rows = std::min<int64_t>(weight.lanes, weight.n_out - first_row);
   const std::byte* rows = tensor.data() + (part * weight.n_out + first_row) * row_bytes;
   const bool coded = weight.format == PackedFormat::kCoded,
-             integer = (weight.wants_blocks() || weight.wants_super_blocks()) && !coded;
+             integer = (weight.wants_blocks() || weight.wants_long_blocks()) && !coded;
   if (n_rows == weight.lanes && row_bytes * weight.lanes < INT32_MAX &&
       kernels.pack_group(weight.format, {.rows = reinterpret_cast<const uint8_t*>(rows),
                                          .row_bytes = row_bytes,

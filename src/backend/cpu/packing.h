@@ -19,10 +19,10 @@ namespace da::backend::cpu {
 class PackedWeight : public Weight {
  public:
   // What its products read beside or instead of floats.
-  bool wants_super_blocks() const {
+  bool wants_long_blocks() const {
     return (format >= PackedFormat::kQ2_K && format <= PackedFormat::kQ6_K) || format == PackedFormat::kIQ4_XS;
   }
-  bool wants_blocks() const { return format >= PackedFormat::kQ4_0 && !wants_super_blocks(); }
+  bool wants_blocks() const { return format >= PackedFormat::kQ4_0 && !wants_long_blocks(); }
   int64_t n_groups() const { return (n_out + lanes - 1) / lanes; }  // of a part
   const uint8_t* codes(int64_t part) const { return memory.data() + part * part_stride_bytes; }
   const uint8_t* scales(int64_t part) const { return codes(part) + scales_offset_bytes; }

@@ -4,7 +4,7 @@ namespace da::backend::cpu::DA_CPU_TARGET {
 
 struct CodedCodes {
   static constexpr int kSub = 16;
-  static constexpr bool kMin = false, kSigned = kSignedQ8, kSuper = false;
+  static constexpr bool kMin = false, kSigned = kSignedQ8, kLong = false;
   static constexpr int kZeroShift = kSignedQ8 ? -1 : 7;
 };
 

@@ -14,7 +14,9 @@ struct Integer {
   static constexpr bool kScales = kScalesT, kMin = kMinT;
   static constexpr Table kTable = kTableT;
   static constexpr Scale kScale = kScaleT;
-  static constexpr bool kSuper = kScales;  // blocks of 256 columns, for activations rounded alike
+  static constexpr bool kLong = kScales;  // blocks of 256 columns, for activations in long blocks
+  // Sums of codes this small would drown in the rounding of a bias they shared.
+  static constexpr bool kOwnBias = kBits <= 3;
   static constexpr bool kSigned = (kBits == 8 || kTable != Table::kNone) && kSignedQ8;
 };
 
@@ -71,9 +73,7 @@ using MXFP4 = Integer<4, 7, 32, false, false, Table::kFp4, Scale::kBrain>;
 template <class F>
 struct TileCodes {
   static constexpr int kSub = F::kSub;
-  static constexpr bool kMin = F::kMin, kSigned = F::kSigned, kSuper = F::kSuper;
-  // Sums of codes this small would drown in the rounding of their common bias.
-  static constexpr bool kOwnBias = F::kBits <= 3;
+  static constexpr bool kMin = F::kMin, kSigned = F::kSigned, kLong = F::kLong, kOwnBias = F::kOwnBias;
   // Where products take any unsigned byte, every zero point is raised to 128.
   static constexpr bool kRaised = kAnyUnsigned && F::kZeroShift >= 0 && !kSigned;
   static constexpr int kRaise = kRaised ? 128 - (1 << (F::kZeroShift < 0 ? 0 : F::kZeroShift)) : 0;
@@ -86,7 +86,7 @@ template <class F>
 class ScaleReader {
  public:
   static constexpr int kBlocks = F::kScales ? 8 : 1;  // of 32 columns, between calls of next_block
-  explicit ScaleReader(const uint8_t* scales, int64_t first_block = 0) : at_(scales + offset(first_block)) {}
+  explicit ScaleReader(const uint8_t* memory, int64_t first_block = 0) : at_(memory + offset(first_block)) {}
   static constexpr int64_t offset(int64_t block) {
     return block / kBlocks * (kOuterBytes + kSubBytes * kBlocks * (32 / F::kSub));
   }
@@ -96,35 +96,43 @@ class ScaleReader {
     d_ = F::kScale == Scale::kBrain ? load_bf16(outer) : load_half(outer);
     if constexpr (F::kMin) d_min_ = load_half(outer + kLanes);
     at_ += kOuterBytes;
-    if constexpr (F::kSuper) {
-      subs_ = at_;
-      total_ = zero();
-    }
   }
   inline void next_sub_block() {
     scale = d_;
     min = d_min_;
     if constexpr (F::kScales) {
       scale = mul(d_, load_i8(at_));
-      total_ = add(total_, scale);
     }
     at_ += kSubBytes;
   }
   VecF scale = zero(), min = zero();
 
-  // Of the 256 columns passed: two sub-blocks' minimums, their common scale, and how often the bias went in.
+  // The sub-blocks of the next kLongBlock columns: their scales, two minimums of each pair with the scale of all, and
+  // what a chain begins with, which is less the biases to come.
+  static constexpr int kSubs = kLongBlock / F::kSub;
+  inline void next_long_block() {
+    subs_ = at_;
+    VecF total = zero();
+    for (int i = 0; i < kSubs; ++i) {
+      next_sub_block();
+      scales[i] = scale;
+      total = add(total, scale);
+    }
+    const VecF n_biases = F::kMin ? sub(d_min_, total) : sub(zero(), total);
+    chain_begin = F::kOwnBias ? zero() : mul(n_biases, set1(kChainBiasValue));
+  }
   VecB min_pair(int i) const {
     return load_u8_pairs(subs_ + 2 * i * kSubBytes + kLanes, subs_ + (2 * i + 1) * kSubBytes + kLanes);
   }
   VecF negative_min_scale() const { return sub(zero(), d_min_); }
-  VecF n_biases() const { return F::kMin ? sub(d_min_, total_) : sub(zero(), total_); }
+  VecF scales[kSubs], chain_begin = zero();
 
  private:
   static constexpr int kOuterBytes = (F::kMin ? 4 : 2) * kLanes;
   static constexpr int kSubBytes = F::kScales ? (F::kMin ? 2 : 1) * kLanes : 0;
   const uint8_t* at_;
   const uint8_t* subs_ = nullptr;
-  VecF d_ = zero(), d_min_ = zero(), total_ = zero();
+  VecF d_ = zero(), d_min_ = zero();
 };
 
 // Where the integer sum of a sub-block begins: at kSumBias, less the codes' zero point times the activations' sum.
@@ -144,10 +152,11 @@ static inline VecF add_sum(VecF acc, VecI sum, VecF scale, VecF min, const Quant
   return acc;
 }
 
-// The same for 256 columns with one scale of the activations. Sums of sub-blocks, biased, times their weight scales
-// make a chain; sums of minimums, likewise, go off it; then the biases do, and what is left is scaled and added up.
+// The same for kLongBlock columns with one scale of the activations. A chain begins with what will take the biases off;
+// to it go sums of sub-blocks, biased, times their weight scales, and from it sums of minimums, likewise; it is scaled
+// and added up.
 template <int kZeroShift, int kSub>
-static inline VecI first_sum(const QuantSuperBlock& x, int block, int half) {
+static inline VecI first_sum(const QuantLongBlock& x, int block, int half) {
   if constexpr (kZeroShift < 0) return set1_i(kChainBias);
   const int32_t at128 = kSub == 16 ? x.first_sums16[2 * block + half] : x.first_sums32[block];
   if constexpr (kZeroShift == 7) return set1_i(at128);
@@ -161,19 +170,13 @@ static inline VecF add_to_chain(VecF chain, VecI sum, VecF scale) {
 
 // The codes' sums that go with min_pair(i).
 template <int kSub>
-static inline VecB sum_pair(const QuantSuperBlock& x, int i) {
+static inline VecB sum_pair(const QuantLongBlock& x, int i) {
   return broadcast4(reinterpret_cast<const int8_t*>(kSub == 16 ? x.sums16 + 2 * i : x.sums32 + 2 * i));
-}
-
-template <bool kOwnBias>
-static inline VecF add_chain(VecF acc, VecF chain, VecF n_biases, float scale) {
-  if constexpr (!kOwnBias) chain = fma(n_biases, set1(kChainBiasValue), chain);
-  return fma(chain, set1(scale), acc);
 }
 
 // The activations of a block of 32 columns.
 static inline const int8_t* codes_of(const QuantBlock* x, int64_t block) { return x[block].codes; }
-static inline const int8_t* codes_of(const QuantSuperBlock* x, int64_t block) { return x->codes + 32 * block; }
+static inline const int8_t* codes_of(const QuantLongBlock* x, int64_t block) { return x->codes + 32 * block; }
 
 // How far ahead weights are fetched that come from memory: one thread's stream then fills its share of the bandwidth
 // (the processor's own prefetching stops at every 4096 bytes, and alone gives a third of it).

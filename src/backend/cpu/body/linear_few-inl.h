@@ -70,9 +70,9 @@ static void few_rows(const LinearJob& job, int64_t group, int64_t row) {
   for (int r = 0; r < kRows; ++r) finish(job, group, row + r, acc[r]);
 }
 
-// A sub-block of 256 columns: integer products, and their place in the chain.
+// A sub-block of a long block: integer products, and their place in the chain.
 template <class F, int kHalf, int kRows>
-static inline void chain_sub_block(const uint8_t* codes, VecF scale, const QuantSuperBlock* const* x, int block,
+static inline void chain_sub_block(const uint8_t* codes, VecF scale, const QuantLongBlock* const* x, int block,
                                    VecF* chain) {
   VecI sums[kRows];
 #pragma GCC unroll kUnroll
@@ -80,59 +80,58 @@ static inline void chain_sub_block(const uint8_t* codes, VecF scale, const Quant
     sums[r] = first_sum < F::kSigned ? -1 : F::kZeroShift, F::kSub > (*x[r], block, kHalf);
   dot_sub_block<F, kHalf, kRows>(codes, x, block, sums);
 #pragma GCC unroll kUnroll
-  for (int r = 0; r < kRows; ++r) chain[r] = add_to_chain<TileCodes<F>::kOwnBias>(chain[r], sums[r], scale);
+  for (int r = 0; r < kRows; ++r) chain[r] = add_to_chain<F::kOwnBias>(chain[r], sums[r], scale);
 }
 
 // A group of a format with blocks of 256 columns.
 template <class F, int kRows>
-static void few_rows_super(const LinearJob& job, int64_t group, int64_t row) {
-  constexpr int kCodeBytes = F::kBits * 4 * kLanes;
-  constexpr bool kOwnBias = TileCodes<F>::kOwnBias;
+static void few_rows_long(const LinearJob& job, int64_t group, int64_t row) {
+  constexpr int kCodeBytes = F::kBits * 4 * kLanes, kHalves = 32 / F::kSub;
   ScaleReader<F> scales(job.scales + group * job.scales_stride_bytes);
   const uint8_t* codes = job.codes + group * job.codes_stride_bytes;
-  const QuantSuperBlock* x[kRows];
+  const QuantLongBlock* x[kRows];
   VecF acc[kRows];
   for (int r = 0; r < kRows; ++r) {
-    x[r] = job.super_blocks + (row + r) * job.super_stride;
+    x[r] = job.long_blocks + (row + r) * job.long_stride;
     acc[r] = zero();
   }
-  for (int64_t super = 0; super < job.n_in / 256; ++super) {
+  for (int64_t column = 0; column < job.n_in; column += kLongBlock) {
+    if (column % 256 == 0) scales.next_block();
+    scales.next_long_block();
     VecF chain[kRows];
 #pragma GCC unroll kUnroll
-    for (int r = 0; r < kRows; ++r) chain[r] = zero();
-    scales.next_block();
-    for (int block = 0; block < 8; ++block, codes += kCodeBytes) {
+    for (int r = 0; r < kRows; ++r) chain[r] = scales.chain_begin;
+#pragma GCC unroll kUnroll
+    for (int block = 0; block < kLongBlock / 32; ++block, codes += kCodeBytes) {
       for (int line = 0; line < kCodeBytes; line += 64) prefetch(codes + kPrefetchBytes + line);
-      scales.next_sub_block();
-      chain_sub_block<F, 0, kRows>(codes, scales.scale, x, block, chain);
-      if constexpr (F::kSub == 16) {
-        scales.next_sub_block();
-        chain_sub_block<F, 1, kRows>(codes, scales.scale, x, block, chain);
-      }
+      chain_sub_block<F, 0, kRows>(codes, scales.scales[block * kHalves], x, block, chain);
+      if constexpr (kHalves == 2)
+        chain_sub_block<F, 1, kRows>(codes, scales.scales[block * kHalves + 1], x, block, chain);
     }
     if constexpr (F::kMin) {
       VecI sums[kRows];
 #pragma GCC unroll kUnroll
       for (int r = 0; r < kRows; ++r) sums[r] = set1_i(kChainBias);
 #pragma GCC unroll kUnroll
-      for (int i = 0; i < 128 / F::kSub; ++i) {
+      for (int i = 0; i < ScaleReader<F>::kSubs / 2; ++i) {
         const VecB mins = scales.min_pair(i);
 #pragma GCC unroll kUnroll
         for (int r = 0; r < kRows; ++r) sums[r] = dot2(sums[r], mins, sum_pair<F::kSub>(*x[r], i));
       }
 #pragma GCC unroll kUnroll
-      for (int r = 0; r < kRows; ++r) chain[r] = add_to_chain<kOwnBias>(chain[r], sums[r], scales.negative_min_scale());
+      for (int r = 0; r < kRows; ++r)
+        chain[r] = add_to_chain<F::kOwnBias>(chain[r], sums[r], scales.negative_min_scale());
     }
 #pragma GCC unroll kUnroll
-    for (int r = 0; r < kRows; ++r) acc[r] = add_chain<kOwnBias>(acc[r], chain[r], scales.n_biases(), x[r]++->scale);
+    for (int r = 0; r < kRows; ++r) acc[r] = fma(chain[r], set1(x[r]++->scale), acc[r]);
   }
   for (int r = 0; r < kRows; ++r) finish(job, group, row + r, acc[r]);
 }
 
 template <class F, int kRows>
 static inline void few_rows_of(const LinearJob& job, int64_t group, int64_t row) {
-  if constexpr (F::kSuper) return few_rows_super<F, kRows>(job, group, row);
-  if constexpr (!F::kSuper) few_rows<F, kRows>(job, group, row);
+  if constexpr (F::kLong) return few_rows_long<F, kRows>(job, group, row);
+  if constexpr (!F::kLong) few_rows<F, kRows>(job, group, row);
 }
 
 template <class F>

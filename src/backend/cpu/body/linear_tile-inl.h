@@ -22,10 +22,9 @@ constexpr int kTileColumns = 512;                                         // a m
 struct Tile {
   alignas(64) uint8_t codes[kTileColumns / 4][kTileGroups][4 * kLanes];
   alignas(64) float scales[kTileColumns / 16][kTileGroups][kLanes];
-  alignas(64) float mins[kTileColumns / 16][kTileGroups][kLanes];  // of blocks of 256 columns: min_pair()
-  // Of such blocks:
-  alignas(64) float negative_min_scales[kTileColumns / 256][kTileGroups][kLanes];
-  alignas(64) float n_biases[kTileColumns / 256][kTileGroups][kLanes];
+  alignas(64) float mins[kTileColumns / 16][kTileGroups][kLanes];  // or min_pair()s of long blocks, whose are:
+  alignas(64) float negative_min_scales[kTileColumns / kLongBlock][kTileGroups][kLanes];
+  alignas(64) float chain_begins[kTileColumns / kLongBlock][kTileGroups][kLanes];
 };
 
 template <class F, int kVector>
@@ -41,33 +40,38 @@ static inline void unpack_vectors(const uint8_t* planes, Tile& tile, int64_t blo
   if constexpr (kVector < 6) unpack_vectors<F, kVector + 2>(planes, tile, block, g);
 }
 
+// Scales of long block number `index` of the tile.
+template <class F>
+static inline void unpack_long_scales(ScaleReader<F>& scales, Tile& tile, int64_t index, int g) {
+  constexpr int kSubs = ScaleReader<F>::kSubs;
+  scales.next_long_block();
+  for (int i = 0; i < kSubs; ++i) store(tile.scales[index * kSubs + i][g], scales.scales[i]);
+  store(tile.chain_begins[index][g], scales.chain_begin);
+  if constexpr (F::kMin) {
+    store(tile.negative_min_scales[index][g], scales.negative_min_scale());
+    for (int i = 0; i < kSubs / 2; ++i)
+      store_bytes(reinterpret_cast<uint8_t*>(tile.mins[index * (kSubs / 2) + i][g]), scales.min_pair(i));
+  }
+}
+
 // Columns [32 * first_block, + 32 * n_blocks) of a group.
 template <class F>
 static void unpack_group(const LinearJob& job, int64_t group, int64_t first_block, int64_t n_blocks, Tile& tile,
                          int g) {
+  static_assert(F::kLong || F::kSub == 32);
   constexpr int kCodeBytes = F::kBits * 4 * kLanes;
   ScaleReader<F> scales(job.scales + group * job.scales_stride_bytes, first_block);
   const uint8_t* codes = job.codes + group * job.codes_stride_bytes + first_block * kCodeBytes;
-  for (int64_t block = 0, sub = 0; block < n_blocks;) {
-    scales.next_block();
-    for (int b = 0; b < ScaleReader<F>::kBlocks; ++b, ++block, codes += kCodeBytes) {
-      unpack_vectors<F, 0>(codes, tile, block, g);
-      for (int half = 0; half < 32 / F::kSub; ++half, ++sub) {
-        scales.next_sub_block();
-        store(tile.scales[sub][g], scales.scale);
-        if constexpr (F::kMin && !F::kSuper) store(tile.mins[sub][g], scales.min);
-      }
+  for (int64_t block = 0; block < n_blocks; ++block, codes += kCodeBytes) {
+    if (block % ScaleReader<F>::kBlocks == 0) scales.next_block();
+    if constexpr (F::kLong) {
+      if (block % (kLongBlock / 32) == 0) unpack_long_scales(scales, tile, block / (kLongBlock / 32), g);
+    } else {
+      scales.next_sub_block();
+      store(tile.scales[block][g], scales.scale);
+      if constexpr (F::kMin) store(tile.mins[block][g], scales.min);
     }
-    if constexpr (F::kSuper) {
-      const int64_t super = block / 8 - 1;
-      store(tile.n_biases[super][g], scales.n_biases());
-      if constexpr (F::kMin) {
-        constexpr int kPairs = 128 / F::kSub;
-        store(tile.negative_min_scales[super][g], scales.negative_min_scale());
-        for (int i = 0; i < kPairs; ++i)
-          store_bytes(reinterpret_cast<uint8_t*>(tile.mins[super * kPairs + i][g]), scales.min_pair(i));
-      }
-    }
+    unpack_vectors<F, 0>(codes, tile, block, g);
   }
 }
 
@@ -109,20 +113,20 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantBlock* 
   }
 }
 
-// The same for blocks of 256 columns.
+// The same with activations in long blocks.
 template <class T, int kRows>
-static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantSuperBlock* const* x, float* const* sums) {
-  constexpr int kHalves = 32 / T::kSub;
-  for (int64_t super = 0; super < n_blocks / 8; ++super) {
-    const QuantSuperBlock* at[kRows];
+static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantLongBlock* const* x, float* const* sums) {
+  constexpr int kHalves = 32 / T::kSub, kBlocks = kLongBlock / 32;
+  for (int64_t index = 0; index < n_blocks / kBlocks; ++index) {
+    const QuantLongBlock* at[kRows];
     VecF chain[kTileGroups][kRows];
 #pragma GCC unroll kUnroll
     for (int r = 0; r < kRows; ++r) {
-      at[r] = x[r] + super;
+      at[r] = x[r] + index;
 #pragma GCC unroll kUnroll
-      for (int g = 0; g < kTileGroups; ++g) chain[g][r] = zero();
+      for (int g = 0; g < kTileGroups; ++g) chain[g][r] = load(tile.chain_begins[index][g]);
     }
-    for (int block = 0; block < 8; ++block) {
+    for (int block = 0; block < kBlocks; ++block) {
 #pragma GCC unroll kUnroll
       for (int half = 0; half < kHalves; ++half) {
         VecI dots[kTileGroups][kRows];
@@ -131,18 +135,18 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantSuperBl
 #pragma GCC unroll kUnroll
           for (int g = 0; g < kTileGroups; ++g) dots[g][r] = first_sum<T::kZeroShift, T::kSub>(*at[r], block, half);
         }
-        const int64_t sub = super * 8 + block;
-        tile_dots<T, kRows>(tile.codes + sub * 8, at, block, half, dots);
+        const int64_t tile_block = index * kBlocks + block;
+        tile_dots<T, kRows>(tile.codes + tile_block * 8, at, block, half, dots);
 #pragma GCC unroll kUnroll
         for (int g = 0; g < kTileGroups; ++g) {
-          const VecF scale = load(tile.scales[sub * kHalves + half][g]);
+          const VecF scale = load(tile.scales[tile_block * kHalves + half][g]);
 #pragma GCC unroll kUnroll
           for (int r = 0; r < kRows; ++r) chain[g][r] = add_to_chain<T::kOwnBias>(chain[g][r], dots[g][r], scale);
         }
       }
     }
     if constexpr (T::kMin) {
-      constexpr int kPairs = 128 / T::kSub;
+      constexpr int kPairs = kLongBlock / T::kSub / 2;
       VecI dots[kTileGroups][kRows];
 #pragma GCC unroll kUnroll
       for (int g = 0; g < kTileGroups; ++g) {
@@ -154,7 +158,7 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantSuperBl
         VecB mins[kTileGroups];
 #pragma GCC unroll kUnroll
         for (int g = 0; g < kTileGroups; ++g)
-          mins[g] = load_bytes(reinterpret_cast<const uint8_t*>(tile.mins[super * kPairs + i][g]));
+          mins[g] = load_bytes(reinterpret_cast<const uint8_t*>(tile.mins[index * kPairs + i][g]));
 #pragma GCC unroll kUnroll
         for (int r = 0; r < kRows; ++r) {
           const VecB a = sum_pair<T::kSub>(*at[r], i);
@@ -164,18 +168,17 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantSuperBl
       }
 #pragma GCC unroll kUnroll
       for (int g = 0; g < kTileGroups; ++g) {
-        const VecF scale = load(tile.negative_min_scales[super][g]);
+        const VecF scale = load(tile.negative_min_scales[index][g]);
 #pragma GCC unroll kUnroll
         for (int r = 0; r < kRows; ++r) chain[g][r] = add_to_chain<T::kOwnBias>(chain[g][r], dots[g][r], scale);
       }
     }
 #pragma GCC unroll kUnroll
-    for (int g = 0; g < kTileGroups; ++g) {
-      const VecF n_biases = load(tile.n_biases[super][g]);
+    for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll kUnroll
-      for (int r = 0; r < kRows; ++r) {
+      for (int g = 0; g < kTileGroups; ++g) {
         float* sum = sums[r] + g * kLanes;
-        store(sum, add_chain<T::kOwnBias>(load(sum), chain[g][r], n_biases, at[r]->scale));
+        store(sum, fma(chain[g][r], set1(at[r]->scale), load(sum)));
       }
     }
   }
@@ -184,8 +187,9 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantSuperBl
 // The activations of a row from a block of 32 columns on, in blocks as the format has them.
 template <class T>
 static inline auto activations(const LinearJob& job, int64_t row, int64_t first_block) {
-  if constexpr (T::kSuper) {
-    return static_cast<const QuantSuperBlock*>(job.super_blocks + row * job.super_stride + first_block / 8);
+  if constexpr (T::kLong) {
+    return static_cast<const QuantLongBlock*>(job.long_blocks + row * job.long_stride +
+                                              first_block / (kLongBlock / 32));
   } else {
     return job.quantized + row * job.quantized_stride + first_block;
   }

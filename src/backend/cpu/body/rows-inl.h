@@ -77,19 +77,19 @@ static void quantize(const float* values, int64_t n, QuantBlock* out) {
   }
 }
 
-static void quantize_super(const float* values, int64_t n, QuantSuperBlock* out) {
-  for (int64_t begin = 0; begin < n; begin += 256, values += 256, ++out) {
-    VecF x[256 / kLanes];
-    for (int i = 0; i < 256 / kLanes; ++i) x[i] = load(values + i * kLanes);
-    const float scale = scale_of(x, 256);
-    uint32_t sums16[16] = {};
-    round_codes(x, 256, inverse_of(scale), out->codes, sums16);
+static void quantize_long(const float* values, int64_t n, QuantLongBlock* out) {
+  for (int64_t begin = 0; begin < n; begin += kLongBlock, values += kLongBlock, ++out) {
+    VecF x[kLongBlock / kLanes];
+    for (int i = 0; i < kLongBlock / kLanes; ++i) x[i] = load(values + i * kLanes);
+    const float scale = scale_of(x, kLongBlock);
+    uint32_t sums16[kLongBlock / 16] = {};
+    round_codes(x, kLongBlock, inverse_of(scale), out->codes, sums16);
     out->scale = scale;
-    for (int i = 0; i < 16; ++i) {
+    for (int i = 0; i < kLongBlock / 16; ++i) {
       out->first_sums16[i] = static_cast<int32_t>(kChainBias - 128 * sums16[i]);
       out->sums16[i] = static_cast<int16_t>(sums16[i]);
     }
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < kLongBlock / 32; ++i) {
       const uint32_t sum = sums16[2 * i] + sums16[2 * i + 1];
       out->first_sums32[i] = static_cast<int32_t>(kChainBias - 128 * sum);
       out->sums32[i] = static_cast<int16_t>(sum);

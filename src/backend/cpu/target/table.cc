@@ -28,7 +28,7 @@ const KernelTable DA_CPU_TABLE = {
     DA_CPU_TARGET::pack_group,
     DA_CPU_TARGET::attention,
     DA_CPU_TARGET::quantize,
-    DA_CPU_TARGET::quantize_super,
+    DA_CPU_TARGET::quantize_long,
     DA_CPU_TARGET::rms_norm,
     DA_CPU_TARGET::layer_norm,
     DA_CPU_TARGET::gate,
