@@ -18,8 +18,9 @@ class Assembled final : public LocalServer {
       : settings_(settings),
         config_(std::move(config)),
         log_level_(std::make_shared<std::atomic<LogLevel>>(settings.log_level)),
+        log_(stderr_logger(log_level_, settings.log_format)),
         store_(store::Store::default_root(), {{"starter", bundled_model_path()}}),
-        scheduler_(scheduler::Scheduler::create(settings.scheduler, stderr_logger(log_level_, settings.log_format))) {}
+        scheduler_(scheduler::Scheduler::create(settings.scheduler, log_)) {}
 
   Status listen() {
     server::ServerConfig config;
@@ -28,7 +29,7 @@ class Assembled final : public LocalServer {
     config.ui_port = static_cast<uint16_t>(settings_.ui_port);
     config.origins = settings_.origins;
     config.version = kVersion;
-    config.log = stderr_logger(log_level_, settings_.log_format);
+    config.log = log_;
     config.settings = config_;
     config.apply_settings = [this] { apply_settings(); };
     for (const UiFile& file : ui_files()) config.static_files.push_back({std::string(file.path), "", file.bytes});
@@ -38,6 +39,7 @@ class Assembled final : public LocalServer {
 
   Address api() const override { return {.host = settings_.api.host, .port = server_->ports().api}; }
   Address ui() const override { return {.host = "127.0.0.1", .port = server_->ports().ui}; }
+  const Logger& log() const override { return log_; }
   void apply_settings() override {
     const auto settings = settings_of(*config_);
     if (!settings.is_ok()) return;   // only of those that cannot change now
@@ -49,6 +51,7 @@ class Assembled final : public LocalServer {
   Settings settings_;
   std::shared_ptr<server::Config> config_;
   std::shared_ptr<std::atomic<LogLevel>> log_level_;
+  const Logger log_;
   store::Store store_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;   // outlives the server, ends the runners
   std::unique_ptr<server::Server> server_;

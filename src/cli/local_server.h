@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "cli/api_client.h"
 #include "cli/settings.h"
@@ -16,6 +17,7 @@ class LocalServer {
   virtual ~LocalServer() = default;      // stops serving, ends the runners
   virtual Address api() const = 0;
   virtual Address ui() const = 0;
+  virtual const Logger& log() const = 0;
   virtual void apply_settings() = 0;     // what changed in `config` and may change now; thread-safe
 };
 

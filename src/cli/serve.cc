@@ -13,21 +13,33 @@
 namespace da::cli {
 namespace {
 
+void reread_settings(server::Config& config, LocalServer& server) {
+  const Logger& log = server.log();
+  const std::string path = server::config_file_path(process_environment());
+  if (path.empty()) {
+    log.warn("SIGHUP: there is no configuration file to read");
+    return;
+  }
+  const auto read = config.reread_file(path);
+  if (!read.is_ok()) {
+    log.warn("SIGHUP: the settings stay as they are", {{"reason", read.status().message()}});
+    return;
+  }
+  log.info("SIGHUP: configuration read", {{"file", path}, {"changed", read->changed.size()}});
+  for (const auto& one : read->changed) {
+    log.info("setting changed", {{"setting", one.name}, {"from", one.from}, {"to", one.to}, {"by", "SIGHUP"}});
+  }
+  for (const std::string_view name : read->next_time) log.warn("a setting waits for the next start", {{"setting", name}});
+  server.apply_settings();
+}
+
 // SIGHUP reads the configuration file anew; of a terminal that closes it is the end, as for other programs.
 void wait_for_the_end(const sigset_t& signals, server::Config& config, LocalServer& server) {
   for (;;) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal != SIGHUP || isatty(STDERR_FILENO) != 0) return;
-    const std::string path = server::config_file_path(process_environment());
-    if (path.empty()) {
-      std::fputs("SIGHUP: there is no configuration file to read\n", stderr);
-    } else if (const Status status = config.read_file(path); !status.is_ok()) {
-      std::fprintf(stderr, "SIGHUP: %s; the settings stay as they are\n", status.message().c_str());
-    } else {
-      server.apply_settings();
-      std::fprintf(stderr, "SIGHUP: read %s\n", path.c_str());
-    }
+    reread_settings(config, server);
   }
 }
 
@@ -52,9 +64,15 @@ Status serve_until_signal(const ServeOptions& options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   DA_ASSIGN_OR_RETURN(const auto server, LocalServer::start(settings, config));
-  std::fprintf(stderr, "Model API on %s, web page on %s (Ctrl-C ends the server)\n", server->api().url().c_str(), server->ui().url().c_str());
+  // Words for people, fields for programs.
+  if (settings.log_format == LogFormat::kText) {
+    std::fprintf(stderr, "Model API on %s, web page on %s (Ctrl-C ends the server)\n", server->api().url().c_str(), server->ui().url().c_str());
+  } else {
+    server->log().info("serving", {{"api", server->api().url()}, {"page", server->ui().url()}});
+  }
   wait_for_the_end(signals, *config, *server);
-  std::fputs("Stopping\n", stderr);
+  if (settings.log_format == LogFormat::kText) std::fputs("Stopping\n", stderr);
+  else server->log().info("stopping");
   // A second signal does not wait for running requests.
   struct sigaction at_once {};
   at_once.sa_handler = [](int) { _exit(130); };

@@ -106,7 +106,7 @@ StepRows step_rows(const StepBudget& budget, int32_t n_computing, int32_t n_writ
 
 bool is_worth_giving_up(std::chrono::nanoseconds run, std::chrono::nanoseconds left, std::chrono::nanoseconds lost,
                         std::chrono::nanoseconds all) {
-  constexpr std::chrono::milliseconds kWorthIt(20);
+  constexpr std::chrono::milliseconds kWorthIt(5);
   constexpr int kMostLostShare = 10;  // a tenth
   return left >= kWorthIt && (lost + run) * kMostLostShare <= all;
 }

@@ -165,34 +165,63 @@ Status Config::read_environment(const Environment& environment) {
   return Status::ok();
 }
 
-Status Config::read_file(const std::string& path) {
+Result<Config::Values> Config::parse_file(const std::string& path) {
   std::ifstream file(path);
   std::stringstream content;
-  if (!file || !(content << file.rdbuf())) return {ErrorCode::kIo, path + ": cannot be read"};
+  if (!file || !(content << file.rdbuf())) return Status(ErrorCode::kIo, path + ": cannot be read");
   const std::string content_text = content.str();
   nlohmann::json settings;
   try {
     settings = nlohmann::json::parse(content_text, nullptr, true, true);
   } catch (const nlohmann::json::parse_error& error) {
-    return {ErrorCode::kInvalidArgument, path + ":" + std::to_string(line_of(content_text, error.byte)) + ": not JSON here"};
+    return Status(ErrorCode::kInvalidArgument, path + ":" + std::to_string(line_of(content_text, error.byte)) + ": not JSON here");
+  } catch (const nlohmann::json::exception&) {
+    return Status(ErrorCode::kInvalidArgument, path + ": a number is out of range");
   }
-  if (!settings.is_object()) return {ErrorCode::kInvalidArgument, path + ":1: expected a JSON object, found " + settings.type_name()};
-  std::map<std::string, std::string> values;
+  if (!settings.is_object()) return Status(ErrorCode::kInvalidArgument, path + ":1: expected a JSON object, found " + settings.type_name());
+  Values values;
   for (const auto& [name, value] : settings.items()) {
     const std::string where = path + ":" + std::to_string(line_of(content_text, content_text.find("\"" + name + "\""))) + ": ";
     const Row* row = find_row(name);
-    if (row == nullptr) return {ErrorCode::kInvalidArgument, where + unknown(name).message()};
+    if (row == nullptr) return Status(ErrorCode::kInvalidArgument, where + unknown(name).message());
     const auto text = text_of(name, value);
-    if (!text.is_ok()) return {ErrorCode::kInvalidArgument, where + text.status().message()};
+    if (!text.is_ok()) return Status(ErrorCode::kInvalidArgument, where + text.status().message());
     if (!*text) continue;
     const auto good = checked(*row, **text);
-    if (!good.is_ok()) return {ErrorCode::kInvalidArgument, where + good.status().message()};
+    if (!good.is_ok()) return Status(ErrorCode::kInvalidArgument, where + good.status().message());
     values[name] = *good;
   }
+  return values;
+}
+
+Status Config::read_file(const std::string& path) {
+  DA_ASSIGN_OR_RETURN(Values values, parse_file(path));
   const std::lock_guard lock(mutex_);
   for (auto& [name, layers] : values_) layers[static_cast<size_t>(Source::kFile)].reset();
   for (auto& [name, value] : values) values_[name][static_cast<size_t>(Source::kFile)] = std::move(value);
   return Status::ok();
+}
+
+Result<Config::Reread> Config::reread_file(const std::string& path) {
+  DA_ASSIGN_OR_RETURN(const Values values, parse_file(path));
+  Reread reread;
+  for (const Row& row : kRows) {
+    const auto found = values.find(row.name);
+    const std::optional<std::string> wanted = found == values.end() ? std::nullopt : std::optional(found->second);
+    const std::string from = value(row.name);
+    {
+      const std::lock_guard lock(mutex_);
+      std::optional<std::string>& of_file = values_[std::string(row.name)][static_cast<size_t>(Source::kFile)];
+      if (of_file == wanted) continue;
+      if (row.live) {
+        of_file = wanted;
+      } else {
+        reread.next_time.push_back(row.name);
+      }
+    }
+    if (std::string to = value(row.name); to != from) reread.changed.push_back({std::string(row.name), from, std::move(to)});
+  }
+  return reread;
 }
 
 Result<std::optional<std::string>> Config::text_of(std::string_view name, const nlohmann::json& value) {

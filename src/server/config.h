@@ -40,6 +40,12 @@ class Config {
   struct Change {
     std::string name, from, to;
   };
+  struct Reread {
+    std::vector<Change> changed;              // what is another than before
+    std::vector<std::string_view> next_time;  // other in the file now, but only a new start takes them
+  };
+  // The same while the server runs.
+  Result<Reread> reread_file(const std::string& path);
   // All or nothing, of live settings only; nullopt takes an earlier change back. Gives what is another than before.
   Result<std::vector<Change>> change(const std::map<std::string, std::optional<std::string>>& values);
   // A JSON value as a variable would hold it; null: nullopt.
@@ -51,6 +57,8 @@ class Config {
 
  private:
   using Layers = std::array<std::optional<std::string>, kSources>;
+  using Values = std::map<std::string, std::string, std::less<>>;
+  static Result<Values> parse_file(const std::string& path);
   const Layers& layers(std::string_view name) const;   // under mutex_
 
   mutable std::mutex mutex_;

@@ -74,7 +74,7 @@ TEST(StepPlan, WritersLeaveAStepToShortUrgentPrompts) {
 TEST(StepPlan, StepsAreGivenUpForNewcomersWhileLittleIsLost) {
   using namespace std::chrono_literals;
   EXPECT_TRUE(is_worth_giving_up(1s, 3s, 0s, 10s));
-  EXPECT_FALSE(is_worth_giving_up(1s, 15ms, 0s, 10s)) << "it is over soon";
+  EXPECT_FALSE(is_worth_giving_up(1s, 4ms, 0s, 10s)) << "it is over soon";
   EXPECT_FALSE(is_worth_giving_up(1s, -1s, 0s, 10s));
   EXPECT_FALSE(is_worth_giving_up(1s, 3s, 100ms, 10s)) << "a tenth is lost";
   EXPECT_TRUE(is_worth_giving_up(100ms, 3s, 900ms, 10s));

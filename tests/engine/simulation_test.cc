@@ -55,8 +55,8 @@ class World {
     const int32_t max_pages = 6 + pick(30);
     std::vector<std::unique_ptr<backend::KvPool>> pools;
     pools.push_back(std::make_unique<FakePool>(can_grow_, writers_));
-    pages_ =
-        std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools), 0), max_pages, pick(max_pages + 1));
+    pages_ = std::make_unique<KvPages>(std::make_unique<model::KvCache>(std::move(pools), 0), max_pages,
+                                       most_retained_ = pick(max_pages + 1));
     planner_ = std::make_unique<BatchPlanner>(*pages_, clients_, most_sequences_ = 1 + pick(6));
     // Half of the worlds know no accidents: what goes round in circles there is not saved by one.
     calm_ = pick(2) == 0;
@@ -191,6 +191,7 @@ class World {
     for (const auto& client : running_) owned.insert(owned.end(), client->pages.begin(), client->pages.end());
     const Status status = pages_->check_integrity(owned);
     ASSERT_TRUE(status.is_ok()) << status.message();
+    ASSERT_LE(pages_->n_retained(), most_retained_);
   }
 
   void write(const BatchPlanner::Part& part) {
@@ -212,7 +213,7 @@ class World {
 
   std::mt19937 random_;
   bool can_grow_ = true;
-  int32_t most_sequences_ = 1, calm_budget_ = 0;
+  int32_t most_sequences_ = 1, calm_budget_ = 0, most_retained_ = 0;
   bool calm_ = false;
   std::unique_ptr<KvPages> pages_;
   ClientShares clients_;

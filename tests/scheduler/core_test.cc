@@ -248,6 +248,56 @@ TEST(CoreTurns, TheLeastServedClientComesFirst) {
   EXPECT_TRUE(core.check_integrity());
 }
 
+// Priority goes before shares, and a minute of waiting counts as one more of it: nobody waits for ever.
+TEST(CoreTurns, PriorityGoesFirstAndWaitingRaisesIt) {
+  Core core({.max_loaded_models = 1, .max_queue = 8, .n_parallel = 1});
+  Core::TimePoint now{1000s};
+  const auto ask = [&](Core::Ticket ticket, const char* client, int priority) {
+    return core.acquire({.ticket = ticket, .key = "m", .client = client, .priority = priority}, now);
+  };
+  const std::map<Core::Ticket, const char*> clients = {{1, "first"}, {2, "low"}, {3, "normal"}, {4, "high"}, {5, "high"}, {6, "late"}, {7, "high"}, {8, "high"}};
+  Core::Ticket served = 1;
+  const auto next = [&] {
+    const Core::Actions actions = core.released(1, clients.at(served), 0, now);
+    EXPECT_EQ(actions.size(), 1U);
+    return served = actions.at(0).ticket;
+  };
+  ask(1, "first", 0);
+  core.load_done(1, now);
+  ask(2, "low", -1);
+  ask(3, "normal", 0);
+  ask(4, "high", 1);
+  EXPECT_EQ(next(), 4U);
+  now += 61s;   // now those that wait count as 0 and 1
+  ask(5, "high", 1);
+  ask(6, "late", 0);
+  EXPECT_EQ(next(), 3U) << "as urgent as a newcomer of high priority, and before it by its share";
+  now += 60s;
+  ask(7, "high", 1);
+  EXPECT_EQ(next(), 5U);
+  now += 120s;
+  ask(8, "high", 1);
+  EXPECT_NE(next(), 8U) << "who has waited for minutes goes before high newcomers";
+  EXPECT_TRUE(core.check_integrity());
+}
+
+// A client that left before it was served is no longer among those present: newcomers do not start level with it.
+TEST(CoreTurns, WhoLeavesIsForgotten) {
+  Core core({.max_loaded_models = 1, .max_queue = 8, .n_parallel = 1});
+  const Core::TimePoint now{1000s};
+  core.acquire({1, "m", "busy"}, now);
+  core.load_done(1, now);
+  core.acquire({2, "m", "leaves"}, now);
+  core.cancel(2, now);
+  core.released(1, "busy", 10000, now);
+  core.acquire({3, "m", "busy"}, now);
+  core.acquire({4, "m", "busy"}, now);
+  core.acquire({5, "m", "new"}, now);   // level with busy, who is the only one present
+  const Core::Actions first = core.released(1, "busy", 400, now);
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0].ticket, 4U) << "new has no credit from one who is gone";
+}
+
 TEST(CoreTurns, TheQueueBehindALoadedModelIsBounded) {
   Core core({.max_loaded_models = 1, .max_queue = 3, .n_parallel = 1});
   const Core::TimePoint now{1000s};

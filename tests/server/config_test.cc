@@ -69,6 +69,7 @@ TEST_F(ConfigTest, O09MistakesAreNamed) {
       {"{\"parallel\": 4,\n}", {":2: ", "not JSON"}},
       {"[1]", {":1: ", "found array"}},
       {"{\"qqqqqqqq\": 1}", {"known: host"}},
+      {"{\"max_queue\": 1e999}", {"a number is out of range"}},
   };
   for (const auto& [text, parts] : cases) {
     const Status status = config.read_file(write(text));
@@ -82,6 +83,22 @@ TEST_F(ConfigTest, O09MistakesAreNamed) {
   ASSERT_FALSE(late.is_ok());
   EXPECT_NE(late.status().message().find("OLLAMA_HOST"), std::string::npos);
   EXPECT_EQ(config.source("parallel"), Source::kDefault) << "all or nothing";
+}
+
+TEST_F(ConfigTest, AFileReadAnewSaysWhatChangedAndWhatWaits) {
+  Config config;
+  ASSERT_TRUE(config.read_file(write(R"({"parallel": 5, "max_queue": 9, "keep_alive": "7m"})")).is_ok());
+  ASSERT_TRUE(config.read_environment(environment({{"OLLAMA_MAX_QUEUE", "20"}})).is_ok());
+  const auto read = config.reread_file(write(R"({"parallel": 6, "max_queue": 10, "log_format": "json"})"));
+  ASSERT_TRUE(read.is_ok()) << read.status().message();
+  ASSERT_EQ(read->changed.size(), 2U) << "what the environment says stays";
+  EXPECT_EQ(read->changed[0].name + read->changed[0].from + read->changed[0].to, "parallel56");
+  EXPECT_EQ(read->changed[1].name + read->changed[1].from + read->changed[1].to, "keep_alive7m5m");
+  ASSERT_EQ(read->next_time.size(), 1U);
+  EXPECT_EQ(read->next_time[0], "log_format");
+  EXPECT_EQ(config.value("log_format"), "text") << "as it is until the next start";
+  for (const char* broken : {"{", "[]", R"({"max_queue": 1e999})", R"({"parallel": "x"})", ""}) EXPECT_FALSE(config.reread_file(write(broken)).is_ok()) << broken;
+  EXPECT_EQ(config.number("parallel"), 6);
 }
 
 TEST_F(ConfigTest, FindsItsFile) {
