@@ -75,6 +75,11 @@ function(deepanalyze_test name)
     set(golden_log ${CMAKE_BINARY_DIR}/golden/${name}.log)
     set_property(GLOBAL APPEND PROPERTY DEEPANALYZE_GOLDEN_SUITES ${name})
   endif()
+  set(gpu_log "")
+  if(cuda-emulated IN_LIST ARG_LABELS)  # tests/cuda_emulation/summary sums up what these note
+    set(gpu_log ${CMAKE_BINARY_DIR}/cuda-emulated/${name}.log)
+    set_property(GLOBAL APPEND PROPERTY DEEPANALYZE_EMULATED_SUITES ${name})
+  endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
-    ENVIRONMENT "DEEPANALYZE_BINARY=${CMAKE_BINARY_DIR}/bin/deepanalyze;DEEPANALYZE_GOLDEN_LOG=${golden_log}")
+    ENVIRONMENT "DEEPANALYZE_BINARY=${CMAKE_BINARY_DIR}/bin/deepanalyze;DEEPANALYZE_GOLDEN_LOG=${golden_log};DEEPANALYZE_GPU_LOG=${gpu_log}")
 endfunction()

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# The CUDA backend on a real GPU: every operation, the golden models, the program's own device list; then the operations once more
-# under compute-sanitizer where the toolkit has it. The golden data is expected as for ./test.
+# The CUDA backend on a real GPU: every operation, golden models, a server, then the operations once more under compute-sanitizer where it
+# is; one summary at the end, and exit status 77 where there is no GPU. A folder that tools/gpu-carry.sh made elsewhere is taken as it
+# is (build/gpu-carry): then nothing is compiled and no package is needed. Otherwise it is made here, for this machine's GPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cmake --preset cuda -B build/gpu-test -DDEEPANALYZE_DEVELOPER=ON -DCMAKE_CUDA_ARCHITECTURES=native
-cmake --build build/gpu-test --target deepanalyze deepanalyze-cuda test_backend_gpu test_model_gpu
-build/gpu-test/bin/deepanalyze devices
-ctest --test-dir build/gpu-test -L "^gpu$" --output-on-failure
-if command -v compute-sanitizer >/dev/null; then
-  for tool in memcheck racecheck synccheck; do
-    compute-sanitizer --tool "$tool" --error-exitcode 1 build/gpu-test/bin/test_backend_gpu --gtest_brief=1
-  done
+folder=build/gpu-carry
+if [ ! -x "$folder/run" ]; then
+  if ! command -v nvidia-smi >/dev/null && [ ! -e /dev/nvidiactl ] && [ ! -e /dev/dxg ]; then
+    echo "SKIP  no GPU here: nothing was tested"
+    exit 77
+  fi
+  CUDA_ARCHITECTURES=${CUDA_ARCHITECTURES:-native} tools/gpu-carry.sh "$folder"
 fi
+exec "$folder/run" "$@"

@@ -24,7 +24,7 @@ struct GpuOptions {
 
 // What both sides must share, since what crosses the border is C++: the program's version, the compiler and the
 // interface's number, to be raised with every change of backend.h, gpu_plugin.h and what those include.
-inline std::string gpu_plugin_build() { return std::string(kVersion) + " interface 3, " + __VERSION__; }
+inline std::string gpu_plugin_build() { return std::string(kVersion) + " interface 4, " + __VERSION__; }
 
 // What a plugin offers.
 struct GpuPlugin {

@@ -6,6 +6,7 @@
 #include "base/memory_limits.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
+#include "device/pci_link.h"
 
 namespace da::cli {
 namespace {
@@ -16,23 +17,44 @@ std::string cuda_version(int32_t number) {
   return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
 }
 
+Json link_json(const device::Gpu& gpu) {
+  Json json = Json::object();
+  if (const auto link = device::pci_link(gpu.pci_address)) {
+    json = {{"pcie_generation", link->generation},
+            {"pcie_width", link->width},
+            {"pcie_generation_max", link->max_generation},
+            {"pcie_width_max", link->max_width}};
+  }
+  json["peers"] = gpu.peers;
+  return json;
+}
+
 Json gpu_json(const device::Gpu& gpu) {
-  return {{"index", gpu.index},
-          {"uuid", gpu.uuid},
-          {"name", gpu.name},
-          {"compute_capability", std::to_string(gpu.compute_major) + "." + std::to_string(gpu.compute_minor)},
-          {"memory_total", gpu.memory_total_bytes},
-          {"memory_free", gpu.memory_free_bytes},
-          {"cuda_version", cuda_version(gpu.driver_version)},
-          {"pci_address", gpu.pci_address}};
+  Json json = {{"index", gpu.index},
+               {"uuid", gpu.uuid},
+               {"name", gpu.name},
+               {"compute_capability", std::to_string(gpu.compute_major) + "." + std::to_string(gpu.compute_minor)},
+               {"memory_total", gpu.memory_total_bytes},
+               {"memory_free", gpu.memory_free_bytes},
+               {"cuda_version", cuda_version(gpu.driver_version)},
+               {"driver", device::nvidia_driver_version()},
+               {"pci_address", gpu.pci_address},
+               {"link", link_json(gpu)}};
+  if (!gpu.fault.empty()) json["fault"] = gpu.fault;
+  return json;
 }
 
 void print_gpu(const device::Gpu& gpu) {
-  std::printf("GPU %d  %s  %s  compute %d.%d  %llu of %llu MiB free  CUDA %s  PCI %s\n", gpu.index, gpu.name.c_str(),
+  std::printf("GPU %d  %s  %s  compute %d.%d  %llu of %llu MiB free  CUDA %s  PCI %s", gpu.index, gpu.name.c_str(),
               gpu.uuid.c_str(), gpu.compute_major, gpu.compute_minor,
               static_cast<unsigned long long>(gpu.memory_free_bytes >> 20),
               static_cast<unsigned long long>(gpu.memory_total_bytes >> 20), cuda_version(gpu.driver_version).c_str(),
               gpu.pci_address.c_str());
+  if (const auto link = device::pci_link(gpu.pci_address)) std::printf("  %s", device::describe(*link).c_str());
+  if (const std::string driver = device::nvidia_driver_version(); !driver.empty())
+    std::printf("  driver %s", driver.c_str());
+  if (!gpu.fault.empty()) std::printf("  cannot be used: %s", gpu.fault.c_str());
+  std::printf("\n");
 }
 
 Result<std::vector<device::Gpu>> find_gpus() {

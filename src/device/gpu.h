@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace da::device {
 
@@ -14,7 +15,9 @@ struct Gpu {
   uint64_t memory_total_bytes = 0, memory_free_bytes = 0;
   int32_t driver_version = 0;  // 13000: CUDA 13.0
   std::string pci_address;     // "0000:01:00.0"
-  std::string fault;           // why it cannot be used, where the driver lists one that it cannot describe or open
+  std::vector<int32_t>
+      peers;          // indices of those whose memory it reaches directly (NVLink, or PCIe where that is allowed)
+  std::string fault;  // why it cannot be used, where the driver lists one that it cannot describe or open
 };
 
 }  // namespace da::device

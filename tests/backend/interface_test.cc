@@ -10,6 +10,7 @@
 
 #include "backend/backends.h"
 #include "backend/support.h"
+#include "support/gpu_notes.h"
 
 namespace da::backend {
 namespace {
@@ -78,11 +79,7 @@ double allowed_error(TensorType type, const float* weights, const float* input, 
 }
 
 TEST_P(Interface, ProductsOfEveryType) {
-  constexpr TensorType kTypes[] = {TensorType::kF32,  TensorType::kF16,  TensorType::kBF16,   TensorType::kQ4_0,
-                                   TensorType::kQ4_1, TensorType::kQ5_0, TensorType::kQ5_1,   TensorType::kQ8_0,
-                                   TensorType::kQ2_K, TensorType::kQ3_K, TensorType::kQ4_K,   TensorType::kQ5_K,
-                                   TensorType::kQ6_K, TensorType::kF64,  TensorType::kIQ4_XS, TensorType::kMXFP4};
-  for (const TensorType type : kTypes) {
+  for (const TensorType type : cpu::test::weight_types()) {
     const auto& info = gguf::tensor_type_info(type);
     const int64_t unit = info.values_per_block;
     for (const Product& c : {Product{37, unit * 5, 1, true}, Product{8, unit, 2, false}, Product{70, unit * 3, 7, true},
@@ -100,7 +97,9 @@ TEST_P(Interface, ProductsOfEveryType) {
       tensor.dims = {static_cast<uint64_t>(c.n_in), static_cast<uint64_t>(c.n_out), 1, 1};
       tensor.size_bytes = blocks.size();
       tensor.data = blocks;
-      const auto weight = std::move(backend_->load_weight(tensor, {})).value();
+      auto loaded = backend_->load_weight(tensor, {});
+      ASSERT_TRUE(loaded.is_ok()) << loaded.status().message();
+      const auto weight = std::move(*loaded);
       EXPECT_GT(weight->size_bytes, 0U);
       const auto input = random_floats(static_cast<size_t>(c.n_rows * c.n_in), 8);
       const auto bias = random_floats(static_cast<size_t>(c.n_out), 9);
@@ -126,6 +125,7 @@ TEST_P(Interface, ProductsOfEveryType) {
         }
       }
     }
+    da::test::note_gpu("operations", "product", std::string(info.name));
   }
 }
 
@@ -155,6 +155,7 @@ TEST_P(Interface, WhatIsNoNumberStaysNoNumber) {
       EXPECT_EQ(largest[1], -1);
     }
   }
+  da::test::note_gpu("operations", "largest value", "no numbers");
 }
 
 TEST_P(Interface, TheLargestValueIsTheLowestOfEquals) {
@@ -166,6 +167,7 @@ TEST_P(Interface, TheLargestValueIsTheLowestOfEquals) {
   std::vector<int32_t> largest(3);
   ASSERT_TRUE(backend_->argmax(*rows(kWidth, 3, values), largest).is_ok());
   EXPECT_EQ(largest, (std::vector<int32_t>{333, 0, kWidth - 1}));
+  da::test::note_gpu("operations", "largest value", "float32");
 }
 
 // --- attention -------------------------------------------------------------------------------------------------------
@@ -344,6 +346,7 @@ TEST_P(Interface, AttentionOfRaggedBatches) {
     Conversation conversation(*backend_, c, 3);
     if (!c.causal) {
       conversation.step({5, 40, 1});
+      da::test::note_gpu("operations", "attention", "whole texts");
       continue;
     }
     conversation.step({1, 33, 0});
@@ -351,6 +354,9 @@ TEST_P(Interface, AttentionOfRaggedBatches) {
     conversation.step({1, 1, 1});
     conversation.step({1, 0, 0});
     if (HasFatalFailure()) return;
+    da::test::note_gpu("operations", "attention",
+                       name_of(c.type) + " " + std::to_string(c.heads) + "/" + std::to_string(c.kv_heads) +
+                           " heads of " + std::to_string(c.key_dim) + "/" + std::to_string(c.value_dim));
   }
 }
 
@@ -383,6 +389,7 @@ TEST_P(Interface, ClearedPagesHoldNothing) {
     EXPECT_EQ(seen_in(5), 0.0F);
     EXPECT_GT(seen_in(3), 0.01F);
     EXPECT_LT(seen_in(3), 10.0F);
+    if (!HasFailure()) da::test::note_gpu("operations", "keys and values", name_of(type));
   }
 }
 
@@ -430,6 +437,7 @@ TEST_P(Interface, RotatesNormsAndWarmsHeads) {
       for (int d = 0; d < kDim; ++d)
         ASSERT_NEAR(found[static_cast<size_t>(piece * kDim + d)], warmth * expected[static_cast<size_t>(d)], 1e-5);
     }
+    da::test::note_gpu("operations", "rotation", kind == RopeKind::kNeox ? "halves" : "neighbours");
   }
 }
 
@@ -449,6 +457,7 @@ TEST_P(Interface, SelectsRowsAndBearsEmptyBatches) {
   backend_->scale(2.0F, *out);
   EXPECT_EQ(backend_->read_rows(*out)->n_rows, 0);
   EXPECT_TRUE(backend_->argmax(*out, {}).is_ok());
+  if (!HasFailure()) da::test::note_gpu("operations", "rows", "chosen, and none");
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, Interface, testing::ValuesIn(test::backend_names()),

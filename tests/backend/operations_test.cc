@@ -8,6 +8,7 @@
 
 #include "backend/backends.h"
 #include "backend/support.h"
+#include "support/gpu_notes.h"
 
 namespace da::backend {
 namespace {
@@ -67,6 +68,10 @@ class Operations : public testing::TestWithParam<std::string> {
   SequenceRows sequence_;
 };
 
+void note(const std::string& operation, const std::string& form) {
+  if (!testing::Test::HasFailure()) da::test::note_gpu("operations", operation, form);
+}
+
 void expect_near(const std::vector<float>& found, const std::vector<double>& expected, double tolerance) {
   ASSERT_EQ(found.size(), expected.size());
   for (size_t i = 0; i < found.size(); ++i)
@@ -90,6 +95,92 @@ TEST_P(Operations, EmbedsTokensPositionsAndARowAddedUp) {
     }
   }
   expect_near(read(*out), expected, 1e-6);
+  note("embedding", "by token, position and one row");
+}
+
+TEST_P(Operations, EmbedsRowsOfEveryType) {
+  for (const gguf::TensorType type : cpu::test::weight_types()) {
+    if (type == gguf::TensorType::kF64) continue;  // no embedding has it
+    const gguf::TensorTypeInfo* info = &gguf::tensor_type_info(type);
+    const int64_t width = info->values_per_block == 1 ? 37 : info->values_per_block;
+    const auto blocks = cpu::test::random_rows(info->type, 11 * width, 40);
+    gguf::Tensor tensor{.name = "w", .type = info->type, .n_dims = 2, .dims = {static_cast<uint64_t>(width), 11, 1, 1}};
+    tensor.size_bytes = blocks.size();
+    tensor.data = blocks;
+    auto loaded = backend_->load_weight(tensor, {.rows = true, .product = false});
+    ASSERT_TRUE(loaded.is_ok()) << loaded.status().message();
+    const auto table = std::move(*loaded);
+    const auto out = rows(width, 5);
+    begin(5, 0);
+    backend_->embed({.weight = table.get(), .scale = 3.0F}, *out);
+    std::vector<float> values(static_cast<size_t>(11 * width));
+    ASSERT_TRUE(quant::dequantize(info->type, blocks.data(), values.data(), values.size()).is_ok());
+    std::vector<double> expected;
+    for (size_t r = 0; r < 5; ++r) {
+      for (int64_t i = 0; i < width; ++i) expected.push_back(3.0 * values[static_cast<size_t>(tokens_[r] * width + i)]);
+    }
+    SCOPED_TRACE(info->name);
+    expect_near(read(*out), expected, 1e-6);
+    note("embedding", std::string(info->name));
+  }
+}
+
+// Whole rows of odd widths, narrower than a warp and wider than a block, with and without weight and bias.
+TEST_P(Operations, NormsRowsOfAnyWidth) {
+  for (const size_t width : {size_t{5}, size_t{37}, size_t{700}}) {
+    for (const NormKind kind : {NormKind::kRms, NormKind::kLayer}) {
+      for (const bool plain : {false, true}) {
+        SCOPED_TRACE(std::to_string(width) + (plain ? " plain" : ""));
+        const auto values = random_floats(3 * width, 60, 2.0F), weights = random_floats(width, 61),
+                   biases = random_floats(width, 62);
+        const auto in = rows(static_cast<int64_t>(width), 3, values), out = rows(static_cast<int64_t>(width), 3);
+        const auto weight = plain ? nullptr : vector(weights), bias = plain ? nullptr : vector(biases);
+        backend_->norm(*in, {.kind = kind, .weight = weight.get(), .bias = bias.get(), .eps = 0.01F}, *out);
+        std::vector<double> expected;
+        for (size_t r = 0; r < 3; ++r) {
+          const float* row = values.data() + r * width;
+          double mean = 0, squares = 0;
+          if (kind == NormKind::kLayer) mean = std::accumulate(row, row + width, 0.0) / static_cast<double>(width);
+          for (size_t i = 0; i < width; ++i) squares += (row[i] - mean) * (row[i] - mean);
+          const double factor = 1 / std::sqrt(squares / static_cast<double>(width) + 0.01);
+          for (size_t i = 0; i < width; ++i) {
+            const double value = (row[i] - mean) * factor;
+            expected.push_back(plain ? value : value * weights[i] + biases[i]);
+          }
+        }
+        expect_near(read(*out), expected, 2e-6);
+        note("norm", (kind == NormKind::kRms ? "root mean square" : "layer") + std::string(plain ? ", plain" : ""));
+      }
+    }
+  }
+}
+
+TEST_P(Operations, GatesOfEveryKind) {
+  constexpr size_t kWidth = 37, kRows = 3, kColumn = 41;
+  const auto gates = random_floats(kRows * kWidth, 63, 6.0F), ups = random_floats(kRows * (kWidth + kColumn), 64, 6.0F);
+  for (const GateKind kind : {GateKind::kSilu, GateKind::kGeluTanh, GateKind::kSwigluOai}) {
+    for (const int form : {0, 1, 2}) {  // up beside the gate's columns, up from a column on, no up
+      if (form == 2 && kind == GateKind::kSwigluOai) continue;
+      const size_t column = form == 1 ? kColumn : 0;
+      const auto gate = rows(kWidth, kRows, gates), up = rows(kWidth + kColumn, kRows, ups);
+      backend_->gate({.kind = kind, .up_column = static_cast<int64_t>(column)}, *gate, form == 2 ? nullptr : up.get(),
+                     *gate);
+      std::vector<double> expected;
+      for (size_t i = 0; i < gates.size(); ++i) {
+        const double x = gates[i],
+                     u = form == 2 ? 1.0
+                                   : static_cast<double>(ups[i / kWidth * (kWidth + kColumn) + column + i % kWidth]);
+        const double capped = std::min(x, 7.0), linear = std::clamp(u, -7.0, 7.0) + 1;
+        expected.push_back(kind == GateKind::kSilu ? x / (1 + std::exp(-x)) * u
+                           : kind == GateKind::kGeluTanh
+                               ? 0.5 * x * (1 + std::tanh(0.7978845608 * (x + 0.044715 * x * x * x))) * u
+                               : capped / (1 + std::exp(-1.702 * capped)) * linear);
+      }
+      SCOPED_TRACE(std::to_string(static_cast<int>(kind)) + " form " + std::to_string(form));
+      expect_near(read(*gate), expected, 1e-4);
+      note("gate", std::to_string(static_cast<int>(kind)) + " form " + std::to_string(form));
+    }
+  }
 }
 
 TEST_P(Operations, NormsPiecesAndAddsThem) {
@@ -109,6 +200,7 @@ TEST_P(Operations, NormsPiecesAndAddsThem) {
     }
     expect_near(read(*out), expected, 1e-6);
   }
+  note("norm", "in pieces, added");
 }
 
 void Operations::check_experts(int n_rows) {
@@ -179,6 +271,8 @@ void Operations::check_experts(int n_rows) {
         }
       }
       expect_near(read(*out), expected, 1e-5);
+      note("experts", std::to_string(kRows) + " rows, routing " + std::to_string(static_cast<int>(kind)) +
+                          (grouped ? " in groups" : ""));
     }
   }
 }
@@ -211,6 +305,7 @@ TEST_P(Operations, HeadsOfDifferentWidths) {
     }
   }
   expect_near(read(*out), expected, 1e-5);
+  note("product", "heads");
 }
 
 TEST_P(Operations, ScalesCapsAndGatesRows) {
@@ -226,6 +321,7 @@ TEST_P(Operations, ScalesCapsAndGatesRows) {
                        added[i] / (1 + std::exp(-static_cast<double>(gates[i / 10]))));
   }
   expect_near(read(*x), expected, 1e-6);
+  for (const char* what : {"scaled", "capped", "added by a gate"}) note("rows", what);
 }
 
 TEST_P(Operations, LatentKeysAreSharedByAllHeads) {
@@ -286,6 +382,7 @@ TEST_P(Operations, LatentKeysAreSharedByAllHeads) {
     }
   }
   expect_near(read(*out), expected, 1e-5);
+  note("attention", "latent");
 }
 
 TEST_P(Operations, RowsPassToAnotherBackend) {
@@ -297,6 +394,7 @@ TEST_P(Operations, RowsPassToAnotherBackend) {
   const RowsView view = *other->read_rows(*there);
   ASSERT_EQ(view.n_rows, 2);
   for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(view.row(static_cast<int64_t>(i) / 30)[i % 30], values[i]);
+  note("rows", "to another backend");
 }
 
 // Weights left where they are give, bit for bit, what packed ones do: every type, groups that are full or not, few rows

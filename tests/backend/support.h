@@ -59,6 +59,19 @@ inline std::vector<size_t> half_offsets(gguf::TensorType type) {
   }
 }
 
+// All that weights may be of. Q8_1 and Q8_K are for activations, plain integers hold no numbers of a model.
+inline std::vector<gguf::TensorType> weight_types() {
+  std::vector<gguf::TensorType> types;
+  for (uint32_t id = 0; id < 64; ++id) {
+    const auto* info = gguf::tensor_type_info(id);
+    if (info == nullptr || !quant::can_dequantize(info->type)) continue;
+    if (info->type == gguf::TensorType::kQ8_1 || info->type == gguf::TensorType::kQ8_K) continue;
+    if (info->type >= gguf::TensorType::kI8 && info->type <= gguf::TensorType::kI64) continue;
+    types.push_back(info->type);
+  }
+  return types;
+}
+
 // Rows of random codes with sane scales, at an odd address if `shift` is 1.
 inline std::vector<std::byte> random_rows(gguf::TensorType type, int64_t n_values, uint32_t seed) {
   const auto& info = gguf::tensor_type_info(type);

@@ -1,6 +1,7 @@
 // Device code on the emulation: order, barriers, warp operations, tensor-core products, and the faults it must see.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 #include <vector>
 
@@ -117,6 +118,36 @@ TEST(EmulatedKernels, FaultsEndTheKernelAndStayWithTheDevice) {
   Gpu gpu;
   EXPECT_EQ(gpu.run(half_mask, 1, 20, 0, out.data()), cudaErrorLaunchFailure) << "no whole warps";
 }
+
+__global__ void copy_shared(float* out) { out[threadIdx.x] = shared_as<Sums>().of_warp[threadIdx.x % 8]; }
+__global__ void copy_from(const float* in, float* out, int offset) {
+  out[threadIdx.x] = in[static_cast<int>(threadIdx.x) + offset];
+}
+
+TEST(EmulatedKernels, WhatNobodyWroteIsNoNumber) {
+  Gpu gpu;
+  std::vector<float> out(64, 0.0F);
+  ASSERT_EQ(gpu.run(copy_shared, 2, 32, sizeof(Sums), out.data()), cudaSuccess);
+  for (int i = 0; i < 32; ++i) EXPECT_TRUE(std::isnan(out[static_cast<size_t>(i)]));
+  float* fresh = nullptr;
+  ASSERT_EQ(cudaMalloc(&fresh, 32 * sizeof(float)), cudaSuccess);
+  ASSERT_EQ(gpu.run(copy_from, 1, 32, 0, static_cast<const float*>(fresh), out.data(), 0), cudaSuccess);
+  for (int i = 0; i < 32; ++i) EXPECT_TRUE(std::isnan(out[static_cast<size_t>(i)]));
+  (void)cudaFree(fresh);
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+// Device memory is heap memory: one value past its end is seen.
+TEST(EmulatedKernelsDeathTest, AddressSanitizerSeesWhatReadsPastTheEnd) {
+  const auto read_past_the_end = [] {
+    Gpu gpu;
+    float *device = nullptr, out[32];
+    (void)cudaMalloc(&device, 32 * sizeof(float));
+    (void)gpu.run(copy_from, 1, 32, 0, static_cast<const float*>(device), static_cast<float*>(out), 1);
+  };
+  EXPECT_DEATH(read_past_the_end(), "heap-buffer-overflow");
+}
+#endif
 
 __global__ void copies(const unsigned char* in, unsigned char* out, bool wait) {
   unsigned char* shared = shared_bytes();

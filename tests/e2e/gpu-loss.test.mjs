@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { alone, answer, ask, loaded, loads, overhead, processor, serve, servers, stopAll, text, unload } from './gpu-server.mjs';
+import { alone, answer, ask, loaded, loads, note, overhead, processor, serve, servers, stopAll, text, unload } from './gpu-server.mjs';
 import { sleep } from './server.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'deepanalyze-gpus-'));
@@ -73,6 +73,7 @@ test('a GPU lost in the middle of an answer: degraded, by name and reason; found
   assert.equal(await metric(server, `deepanalyze_device_faults_total{device="${uuid(1)}"}`), 1);
   assert.equal(await answer(server, { num_gpu: 99 }, alone), expected);
   assert.match(await processor(server), /100% GPU/);
+  note('faults injected', 'U04', 'the only GPU lost in an answer of the server, found again');
 });
 
 test('one of two GPUs is gone: models run on what is left, and on both again when it is back', async () => {
@@ -101,6 +102,7 @@ test('one of two GPUs is gone: models run on what is left, and on both again whe
   assert.equal(loads(server), before + 1, server.log);
   assert.match(server.log, /Emulated GPU 1 is there again; it is loaded anew/);
   assert.equal((await loaded(server)).size_vram, (await loaded(server)).size);
+  note('faults injected', 'U04', 'one of the server\'s two GPUs gone, found again');
 });
 
 test('gpu_loss: cpu goes on without GPUs and says so; refuse waits for all of them', async () => {
@@ -127,6 +129,7 @@ test('gpu_loss: cpu goes on without GPUs and says so; refuse waits for all of th
   one.set('2x400');
   assert.equal(await answer(refuse, {}, alone), expected, 'it is tried with every load');
   assert.equal((await health(refuse)).status, 'ok');
+  for (const policy of ['cpu', 'refuse']) note('faults injected', 'U04', `lost with gpu_loss ${policy}`);
 });
 
 test('a driver that fails is no machine without GPUs', async () => {
@@ -144,6 +147,8 @@ test('a driver that fails is no machine without GPUs', async () => {
   const none = await serve(machine('0x0').environment);
   assert.equal(await answer(none, {}, alone), expected);
   assert.deepEqual(await health(none), { status: 'ok', no_gpu: 'no GPU: the driver shows none' });
+  note('faults injected', 'U04', 'the driver fails under the server');
+  note('faults injected', 'U06', 'no GPU under the server');
 });
 
 test('a model bound to one GPU (main_gpu) does not move to another', async () => {

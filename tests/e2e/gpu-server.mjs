@@ -1,13 +1,17 @@
 // A server on emulated GPUs with the stories model, for the tests beside this file.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { cli, golden, startServer, stories } from './server.mjs';
 
 const plugin = process.env.EMULATED_PLUGIN;
 assert.ok(plugin && existsSync(plugin), 'EMULATED_PLUGIN names the plugin on the emulated runtime');
 export const text = JSON.parse(readFileSync(join(golden, 'stories/stories260K.json'))).greedy.text;
 export const alone = text.slice(0, 40);
+// What was shown, for tools/gpu-summary.sh: as tests/support/gpu_notes.h.
+const notes = process.env.DEEPANALYZE_GPU_LOG ? `${process.env.DEEPANALYZE_GPU_LOG}-${basename(process.argv[1])}.log` : '';
+if (notes) writeFileSync(notes, '');
+export const note = (kind, group, what) => { if (notes) appendFileSync(notes, `${kind}\t${group}\t${what}\n`); };
 export const servers = [];
 export const stopAll = async () => { for (const server of servers) await server.stop(); };
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { alone, answer, ask, loaded, loads, overhead as overheadOf, processor, serve, servers, stopAll, text, unload } from './gpu-server.mjs';
+import { alone, answer, ask, loaded, loads, note, overhead as overheadOf, processor, serve, servers, stopAll, text, unload } from './gpu-server.mjs';
 import { cli, golden, sleep } from './server.mjs';
 
 after(stopAll);
@@ -47,6 +47,7 @@ test('all layers on one GPU: the text of the CPU, 100% GPU, a sealed runner', as
     await sleep(20);
   }
   assert.equal(after, 0);
+  note('server on', 'one GPU', 'stories');
 });
 
 test('a model cut between GPU and CPU says what went where and why not more', async () => {
@@ -58,6 +59,7 @@ test('a model cut between GPU and CPU says what went where and why not more', as
   assert.ok(shown, await processor(server));
   const cpuShare = Math.round(((model.size - model.size_vram) / model.size) * 100);
   assert.deepEqual(shown.slice(1).map(Number), [cpuShare, 100 - cpuShare]);
+  note('server on', 'split GPU/CPU', 'stories');
 });
 
 test('two GPUs are filled in turn; CUDA_VISIBLE_DEVICES chooses by UUID', async () => {
@@ -67,6 +69,7 @@ test('two GPUs are filled in turn; CUDA_VISIBLE_DEVICES chooses by UUID', async 
   const second = await serve({ DEEPANALYZE_EMULATED_GPUS: '2x400', CUDA_VISIBLE_DEVICES: 'GPU-5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a02' });
   assert.equal(await answer(second, {}, alone), expected);
   assert.match(second.log, /5 of 5 layers on 1 GPU: GPU 0 \(Emulated GPU 2\)/);
+  note('server on', 'two GPUs', 'stories');
 });
 
 test('num_gpu of a request loads the weights anew, and says so; the default comes from the settings', async () => {
@@ -85,7 +88,7 @@ test('num_gpu of a request loads the weights anew, and says so; the default come
   assert.equal(loads(server), 3);
 });
 
-for (const [fault, says] of [['kernel', /cudaErrorIllegalAddress/], ['lost', /cudaErrorDevicesUnavailable/], ['hang', /did not end within 1500 ms/]]) {
+for (const [fault, says, number] of [['kernel', /cudaErrorIllegalAddress/, 'U03'], ['lost', /cudaErrorDevicesUnavailable/, 'U04'], ['hang', /did not end within 1500 ms/, 'U07']]) {
   test(`a GPU that fails (${fault}): the client gets an error, the runner ends and says why, the next request is served`, async () => {
     // The fault comes at a kernel that a short answer does not reach, in every new runner again.
     const server = await serve({ DEEPANALYZE_EMULATED_GPUS: '1x400', DEEPANALYZE_EMULATED_FAULT: `${fault}:2500`, DEEPANALYZE_GPU_DEADLINE_MS: '1500' });
@@ -100,6 +103,7 @@ for (const [fault, says] of [['kernel', /cudaErrorIllegalAddress/], ['lost', /cu
     assert.match(server.log, /exit status 3/);
     assert.equal(loads(server), 2);
     assert.match(await processor(server), /100% GPU/, 'not quietly on the CPU');
+    note('faults injected', number, `${fault} in an answer of the server`);
   });
 }
 
@@ -135,6 +139,7 @@ test('a GPU that fails before the first text: the request is served by another r
     assert.match(why.error, /times in a row; next try possible in \d+ s/);
     assert.equal(why.retryable, true);
   }
+  note('faults injected', 'U03', 'before the first text, and in the second runner too');
 });
 
 // A golden model one of whose embedding rows is no number: it loads, and texts with that token have no logits.
@@ -160,6 +165,7 @@ for (const where of ['CPU', 'GPU']) {
     assert.equal(loads(server), 2);
     assert.match(server.log, /model drains.*3 requests ended because the model's results were no finite numbers/);
     assert.match(await (await fetch(`${server.url}/metrics`)).text(), /deepanalyze_not_finite_total 3/);
+    note('faults injected', 'U08', `an embedding row without numbers, on the ${where}`);
   });
 }
 
@@ -172,6 +178,7 @@ test('memory that is refused at load: once, a new plan; always, an error with th
   assert.notEqual(refused.status, 200);
   assert.match((await refused.json()).error, /\d+ bytes (needed|of pinned host memory)/);
   assert.equal(await answer(never, { num_gpu: 0 }, alone), expected);
+  for (const how of ['once', 'always']) note('faults injected', 'U01', `memory refused at a load of the server, ${how}`);
 });
 
 test('a GPU that cannot be opened is an error, unless none is asked for', async () => {

@@ -76,6 +76,10 @@ Result<std::vector<device::Gpu>> list_gpus() {
     };
     if (gpu.fault.empty()) gpu.fault = ask().message();
     gpu.memory_free_bytes = free_bytes;
+    for (int32_t other = 0; other < count && gpu.fault.empty(); ++other) {
+      int can = 0;
+      if (other != i && cudaDeviceCanAccessPeer(&can, i, other) == cudaSuccess && can != 0) gpu.peers.push_back(other);
+    }
     gpus.push_back(std::move(gpu));
   }
   return gpus;

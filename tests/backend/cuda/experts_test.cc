@@ -6,6 +6,7 @@
 
 #include "backend/backends.h"
 #include "backend/support.h"
+#include "support/gpu_notes.h"
 
 namespace da::backend::cuda {
 namespace {
@@ -61,6 +62,7 @@ TEST_P(GroupedExperts, GiveWhatFewRowsGive) {
   const bool rounded = GetParam() == TensorType::kF16 || GetParam() == TensorType::kBF16;
   const float allowed = largest * (rounded ? 0x1p-10F : 1e-5F);
   for (size_t i = 0; i < together.size(); ++i) ASSERT_NEAR(together[i], apart[i], allowed) << i;
+  da::test::note_gpu("operations", "grouped experts", std::string(gguf::tensor_type_info(GetParam()).name));
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, GroupedExperts,

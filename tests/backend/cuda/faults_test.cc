@@ -6,6 +6,7 @@
 #include "backend/cuda/model_step.h"
 #include "backend/device_backend.h"
 #include "cuda_emulation/emulation.h"
+#include "support/gpu_notes.h"
 
 namespace da::backend::cuda {
 namespace {
@@ -17,6 +18,10 @@ Status load(SmallModel& model, const CudaOptions& options = {.n_threads = 1}) {
   auto backend = make_cuda_backend(options);
   if (!backend.is_ok()) return backend.status();
   return model.load(std::move(*backend));
+}
+
+void note_fault(const std::string& number, const std::string& what) {
+  if (!testing::Test::HasFailure()) da::test::note_gpu("faults injected", number, what);
 }
 
 TEST(CudaFaults, EachAllocationOfALoadMayFail) {
@@ -36,6 +41,7 @@ TEST(CudaFaults, EachAllocationOfALoadMayFail) {
     }
     EXPECT_EQ(emulation::used_bytes(0), 0U) << "after the failure of allocation " << n;
     if (status.is_ok()) break;
+    note_fault("U01", "allocation " + std::to_string(n) + " of a load");
     ++failures;
     EXPECT_EQ(status.code(), ErrorCode::kResourceExhausted) << status.message();
     EXPECT_NE(status.message().find("bytes"), std::string::npos) << status.message();
@@ -58,6 +64,7 @@ TEST(CudaFaults, AStepAllocatesNothingAndWaitsOnce) {
     EXPECT_EQ(emulation::n_waits(), n_waits + 1);
   }
   EXPECT_EQ(emulation::n_allocations(), n_allocations);
+  note_fault("U02", "no allocation succeeds in a step");
 }
 
 // What is booked is what the device gave, and more only by what its pages are rounded to.
@@ -81,6 +88,7 @@ TEST(CudaFaults, MemoryTakenByAnotherProcessIsNamed) {
   const Status status = load(model);
   EXPECT_EQ(status.code(), ErrorCode::kResourceExhausted);
   EXPECT_NE(status.message().find("are free"), std::string::npos) << status.message();
+  note_fault("U05", "memory taken between plan and load");
 }
 
 TEST(CudaFaults, AFaultSticks) {
@@ -103,6 +111,8 @@ TEST(CudaFaults, AFaultSticks) {
     EXPECT_EQ(second.message(), first.message()) << "the first failure is the one reported";
     std::vector<int32_t> largest(1);
     EXPECT_EQ(model.backend().argmax(model.forward({1}, {4}), largest).code(), ErrorCode::kUnavailable);
+    const char* numbers[] = {"U03", "U07", "U04"};
+    note_fault(numbers[kind], "in a step of the backend");
   }
 }
 
@@ -112,6 +122,7 @@ TEST(CudaFaults, ADeviceThatComputesWronglyIsRefused) {
   const auto backend = make_cuda_backend({.n_threads = 1});
   EXPECT_EQ(backend.code(), ErrorCode::kUnavailable);
   EXPECT_NE(backend.status().message().find("computes wrongly"), std::string::npos) << backend.status().message();
+  note_fault("U09", "a device that computes wrongly");
 }
 
 TEST(CudaFaults, NoDeviceIsOneLine) {
@@ -123,6 +134,8 @@ TEST(CudaFaults, NoDeviceIsOneLine) {
   emulation::configure({.devices = {{.memory_bytes = 64 << 20, .major = 7, .minor = 5}}});
   EXPECT_EQ(make_cuda_backend({}).code(), ErrorCode::kUnsupported);
   EXPECT_EQ(make_cuda_backend({.device = 1}).code(), ErrorCode::kInvalidArgument);
+  note_fault("U06", "no device");
+  note_fault("U06", "a device too old");
 }
 
 // U04: a device that is there and cannot be used, one that the driver does not show, and a driver that fails are told
@@ -138,6 +151,8 @@ TEST(CudaFaults, WhatIsLostIsListedAsSuch) {
   EXPECT_EQ(make_cuda_backend({.device = 1}).code(), ErrorCode::kUnavailable);
   emulation::configure({.driver_fails = true});
   EXPECT_EQ(list_gpus().code(), ErrorCode::kIo) << "no machine without GPUs";
+  for (const char* what : {"listed, and cannot be opened", "not listed any more", "the driver fails"})
+    note_fault("U04", what);
 }
 
 // The other device's failure is not this one's.
@@ -155,6 +170,7 @@ TEST(CudaFaults, TheDeviceThatFailedIsToBlame) {
   EXPECT_EQ(second->receive(*first, *from, *to).code(), ErrorCode::kUnavailable);
   EXPECT_EQ(dynamic_cast<const DeviceBackend&>(*first).fault().code(), ErrorCode::kUnavailable);
   EXPECT_TRUE(dynamic_cast<const DeviceBackend&>(*second).fault().is_ok());
+  note_fault("U04", "one of two in a step");
 }
 
 TEST(CudaFaults, RowsCrossDevicesWhateverTheirLink) {
@@ -177,6 +193,7 @@ TEST(CudaFaults, RowsCrossDevicesWhateverTheirLink) {
       ASSERT_EQ(view->row(static_cast<int64_t>(i) / 40)[i % 40], values[i]) << "link " << link;
     ASSERT_TRUE(first->read_rows(*from).is_ok());
     EXPECT_EQ(first->read_rows(*from)->row(0)[0], 4.0F * values[0]);
+    if (link > 0) note_fault("U09", link == 1 ? "copies between devices that corrupt" : "no copies between devices");
   }
 }
 

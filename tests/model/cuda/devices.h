@@ -11,6 +11,8 @@ namespace da::test {
 
 // Starts anew: all devices are there and well.
 void reset_gpus();
+int32_t n_gpus();  // with one alone, what is asked of the second runs on the first
+
 // The second is the first where there is one only.
 std::unique_ptr<backend::Backend> make_gpu(int32_t device);
 std::string last_fault();

@@ -5,6 +5,7 @@
 namespace da::test {
 
 void reset_gpus() { cuda_emulation::configure({.devices = std::vector<cuda_emulation::DeviceOptions>(2)}); }
+int32_t n_gpus() { return 2; }
 std::unique_ptr<backend::Backend> make_gpu(int32_t device) {
   return std::move(backend::cuda::make_cuda_backend({.device = device, .n_threads = 1})).value();
 }

@@ -7,15 +7,18 @@
 namespace da::test {
 
 void reset_gpus() {}
+int32_t n_gpus() {
+  const auto plugin = backend::load_gpu_plugin(backend::GpuPluginSearch::from_environment());
+  const auto gpus = plugin.is_ok() ? (*plugin)->list() : plugin.status();
+  return gpus.is_ok() ? static_cast<int32_t>(gpus->size()) : 1;
+}
 std::unique_ptr<backend::Backend> make_gpu(int32_t device) {
   const auto plugin = backend::load_gpu_plugin(backend::GpuPluginSearch::from_environment());
   if (!plugin.is_ok()) {
     ADD_FAILURE() << plugin.status().message();
     return nullptr;
   }
-  const auto gpus = (*plugin)->list();
-  const auto n_gpus = gpus.is_ok() ? static_cast<int32_t>(gpus->size()) : 1;
-  auto made = (*plugin)->make({.device = device % n_gpus});
+  auto made = (*plugin)->make({.device = device % n_gpus()});
   EXPECT_TRUE(made.is_ok()) << made.status().message();
   return made.is_ok() ? std::move(*made) : nullptr;
 }
