@@ -239,7 +239,8 @@ bool pack_group(const KernelTable& kernels, const PackedWeight& weight, std::spa
   const std::byte* rows = tensor.data() + (part * weight.n_out + first_row) * row_bytes;
   const bool coded = weight.format == PackedFormat::kCoded,
              integer = (weight.wants_blocks() || weight.wants_long_blocks()) && !coded;
-  if (n_rows == weight.lanes && row_bytes * weight.lanes < INT32_MAX &&
+  const bool widened = weight.format == PackedFormat::kF32 && weight.type != TensorType::kF32;
+  if (n_rows == weight.lanes && row_bytes * weight.lanes < INT32_MAX && !widened &&
       kernels.pack_group(weight.format, {.rows = reinterpret_cast<const uint8_t*>(rows),
                                          .row_bytes = row_bytes,
                                          .n_in = weight.n_in,

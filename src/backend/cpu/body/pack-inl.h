@@ -1,150 +1,59 @@
-// Packing a whole group of rows at once, for the formats most models come in: a vector of a group's packed form is the
-// same word of each row. Included once by each target, after its simd header. The layout is
-// packing.h's; the file's blocks are described in quant/blocks.cc, against which the tests compare.
+// Packing a whole group of rows at once: formats of 32 columns, floats, and which is which. Included once by each
+// target, after pack_k-inl.h.
 
 namespace da::backend::cpu::DA_CPU_TARGET {
 
-// The word `offset` bytes into the current block of every row.
-static inline VecB row_words(const PackJob& job, const uint8_t* block, int offset) {
-  return gather_words(block + offset, job.row_bytes);
-}
-
-// Halves of bytes of words a and b (low halves if kHigh is 0, high if 1), a's below b's.
-template <int kHigh>
-static inline VecB pair_halves(VecB a, VecB b) {
-  if constexpr (kHigh == 0) return or_bytes(shift_mask<0, 0x0F>(a), shift_mask<-4, 0xF0>(b));
-  return or_bytes(shift_mask<4, 0x0F>(a), shift_mask<0, 0xF0>(b));
-}
-
-// Low planes of 32 columns from the halves of 8 words.
-template <int kHigh>
-static inline uint8_t* store_halves(const VecB* words, uint8_t* codes) {
-#pragma GCC unroll kUnroll
-  for (int i = 0; i < 4; ++i, codes += 4 * kLanes)
-    store_bytes(codes, pair_halves<kHigh>(words[2 * i], words[2 * i + 1]));
-  return codes;
-}
-
-// n words from there on, a multiple of 4.
-static inline void load_row_words(const PackJob& job, const uint8_t* block, int offset, int n, VecB* words) {
-#pragma GCC unroll kUnroll
-  for (int i = 0; i < n; i += 4) load_words(block + offset + 4 * i, job.row_bytes, words + i);
-}
-
-// Bytes 0 .. 3 of every lane, one vector of bytes after the other, `step` bytes apart.
-static inline void store_byte_planes(VecB words, int step, uint8_t* out) {
-  store_low8(out, words);
-  store_low8(out + step, shift_words<8>(words));
-  store_low8(out + 2 * step, shift_words<16>(words));
-  store_low8(out + 3 * step, shift_words<24>(words));
-}
-
-// d, d_min and the eight 6-bit scales and minimums of Q4_K and Q5_K.
-static inline uint8_t* pack_k_scales(const PackJob& job, const uint8_t* block, uint8_t* scales) {
-  VecB head[4];
-  load_row_words(job, block, 0, 4, head);
-  const auto [d, a, b, c] = head;
-  store_low16(scales, d);
-  store_low16(scales + 2 * kLanes, shift_words<16>(d));
-  scales += 4 * kLanes;
-  store_byte_planes(shift_mask<0, 0x3F>(a), 2 * kLanes, scales);
-  store_byte_planes(shift_mask<0, 0x3F>(b), 2 * kLanes, scales + kLanes);
-  scales += 8 * kLanes;
-  store_byte_planes(or_bytes(shift_mask<0, 0x0F>(c), shift_mask<2, 0x30>(a)), 2 * kLanes, scales);
-  store_byte_planes(or_bytes(shift_mask<4, 0x0F>(c), shift_mask<2, 0x30>(b)), 2 * kLanes, scales + kLanes);
-  return scales + 8 * kLanes;
-}
-
-template <int kRun>
-static inline VecB fifth_bits(const VecB* high) {
-  VecB plane = shift_mask<kRun - 0, 1>(high[0]);
-  plane = or_bytes(plane, shift_mask<kRun - 1, 2>(high[1]));
-  plane = or_bytes(plane, shift_mask<kRun - 2, 4>(high[2]));
-  plane = or_bytes(plane, shift_mask<kRun - 3, 8>(high[3]));
-  plane = or_bytes(plane, shift_mask<kRun - 4, 16>(high[4]));
-  plane = or_bytes(plane, shift_mask<kRun - 5, 32>(high[5]));
-  plane = or_bytes(plane, shift_mask<kRun - 6, 64>(high[6]));
-  return or_bytes(plane, shift_mask<kRun - 7, 128>(high[7]));
-}
-
-// 64 columns of Q4_K (kFive false) or Q5_K.
-template <bool kFive, int kPart>
-static inline uint8_t* pack_k_part(const PackJob& job, const uint8_t* block, const VecB* high, uint8_t* codes) {
-  VecB words[8];
-  load_row_words(job, block, (kFive ? 48 : 16) + 32 * kPart, 8, words);
-  codes = store_halves<0>(words, codes);
-  if constexpr (kFive) {
-    store_bytes(codes, fifth_bits<2 * kPart>(high));
-    codes += 4 * kLanes;
-  }
-  codes = store_halves<1>(words, codes);
-  if constexpr (kFive) {
-    store_bytes(codes, fifth_bits<2 * kPart + 1>(high));
-    codes += 4 * kLanes;
-  }
-  return codes;
-}
-
-template <bool kFive>
-static void pack_k(const PackJob& job) {
+// Formats of 32 columns: d, m (negated) if kMin, the fifth bits if kFive, halves of bytes.
+template <bool kFive, bool kMin>
+static void pack_legacy(const PackJob& job) {
+  constexpr int kHighAt = kMin ? 4 : 2, kCodesAt = kHighAt + (kFive ? 4 : 0);
   const uint8_t* block = job.rows;
   uint8_t *codes = job.codes, *scales = job.scales;
-  for (int64_t column = 0; column < job.n_in; column += 256, block += kFive ? 176 : 144) {
-    scales = pack_k_scales(job, block, scales);
-    VecB high[8];
-    if constexpr (kFive) load_row_words(job, block, 16, 8, high);
-    codes = pack_k_part<kFive, 0>(job, block, high, codes);
-    codes = pack_k_part<kFive, 1>(job, block, high, codes);
-    codes = pack_k_part<kFive, 2>(job, block, high, codes);
-    codes = pack_k_part<kFive, 3>(job, block, high, codes);
-  }
-}
-
-// 32 columns of Q6_K: the quarter kRun of 128, whose low halves are in `low` [16] and high bits in `high` [8].
-template <int kRun>
-static inline uint8_t* pack_q6_run(const VecB* low, const VecB* high, uint8_t* codes) {
-  codes = store_halves<kRun / 2>(low + kRun % 2 * 8, codes);
-  for (int k = 0; k < 2; ++k, codes += 4 * kLanes) {
-    VecB plane = shift_mask<2 * kRun, 3>(high[4 * k]);
-    plane = or_bytes(plane, shift_mask<2 * kRun - 2, 3 << 2>(high[4 * k + 1]));
-    plane = or_bytes(plane, shift_mask<2 * kRun - 4, 3 << 4>(high[4 * k + 2]));
-    store_bytes(codes, or_bytes(plane, shift_mask<2 * kRun - 6, 3 << 6>(high[4 * k + 3])));
-  }
-  return codes;
-}
-
-static void pack_q6_k(const PackJob& job) {
-  const uint8_t* block = job.rows;
-  uint8_t *codes = job.codes, *scales = job.scales;
-  for (int64_t column = 0; column < job.n_in; column += 256, block += 210) {
-    store_low16(scales, shift_words<16>(row_words(job, block, 206)));
+  for (int64_t column = 0; column < job.n_in; column += 32, block += kCodesAt + 16) {
+    const VecB d = row_words(job, block, 0);
+    store_low16(scales, d);
     scales += 2 * kLanes;
-    VecB subs[4];
-    load_row_words(job, block, 192, 4, subs);
-    for (int i = 0; i < 4; ++i, scales += 4 * kLanes) store_byte_planes(subs[i], kLanes, scales);
-    for (int part = 0; part < 2; ++part) {
-      VecB low[16], high[8];
-      load_row_words(job, block, 64 * part, 16, low);
-      load_row_words(job, block, 128 + 32 * part, 8, high);
-      codes = pack_q6_run<0>(low, high, codes);
-      codes = pack_q6_run<1>(low, high, codes);
-      codes = pack_q6_run<2>(low, high, codes);
-      codes = pack_q6_run<3>(low, high, codes);
+    if constexpr (kMin) {
+      const LaneWords both(d);
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const auto min = static_cast<uint16_t>(both.v[lane] >> 16 ^ 0x8000);
+        __builtin_memcpy(scales + 2 * lane, &min, 2);
+      }
+      scales += 2 * kLanes;
+    }
+    VecB words[4];
+    load_row_words(job, block, kCodesAt, 4, words);
+    codes = store_nibbles(words, codes);
+    if constexpr (kFive) {
+      // Bit 4 * v + j of a word goes to bit v of its byte j.
+      const LaneWords high(row_words(job, block, kHighAt));
+      for (int lane = 0; lane < kLanes; ++lane) {
+        uint32_t plane = 0;
+        for (int j = 0; j < 4; ++j) {
+          uint32_t bits = high.v[lane] >> j & 0x11111111;
+          bits = (bits | bits >> 3) & 0x03030303;
+          bits = (bits | bits >> 6) & 0x000F000F;
+          plane |= ((bits | bits >> 12) & 0xFF) << (8 * j);
+        }
+        __builtin_memcpy(codes + 4 * lane, &plane, 4);
+      }
+      codes += 4 * kLanes;
     }
   }
 }
 
-static void pack_q4_0(const PackJob& job) {
+static void pack_mxfp4(const PackJob& job) {
   const uint8_t* block = job.rows;
   uint8_t *codes = job.codes, *scales = job.scales;
-  for (int64_t column = 0; column < job.n_in; column += 32, block += 18, scales += 2 * kLanes, codes += 16 * kLanes) {
-    store_low16(scales, row_words(job, block, 0));
-    VecB words[4];
-    load_row_words(job, block, 2, 4, words);
-    for (int i = 0; i < 2; ++i) {
-      store_bytes(codes + i * 4 * kLanes, pair_halves<0>(words[2 * i], words[2 * i + 1]));
-      store_bytes(codes + (i + 2) * 4 * kLanes, pair_halves<1>(words[2 * i], words[2 * i + 1]));
+  for (int64_t column = 0; column < job.n_in; column += 32, block += 17, scales += 2 * kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const int e = block[lane * job.row_bytes];
+      const auto d = static_cast<uint16_t>(e < 2 ? 0x20 << e : (e - 1) << 7);
+      __builtin_memcpy(scales + 2 * lane, &d, 2);
     }
+    VecB words[4];
+    load_row_words(job, block, 1, 4, words);
+    codes = store_nibbles(words, codes);
   }
 }
 
@@ -160,23 +69,75 @@ static void pack_q8_0(const PackJob& job) {
   }
 }
 
+// Floats of kBytes bytes, column by column. Pieces of the rows are put together first: rows a power of two apart would
+// take each other's places in the cache at every step.
+template <int kBytes>
+static void pack_floats(const PackJob& job) {
+  constexpr int64_t kPiece = 512, kStride = kPiece + 64;
+  alignas(64) uint8_t rows[kLanes * kStride];
+  const int64_t row_bytes = job.n_in * kBytes;
+  for (int64_t begin = 0; begin < row_bytes; begin += kPiece) {
+    const int64_t n = row_bytes - begin < kPiece ? row_bytes - begin : kPiece;
+    for (int lane = 0; lane < kLanes; ++lane)
+      __builtin_memcpy(rows + lane * kStride, job.rows + lane * job.row_bytes + begin, static_cast<unsigned long>(n));
+    uint8_t* out = job.codes + begin * kLanes;
+    int64_t at = 0;
+    for (; at + 16 <= n; at += 16) {
+      VecB words[4];
+      load_words(rows + at, kStride, words);
+      for (int w = 0; w < 4; ++w, out += 4 * kLanes) {
+        if constexpr (kBytes == 4) {
+          store_bytes(out, words[w]);
+        } else {
+          store_low16(out, words[w]);
+          store_low16(out + 2 * kLanes, shift_words<16>(words[w]));
+        }
+      }
+    }
+    for (; at < n; at += kBytes) {
+      for (int lane = 0; lane < kLanes; ++lane, out += kBytes)
+        __builtin_memcpy(out, rows + lane * kStride + at, kBytes);
+    }
+  }
+}
+
 // False: this format is packed row by row.
 static bool pack_group(PackedFormat format, const PackJob& job) {
   switch (format) {
+    case PackedFormat::kF32:
+      return pack_floats<4>(job), true;
+    case PackedFormat::kF16:
+    case PackedFormat::kBF16:
+      return pack_floats<2>(job), true;
     case PackedFormat::kQ4_0:
     case PackedFormat::kIQ4_NL:
-      return pack_q4_0(job), true;
+      return pack_legacy<false, false>(job), true;
+    case PackedFormat::kQ4_1:
+      return pack_legacy<false, true>(job), true;
+    case PackedFormat::kQ5_0:
+      return pack_legacy<true, false>(job), true;
+    case PackedFormat::kQ5_1:
+      return pack_legacy<true, true>(job), true;
     case PackedFormat::kQ8_0:
       return pack_q8_0(job), true;
+    case PackedFormat::kQ2_K:
+      return pack_q2_k(job), true;
+    case PackedFormat::kQ3_K:
+      return pack_q3_k(job), true;
     case PackedFormat::kQ4_K:
       return pack_k<false>(job), true;
     case PackedFormat::kQ5_K:
       return pack_k<true>(job), true;
     case PackedFormat::kQ6_K:
       return pack_q6_k(job), true;
-    default:
+    case PackedFormat::kIQ4_XS:
+      return pack_iq4_xs(job), true;
+    case PackedFormat::kMXFP4:
+      return pack_mxfp4(job), true;
+    case PackedFormat::kCoded:
       return false;
   }
+  return false;
 }
 
 }  // namespace da::backend::cpu::DA_CPU_TARGET

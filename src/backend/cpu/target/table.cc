@@ -12,6 +12,8 @@
 
 #include "backend/cpu/body/attention-inl.h"
 
+#include "backend/cpu/body/pack_k-inl.h"
+
 #include "backend/cpu/body/pack-inl.h"
 
 namespace da::backend::cpu {
