@@ -104,9 +104,12 @@ std::optional<NodeQueue::Chunk> NodeQueue::take(int own_node) {
     const int node = (own_node + i) % n_nodes_;
     std::atomic<int64_t>& next = next_[static_cast<size_t>(node)];
     const int64_t share = share_[static_cast<size_t>(node)];
-    if (next.load(std::memory_order_relaxed) >= share) continue;
-    const int64_t begin = next.fetch_add(chunk_, std::memory_order_relaxed);
-    if (begin < share) return Chunk{node, begin, std::min(begin + chunk_, share)};
+    int64_t begin = next.load(std::memory_order_relaxed);
+    while (begin < share) {
+      const int64_t n_chunks = n_takers_ == 0 ? 1 : std::max<int64_t>(1, (share - begin) / (2 * n_takers_ * chunk_));
+      const int64_t end = std::min(begin + n_chunks * chunk_, share);
+      if (next.compare_exchange_weak(begin, end, std::memory_order_relaxed)) return Chunk{node, begin, end};
+    }
   }
   return std::nullopt;
 }

@@ -47,13 +47,16 @@ class NodeQueue {
     int64_t begin, end;  // within its share
   };
 
-  explicit NodeQueue(int64_t chunk) : chunk_(chunk) {}
+  // Chunks of `chunk`; for `n_takers` threads above 0, as many at once as leave half of what is there to the others, so
+  // that chunks are long at first and all end together.
+  explicit NodeQueue(int64_t chunk, int n_takers = 0) : chunk_(chunk), n_takers_(n_takers) {}
   void add_node(int64_t share) { share_[static_cast<size_t>(n_nodes_++)] = share; }  // before any take()
   // Thread-safe.
   std::optional<Chunk> take(int own_node);
 
  private:
   const int64_t chunk_;
+  const int n_takers_;
   int n_nodes_ = 0;
   std::array<std::atomic<int64_t>, CpuTopology::kMaxNodes> next_{};
   std::array<int64_t, CpuTopology::kMaxNodes> share_{};

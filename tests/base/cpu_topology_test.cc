@@ -109,21 +109,39 @@ TEST(NodeQueue, GivesItsOwnShareFirstAndEverythingOnce) {
   EXPECT_EQ(seen, std::vector<int>(12, 1));
 }
 
-TEST(NodeQueue, ServesManyThreads) {
-  NodeQueue queue(2);
-  queue.add_node(1001);
-  queue.add_node(500);
-  std::vector<std::atomic<int>> seen(1501);
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&, i] {
-      while (const auto chunk = queue.take(i % 2)) {
-        for (int64_t k = chunk->begin; k < chunk->end; ++k) ++seen[static_cast<size_t>(k + chunk->node * 1001)];
-      }
-    });
+TEST(NodeQueue, LongChunksFirst) {
+  NodeQueue queue(4, 2);
+  queue.add_node(0);
+  queue.add_node(67);
+  std::vector<int64_t> lengths;
+  int64_t next = 0;
+  while (const auto chunk = queue.take(0)) {
+    EXPECT_EQ(chunk->node, 1);
+    EXPECT_EQ(chunk->begin, next);
+    next = chunk->end;
+    lengths.push_back(chunk->end - chunk->begin);
   }
-  for (std::thread& thread : threads) thread.join();
-  for (const auto& count : seen) EXPECT_EQ(count.load(), 1);
+  EXPECT_EQ(next, 67);
+  EXPECT_EQ(lengths, (std::vector<int64_t>{16, 12, 8, 4, 4, 4, 4, 4, 4, 4, 3}));
+}
+
+TEST(NodeQueue, ServesManyThreads) {
+  for (const int n_takers : {0, 4}) {
+    NodeQueue queue(2, n_takers);
+    queue.add_node(1001);
+    queue.add_node(500);
+    std::vector<std::atomic<int>> seen(1501);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&, i] {
+        while (const auto chunk = queue.take(i % 2)) {
+          for (int64_t k = chunk->begin; k < chunk->end; ++k) ++seen[static_cast<size_t>(k + chunk->node * 1001)];
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& count : seen) EXPECT_EQ(count.load(), 1);
+  }
 }
 
 TEST(ThreadPool, PinsWorkersToTheirProcessors) {

@@ -115,11 +115,10 @@ void CpuBackend::run_tasks() {
   if (task_bytes_ < kWorthThreads) {
     run(0, 0, n_groups);
   } else {
-    // Chunks of eight groups, which share a pass over the activations; with few rows longer ones, a few for each
-    // thread: they are read from memory in one go.
-    const int64_t per_thread = n_groups / (pool_.n_threads() * 4);
-    const bool many_rows = tasks_.front().job.n_rows >= 32;
-    NodeQueue queue(per_thread < 8 ? 4 : many_rows ? 8 : per_thread / 8 * 8);
+    // Chunks of eight groups, which share a pass over the activations; with few rows long ones at first, read from
+    // memory in one go, and short ones last, so that nobody waits long.
+    const bool many_rows = tasks_.front().job.n_rows >= 32, small = n_groups < pool_.n_threads() * 32;
+    NodeQueue queue((many_rows ? 8 : 4) / (small ? 2 : 1), many_rows ? 0 : pool_.n_threads());
     for (int node = 0; node < topology_.n_nodes(); ++node)
       queue.add_node(node_begin[static_cast<size_t>(node) + 1] - node_begin[static_cast<size_t>(node)]);
     pool_.run_available([&](int thread_idx) {
