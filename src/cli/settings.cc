@@ -57,6 +57,7 @@ Result<Settings> settings_of(const server::Config& config) {
   options.latency_target = std::chrono::milliseconds(config.number("latency_target"));
   options.max_loaded_models = or_default(config.number("max_loaded_models"), defaults.max_loaded_models);
   options.max_queue = static_cast<int>(config.number("max_queue"));
+  options.log_level = config.value("log_level");
   options.context_tokens = config.number("context_length");
   options.gpu_layers = static_cast<int>(config.number("gpu_layers"));
   const std::string gpu_loss = config.value("gpu_loss");

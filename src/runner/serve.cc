@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -33,9 +34,7 @@ constexpr int kSocket = 3;
 constexpr int kModelFile = 4;
 constexpr int kDeviceLost = 3;   // exit status
 
-LogLevel log_level() {
-  const char* text = std::getenv("DEEPANALYZE_LOG_LEVEL");
-  const std::string_view level = text != nullptr ? text : "";
+LogLevel level_of(std::string_view level) {
   if (level == "debug") return LogLevel::kDebug;
   if (level == "warn") return LogLevel::kWarn;
   if (level == "error") return LogLevel::kError;
@@ -119,8 +118,8 @@ Json sandbox_json(const Sandbox& sandbox) {
 class Session {
  public:
   // `found` is what was found out before the process was sealed.
-  Session(const Loader& load, const Sandbox& sandbox, LoadRequest found, Logger log)
-      : load_(load), sandbox_(sandbox), found_(std::move(found)), log_(std::move(log)), outbox_(kSocket) {}
+  Session(const Loader& load, const Sandbox& sandbox, LoadRequest found, Logger log, std::atomic<LogLevel>& log_level)
+      : load_(load), sandbox_(sandbox), found_(std::move(found)), log_(std::move(log)), log_level_(log_level), outbox_(kSocket) {}
 
   int run() {
     while (true) {
@@ -175,6 +174,8 @@ class Session {
       host_->hold(id, held != request.end() && held->is_boolean() && held->get<bool>());
     } else if (op == "configure") {
       host_->configure(request);
+      const auto level = request.find("log_level");
+      if (level != request.end() && level->is_string()) log_level_ = level_of(level->get_ref<const std::string&>());
     } else {
       send(error_message(id, {ErrorCode::kInvalidArgument, "unknown operation"}));
     }
@@ -276,6 +277,7 @@ class Session {
   Sandbox sandbox_;
   LoadRequest found_;
   Logger log_;
+  std::atomic<LogLevel>& log_level_;
   Outbox outbox_;
   std::optional<Host> host_;   // after outbox_: its engine's thread sends until it is gone
   std::optional<Desk> desk_;   // after host_: its thread hands requests over
@@ -288,7 +290,9 @@ int serve(int argc, char** argv, const Loader& load) {
   // Its life is the server's: signals of a terminal or a service manager go to the server, which ends it in order.
   for (const int ignored : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(ignored, SIG_IGN);
   const char* format = std::getenv("DEEPANALYZE_LOG_FORMAT");
-  const Logger log = stderr_logger(std::make_shared<const std::atomic<LogLevel>>(log_level()), log_format_of(format != nullptr ? format : ""));
+  const char* level = std::getenv("DEEPANALYZE_LOG_LEVEL");
+  const auto log_level = std::make_shared<std::atomic<LogLevel>>(level_of(level != nullptr ? level : ""));
+  const Logger log = stderr_logger(log_level, log_format_of(format != nullptr ? format : ""));
   const int32_t n_cpus = available_cpus();   // reads files, as do the next
   (void)cpu_topology();
   const uint64_t available_bytes = available_memory_bytes();
@@ -325,7 +329,7 @@ int serve(int argc, char** argv, const Loader& load) {
                             .available_bytes = available_bytes,
                             .gpus = gpus.gpus(),
                             .gpu_reserve_bytes = placement::gpu_overhead_bytes()};
-    return Session(load, *sandbox, found, log).run();
+    return Session(load, *sandbox, found, log, *log_level).run();
   } catch (const std::bad_alloc&) {
     log.error("runner is out of memory");
   } catch (const std::exception&) {

@@ -26,6 +26,7 @@ struct Options {
   int64_t context_tokens = 0;   // default num_ctx; 0: what fits, up to the model's own
   std::chrono::milliseconds latency_target{0};   // between two tokens of a request; 0: none
   std::string kv_cache_type = "f16";
+  std::string log_level;   // of the runners; "": as their environment says
   int gpu_layers = -1;   // of models that name none; -1: as many as fit
   GpuLoss gpu_loss = GpuLoss::kOthers;
 };

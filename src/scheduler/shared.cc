@@ -140,11 +140,11 @@ void Shared::released(Core::InstanceId instance, const std::string& client, int6
 
 void Shared::set_options(const Options& options) {
   happen([&](Core& core) {
-    if (options.latency_target != options_.latency_target) {
-      for (const auto& [id, entry] : entries_) {
-        if (entry.client)
-          entry.client->tell({{"op", "configure"}, {"latency_target_ms", options.latency_target.count()}});
-      }
+    json changes = {{"op", "configure"}};
+    if (options.latency_target != options_.latency_target) changes["latency_target_ms"] = options.latency_target.count();
+    if (options.log_level != options_.log_level) changes["log_level"] = options.log_level;
+    for (const auto& [id, entry] : entries_) {
+      if (entry.client && changes.size() > 1) entry.client->tell(changes);
     }
     options_ = options;
     return core.set_options(core_options(options), Clock::now());

@@ -92,6 +92,7 @@ Core::Actions Shared::loaded_now(Core::InstanceId instance, const Entry& entry) 
                             {"command", "runner --parallel " + std::to_string(in_use)},
                             {"parallel_from", options_.n_parallel > 0 ? "setting" : "memory"},
                             {"context_tokens", entry.ready.value("context_tokens", int64_t{0})}});
+  if (!options_.log_level.empty()) entry.client->tell({{"op", "configure"}, {"log_level", options_.log_level}});
   core_.set_free_bytes(free_memory_());
   book_devices();
   if (const auto gpus = entry.ready.find("gpus"); gpus != entry.ready.end() && gpus->is_array()) {

@@ -1,9 +1,10 @@
 // What users and operators can rely on while much goes on: everything a request held is free a tenth of a second after
 // its client left, nothing is cut in silence, deadlines hold, slow readers stop nobody, logs hold no text.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cli, golden, root, sleep, startServer, stories } from './server.mjs';
 
@@ -12,7 +13,9 @@ const canary = 'xylophone-canary-7f3a91';
 let server;
 
 before(async () => {
-  server = await startServer({ OLLAMA_NUM_PARALLEL: '2', DEEPANALYZE_LOG_LEVEL: 'debug', DEEPANALYZE_LOG_FORMAT: 'json' });
+  const config = join(mkdtempSync(join(tmpdir(), 'deepanalyze-config-')), 'config.json');
+  writeFileSync(config, '{}');
+  server = await startServer({ DEEPANALYZE_CONFIG: config, OLLAMA_NUM_PARALLEL: '2', DEEPANALYZE_LOG_LEVEL: 'debug', DEEPANALYZE_LOG_FORMAT: 'json' });
   for (const name of ['stories', 'other']) {
     const modelfile = join(server.folder, `Modelfile-${name}`);
     writeFileSync(modelfile, `FROM ${stories}\nPARAMETER temperature 0\n`);
@@ -20,7 +23,10 @@ before(async () => {
   }
   assert.equal((await ask('Once')).status, 200);
 });
-after(async () => { await server.stop(); });
+after(async () => {
+  await server.stop();
+  rmSync(dirname(server.env.DEEPANALYZE_CONFIG), { recursive: true });
+});
 
 const post = (path, body, more = {}) => fetch(`${server.url}${path}`, { method: 'POST', body: JSON.stringify(body), ...more });
 const ask = (prompt, options = {}, more = {}, extra = {}) =>
@@ -62,7 +68,7 @@ async function writing(more = {}) {
 
 test('a client that leaves frees everything within 100 ms, whatever its request was at', async () => {
   // Each state several times, and the median counts: asking takes its time too, and a machine may be busy for a moment.
-  const decode = [], queue = [], prefill = [], load = [];
+  const decode = [], queue = [], prefill = [], load = [], embed = [];
   for (let i = 0; i < 4; ++i) {
     const one = await writing();
     await until(async () => await running() === 1, 1000).catch(() => {});   // news may lag; it writes all the same
@@ -91,6 +97,16 @@ test('a client that leaves frees everything within 100 ms, whatever its request 
     prefill.push(await freed());
     await read;
   }
+  // Texts that want vectors: more than a second's work.
+  for (let i = 0; i < 5; ++i) {
+    const control = new AbortController(), from = await metric('deepanalyze_model_steps_total{model="stories:latest"}');
+    const texts = post('/api/embed', { model: 'stories', input: Array.from({ length: 400 }, () => tokens.repeat(2).slice(0, 1000)) }, { signal: control.signal }).catch(() => null);
+    await sleep(60 + 10 * i);
+    control.abort();
+    embed.push(await freed());
+    await texts;
+    assert.ok(await metric('deepanalyze_model_steps_total{model="stories:latest"}') - from < 200, 'the rest was not computed');
+  }
   await post('/api/generate', { model: 'other', keep_alive: 0 });
   const loads = () => server.log.split('"msg":"model unloaded"').length;
   for (let i = 0; i < 5; ++i) {
@@ -103,7 +119,7 @@ test('a client that leaves frees everything within 100 ms, whatever its request 
     await until(() => loads() > before, 1000).catch(() => {});   // had not begun, perhaps
   }
   assert.ok(queue.length >= 2, 'most had to wait');
-  for (const [state, times] of Object.entries({ decode, queue, prefill, load })) {
+  for (const [state, times] of Object.entries({ decode, queue, prefill, load, embed })) {
     console.log(`${state}: freed after ms`, times.map((ms) => ms.toFixed(1)).join(' '));
     assert.ok(times.sort((a, b) => a - b)[times.length >> 1] < 100, `${state}: ${times} ms`);
   }
@@ -122,6 +138,40 @@ test('a hundred that want a model that is not loaded: one load, and all are serv
   await leaves;
   assert.ok(answers.every((answer) => answer.status === 200));
   assert.equal(await metric('deepanalyze_model_loads_total{outcome="ok"}'), before + 1);
+});
+
+test('SIGHUP with a file that cannot be read changes nothing, with another says what changed', async () => {
+  const setting = async () => (await (await fetch(`${server.url}/api/admin/config`)).json()).max_queue;
+  for (const broken of ['{', '[]', '{"max_queue": 1e999}', '{"max_queue": "many"}', '{"nothing": 1}', '']) {
+    const from = server.log.length;
+    writeFileSync(server.env.DEEPANALYZE_CONFIG, broken);
+    server.child.kill('SIGHUP');
+    await until(() => server.log.slice(from).includes('the settings stay as they are'));
+    assert.equal((await setting()).value, '512', broken);
+  }
+  const from = server.log.length;
+  writeFileSync(server.env.DEEPANALYZE_CONFIG, '{"max_queue": 77, "log_format": "text"} // a comment');
+  server.child.kill('SIGHUP');
+  await until(() => server.log.slice(from).includes('waits for the next start'));
+  assert.match(server.log.slice(from), /"setting changed","setting":"max_queue","from":"512","to":"77","by":"SIGHUP"/);
+  assert.deepEqual([(await setting()).value, (await setting()).source], ['77', 'file']);
+  for (const line of server.log.slice(from).trim().split('\n')) JSON.parse(line);
+});
+
+test('the log level can be set while it runs, of models that run too', async () => {
+  const prepared = () => server.log.split('"msg":"generate"').length;   // the runner says so at debug
+  const level = async (value) => {
+    const answer = await fetch(`${server.url}/api/admin/config`, { method: 'PUT', body: JSON.stringify({ log_level: value }) });
+    assert.equal(answer.status, 200);
+  };
+  await level('warn');
+  await ask('Once');
+  const before = prepared();
+  await ask('Once');
+  assert.equal(prepared(), before);
+  await level('debug');
+  await ask('Once');
+  await until(() => prepared() > before);
 });
 
 test('a model may have keys and values of its own type', async () => {
