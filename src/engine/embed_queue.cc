@@ -31,8 +31,13 @@ void EmbedQueue::add(Engine::RequestId id, EmbedInput input, EmbedCallback callb
   jobs_.emplace(id, std::move(job));
 }
 
-void EmbedQueue::finish(Job& job, Result<std::vector<float>> result) {
+void EmbedQueue::release_pages(Job& job) {
   pages_.release(job.pages);
+  begun_.erase(&job);
+}
+
+void EmbedQueue::finish(Job& job, Result<std::vector<float>> result) {
+  release_pages(job);
   turns_.remove(&job);
   const auto done = jobs_.extract(job.id);
   done.mapped()->callback(std::move(result));
@@ -47,7 +52,7 @@ void EmbedQueue::end_all(const Status& status) {
 }
 
 void EmbedQueue::list_pages(std::vector<int32_t>& owned) const {
-  for (const auto& [id, job] : jobs_) owned.insert(owned.end(), job->pages.begin(), job->pages.end());
+  for (const Job* job : begun_) owned.insert(owned.end(), job->pages.begin(), job->pages.end());
 }
 
 bool EmbedQueue::wants_row(const Job& job, int32_t position) const {
@@ -58,22 +63,18 @@ bool EmbedQueue::wants_row(const Job& job, int32_t position) const {
 // One that begins leaves those that have begun what they still need: or they would take it from each other for ever.
 bool EmbedQueue::has_room_for(const Job& job) const {
   int32_t n_wanted = pages_for(job.n_tokens);
-  bool any_begun = false;
-  for (const auto& [id, other] : jobs_) {
-    if (other->pages.empty()) continue;
-    any_begun = true;
-    n_wanted += pages_for(other->n_tokens) - static_cast<int32_t>(other->pages.size());
-  }
-  return !any_begun || n_wanted <= pages_.n_available();
+  for (const Job* other : begun_) n_wanted += pages_for(other->n_tokens) - static_cast<int32_t>(other->pages.size());
+  return begun_.empty() || n_wanted <= pages_.n_available();
 }
 
 bool EmbedQueue::take_pages(Job& job, int32_t n_rows) {
   if (job.pages.empty() && !has_room_for(job)) return false;
+  begun_.insert(&job);
   const Status status = pages_.give(name_space_of(job.id), job.pages, job.n_done + n_rows);
   if (status.is_ok()) return true;
   // Whatever it holds may be what others wait for: it begins again later.
   short_of_pages_ = status;
-  pages_.release(job.pages);
+  release_pages(job);
   job.n_done = 0;
   job.pooler = Pooler(pooling_);
   return false;

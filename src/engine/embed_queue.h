@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "engine/embed_turns.h"
@@ -49,12 +50,14 @@ class EmbedQueue {
   bool has_room_for(const Job& job) const;
   void take_rows(const EmbedTurns::Part& part, int32_t first_output, const backend::RowsView& rows);
   bool wants_row(const Job& job, int32_t position) const;
+  void release_pages(Job& job);
   void finish(Job& job, Result<std::vector<float>> result);
 
   model::Model& model_;
   KvPages& pages_;
   model::Pooling pooling_;
   std::map<Engine::RequestId, std::unique_ptr<Job>> jobs_;
+  std::set<const Job*> begun_;  // those with pages
   EmbedTurns turns_;
   std::vector<EmbedTurns::Part> parts_;
   Status short_of_pages_;  // the last time that there were none

@@ -16,7 +16,9 @@ void EmbedTurns::add(EmbedText* text) {
 void EmbedTurns::remove(const EmbedText* text) {
   const auto queue = queues_.find(text->client);
   if (queue == queues_.end()) return;
-  std::erase(queue->second, text);
+  // Most often the first of thousands.
+  const auto found = std::find(queue->second.begin(), queue->second.end(), text);
+  if (found != queue->second.end()) queue->second.erase(found);
   if (queue->second.empty()) queues_.erase(queue);
 }
 
