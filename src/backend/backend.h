@@ -208,8 +208,8 @@ struct RouteSpec {
 // Rows an expert product reads: those of the batch (each goes to its experts), or expert rows.
 enum class ExpertInput : uint8_t { kBatchRows, kExpertRows };
 
-// What a matrix is for: rows are looked up (embeddings), or it is multiplied with, or both (tied embeddings). `stays`: its
-// data outlives the Weight (a mapped file), so that a backend may leave it where it is.
+// What a matrix is for: rows are looked up (embeddings), or it is multiplied with, or both (tied embeddings). `stays`:
+// its data outlives the Weight (a mapped file), so that a backend may leave it where it is.
 struct WeightUse {
   bool rows = false, product = true, stays = false;
 };

@@ -2,7 +2,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 
+#include "backend/backend.h"
+#include "backend/candidate.h"
 #include "base/result.h"
 
 namespace da::backend {
@@ -21,6 +24,10 @@ class DeviceBackend {
   virtual DeviceBytes bytes_by_kind() const = 0;
   // What made the device unusable in this process; ok as long as nothing did. On the thread that computes, or after it.
   virtual Status fault() const = 0;
+  // Of each row the k largest values (1 <= k <= kMaxTopK and the width), of equals those of the lowest columns, in any
+  // order: out [n_rows][k]. A row that holds something not finite has a first column of -1. Waits for the device;
+  // errors as of argmax().
+  virtual Status top_k(const Activation& in, int32_t k, std::span<Candidate> out) = 0;
   // Called by load_weight, on its thread, each time it has handed a chunk to the device: how many of the tensor's bytes
   // have gone. Returning false ends that load with kCancelled. Empty: nobody wants to know.
   using OnChunk = std::function<bool(uint64_t bytes_done)>;

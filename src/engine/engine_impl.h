@@ -92,7 +92,9 @@ class EngineImpl final : public Engine {
 
   Result<const backend::Activation*> forward(const BatchPlanner::Plan& plan);
   void take_tokens(const BatchPlanner::Plan& plan, const backend::Activation& logits);
-  std::optional<Finish> take_tokens_of(const BatchPlanner::Part& part, const backend::RowsView& rows);
+  Status fetch_logits(const BatchPlanner::Plan& plan, const backend::Activation& logits);
+  Sequence::Logits logits_of(int32_t output_idx) const;
+  std::optional<Finish> take_tokens_of(const BatchPlanner::Part& part);
   void guess_drafts();
 
   std::unique_ptr<model::Model> model_;
@@ -113,8 +115,12 @@ class EngineImpl final : public Engine {
 
   std::vector<SequencePtr> running_;  // by priority, then in order of arrival
   std::vector<PagedSequence*> ranked_;
+  // What was chosen on the device or came from it, of each of a step's outputs.
   std::vector<int32_t> greedy_;
-  bool gave_up_ = false;  // the last step, for one that was cancelled
+  std::vector<backend::Candidate> candidates_;  // [n_outputs][n_candidates_]
+  size_t n_candidates_ = 0;
+  backend::RowsView logits_;  // all of them, or nothing
+  bool gave_up_ = false;      // the last step, for one that was cancelled
   std::atomic<int32_t> n_running_{0}, n_held_{0};
   std::atomic<int64_t> prompt_tokens_{0}, cached_tokens_{0}, generated_tokens_{0}, preemptions_{0};
   std::atomic<int64_t> drafted_tokens_{0}, accepted_tokens_{0}, not_finite_{0};

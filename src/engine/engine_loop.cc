@@ -2,6 +2,7 @@
 #include <exception>
 #include <utility>
 
+#include "backend/device_backend.h"
 #include "engine/engine_impl.h"
 
 namespace da::engine {
@@ -291,28 +292,55 @@ double EngineImpl::note_step() {
   return std::chrono::duration<double>(now - begun).count();
 }
 
+// What the step's tokens are drawn from: no more of the logits than is needed leaves the device they lie on.
+Status EngineImpl::fetch_logits(const BatchPlanner::Plan& plan, const backend::Activation& logits) {
+  bool some_greedy = false, all = false;
+  int32_t k = 0;
+  for (const BatchPlanner::Part& part : plan.parts) {
+    const auto& sequence = static_cast<const Sequence&>(*part.sequence);
+    if (part.output_idx < 0 || !sequence.needs_logits()) continue;
+    if (sequence.plain_greedy()) {
+      some_greedy = true;
+      continue;
+    }
+    const int32_t n = sequence.n_candidates();
+    all = all || n == 0 || n > backend::kMaxTopK;
+    k = std::max(k, n);
+  }
+  backend::Backend& backend = model_->output_backend();
+  greedy_.assign(plan.output_rows.size(), -1);
+  n_candidates_ = 0;
+  logits_ = {};
+  if (some_greedy) DA_RETURN_IF_ERROR(backend.argmax(logits, greedy_));
+  auto* device = dynamic_cast<backend::DeviceBackend*>(&backend);
+  if (device != nullptr && k > 0 && !all) {
+    k = static_cast<int32_t>(std::min<int64_t>(k, logits.width));
+    n_candidates_ = static_cast<size_t>(k);
+    candidates_.resize(plan.output_rows.size() * n_candidates_);
+    return device->top_k(logits, k, candidates_);
+  }
+  if (k > 0 || all) {
+    DA_ASSIGN_OR_RETURN(logits_, backend.read_rows(logits));
+  }
+  return Status::ok();
+}
+
+Sequence::Logits EngineImpl::logits_of(int32_t output_idx) const {
+  const auto at = static_cast<size_t>(output_idx);
+  return {.greedy_choice = greedy_[at],
+          .largest = n_candidates_ == 0 ? std::span<const backend::Candidate>()
+                                        : std::span(candidates_).subspan(at * n_candidates_, n_candidates_),
+          .all = logits_.data == nullptr ? std::span<const float>() : logits_.row(output_idx)};
+}
+
 void EngineImpl::take_tokens(const BatchPlanner::Plan& plan, const backend::Activation& logits) {
   if (plan.output_rows.empty()) return;
-  const auto any = [&](auto wants) {
-    return std::any_of(plan.parts.begin(), plan.parts.end(), [&](const BatchPlanner::Part& part) {
-      return part.output_idx >= 0 && wants(static_cast<const Sequence&>(*part.sequence));
-    });
-  };
-  Status status;
-  greedy_.assign(plan.output_rows.size(), -1);
-  if (any([](const Sequence& s) { return s.plain_greedy(); }))
-    status = model_->output_backend().argmax(logits, greedy_);
-  backend::RowsView rows;
-  if (status.is_ok() && any([](const Sequence& s) { return !s.plain_greedy() && s.needs_logits(); })) {
-    auto view = model_->output_backend().read_rows(logits);
-    status = view.status();
-    if (view.is_ok()) rows = *view;
-  }
+  const Status status = fetch_logits(plan, logits);
   note_forward(plan.n_rows());
   for (const BatchPlanner::Part& part : plan.parts) {
     if (part.output_idx < 0) continue;
     Sequence& sequence = static_cast<Sequence&>(*part.sequence);
-    std::optional<Finish> finished = status.is_ok() ? take_tokens_of(part, rows) : Finish{FinishReason::kError, status};
+    std::optional<Finish> finished = status.is_ok() ? take_tokens_of(part) : Finish{FinishReason::kError, status};
     if (finished) {
       finish(owner(&sequence), *finished);
       continue;
@@ -323,15 +351,14 @@ void EngineImpl::take_tokens(const BatchPlanner::Plan& plan, const backend::Acti
 }
 
 // The token after the sequence's last, and as long as the text goes the way of its draft those after.
-std::optional<Finish> EngineImpl::take_tokens_of(const BatchPlanner::Part& part, const backend::RowsView& rows) {
+std::optional<Finish> EngineImpl::take_tokens_of(const BatchPlanner::Part& part) {
   Sequence& sequence = static_cast<Sequence&>(*part.sequence);
   const int32_t n_before = sequence.n_tokens(), n_generated = sequence.n_generated();
   std::optional<Finish> finished;
   int32_t n_taken = 0;  // of the draft
   for (bool follows = true; follows && !finished;) {
     const int32_t output_idx = part.output_idx + n_taken;
-    const std::span<const float> logits = rows.data != nullptr ? rows.row(output_idx) : std::span<const float>();
-    const int32_t token = sequence.choose(greedy_[static_cast<size_t>(output_idx)], logits);
+    const int32_t token = sequence.choose(logits_of(output_idx));
     if (token < 0 && sequence.can_choose()) ++not_finite_;
     finished = sequence.accept(token);
     if (sequence.n_computed == 0) break;  // it shifted: nothing that was computed is left

@@ -9,6 +9,8 @@
 namespace da::engine {
 namespace {
 
+using backend::Candidate;
+
 Status out_of_range(const char* name, double value, const char* expected) {
   return {ErrorCode::kInvalidArgument,
           std::string("sampling: ") + name + " is " + std::to_string(value) + ", expected " + expected};
@@ -34,6 +36,19 @@ Seen look_at(const float* values, size_t n, float bound) {
     bad |= (std::bit_cast<uint32_t>(values[i]) & kExponent) == kExponent ? 1U : 0U;
   }
   return {above != 0, bad == 0};
+}
+
+// By value, of equals the first.
+bool is_better(const Candidate& a, const Candidate& b) {
+  return a.value != b.value ? a.value > b.value : a.column < b.column;
+}
+
+// Keeps the k best, in any order.
+void keep_best(std::vector<Candidate>& candidates, size_t k) {
+  if (candidates.size() <= k) return;
+  std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(k - 1), candidates.end(),
+                   is_better);
+  candidates.resize(k);
 }
 
 }  // namespace
@@ -78,33 +93,28 @@ void Sampler::penalize(std::span<float> logits, std::span<const int32_t> history
   }
 }
 
-// The `k` best of the ids that are offered in rising order, of equals the first. A
-// vocabulary has a hundred thousand tokens, and all but a few are no better than the worst that is kept.
+// The `k` best of the ids that are offered in rising order. A vocabulary has a hundred thousand tokens, and all but a
+// few are no better than the worst that is kept.
 class Sampler::TopK {
  public:
-  TopK(std::span<const float> logits, size_t k, std::vector<int32_t>& best) : logits_(logits), k_(k), best_(best) {}
+  TopK(std::span<const float> logits, size_t k, std::vector<Candidate>& best) : logits_(logits), k_(k), best_(best) {}
   void offer(size_t id) {
     if (!(logits_[id] > bound_)) return;
-    best_.push_back(static_cast<int32_t>(id));
+    best_.push_back({static_cast<int32_t>(id), logits_[id]});
     if (best_.size() >= 2 * k_ + kSpare) cut();
   }
   float bound() const { return bound_; }
   void cut() {
     if (best_.size() <= k_) return;
-    const auto kth = best_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
-    std::nth_element(best_.begin(), kth, best_.end(), [&](int32_t a, int32_t b) {
-      const float x = logits_[static_cast<size_t>(a)], y = logits_[static_cast<size_t>(b)];
-      return x != y ? x > y : a < b;
-    });
-    bound_ = logits_[static_cast<size_t>(*kth)];
-    best_.resize(k_);
+    keep_best(best_, k_);
+    bound_ = best_[k_ - 1].value;
   }
 
  private:
   static constexpr size_t kSpare = 64;
   std::span<const float> logits_;
   size_t k_;
-  std::vector<int32_t>& best_;
+  std::vector<Candidate>& best_;
   float bound_ = -INFINITY;  // no better than this is no candidate
 };
 
@@ -128,25 +138,22 @@ bool Sampler::find_candidates(std::span<const float> logits, std::span<const uin
   return true;
 }
 
-void Sampler::softmax(std::span<const float> logits, float temperature) {
+void Sampler::softmax(float temperature) {
   float largest = -INFINITY;
-  for (const int32_t id : candidates_) largest = std::max(largest, logits[static_cast<size_t>(id)]);
+  for (const Candidate& candidate : candidates_) largest = std::max(largest, candidate.value);
   probabilities_.resize(candidates_.size());
   double sum = 0;
   for (size_t i = 0; i < candidates_.size(); ++i) {
-    probabilities_[i] = std::exp((logits[static_cast<size_t>(candidates_[i])] - largest) / temperature);
+    probabilities_[i] = std::exp((candidates_[i].value - largest) / temperature);
     sum += static_cast<double>(probabilities_[i]);
   }
   for (float& probability : probabilities_) probability = static_cast<float>(static_cast<double>(probability) / sum);
 }
 
-void Sampler::keep_top_p(std::span<const float> logits) {
+void Sampler::keep_top_p() {
   if (params_.top_p >= 1.0F) return;
-  std::sort(candidates_.begin(), candidates_.end(), [&](int32_t a, int32_t b) {
-    const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
-    return x != y ? x > y : a < b;
-  });
-  softmax(logits, 1.0F);
+  std::sort(candidates_.begin(), candidates_.end(), is_better);
+  softmax(1.0F);
   float sum = 0;
   size_t kept = 0;
   while (kept < candidates_.size()) {
@@ -175,22 +182,44 @@ int32_t Sampler::sample(std::span<const float> logits, std::span<const uint64_t>
     penalize(penalized_, history);
     logits = penalized_;
   }
-  if (!find_candidates(logits, allowed) || candidates_.empty()) return -1;
-  if (is_greedy(params_)) return candidates_[0];
-  softmax(logits, 1.0F);
-  keep_top_p(logits);
+  if (!find_candidates(logits, allowed)) return -1;
+  return draw();
+}
+
+int32_t Sampler::n_candidates() const {
+  if (has_penalties()) return 0;
+  return is_greedy(params_) ? 1 : std::max(params_.top_k, 0);
+}
+
+int32_t Sampler::sample(std::span<const Candidate> largest) {
+  if (largest.empty() || largest[0].column < 0) return -1;
+  candidates_.assign(largest.begin(), largest.end());
+  keep_best(candidates_, static_cast<size_t>(n_candidates()));
+  return draw();
+}
+
+int32_t Sampler::draw() {
+  if (candidates_.empty()) return -1;
+  if (is_greedy(params_)) return candidates_[0].column;
+  // The order, in which sums are rounded, does not depend on how they were selected.
+  const auto by_column = [](const Candidate& a, const Candidate& b) { return a.column < b.column; };
+  if (!std::is_sorted(candidates_.begin(), candidates_.end(), by_column))
+    std::sort(candidates_.begin(), candidates_.end(), by_column);
+  softmax(1.0F);
+  keep_top_p();
   keep_min_p();
-  std::sort(candidates_.begin(), candidates_.end());  // so that a draw does not depend on how they were selected
-  softmax(logits, params_.temperature);
+  std::sort(candidates_.begin(), candidates_.end(), by_column);
+  softmax(params_.temperature);
   // 53 random bits: the standard distributions differ between libraries, this does not.
-  const double draw = static_cast<double>(random_() >> 11) * 0x1p-53;
+  const double at = static_cast<double>(random_() >> 11) * 0x1p-53;
   double sum = 0;
   for (size_t i = 0; i < candidates_.size(); ++i) {
     sum += static_cast<double>(probabilities_[i]);
-    if (draw < sum) return candidates_[i];
+    if (at < sum) return candidates_[i].column;
   }
   return candidates_[static_cast<size_t>(std::max_element(probabilities_.begin(), probabilities_.end()) -
-                                         probabilities_.begin())];
+                                         probabilities_.begin())]
+      .column;
 }
 
 }  // namespace da::engine

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "backend/candidate.h"
 #include "base/result.h"
 
 namespace da::engine {
@@ -35,6 +36,11 @@ class Sampler {
   // `logits` [n_vocab]. `allowed`: bit mask of tokens, empty for all. `history`: prompt and output so far. Ties go to
   // the lowest id. Returns -1 if nothing is allowed or a logit is not finite.
   int32_t sample(std::span<const float> logits, std::span<const uint64_t> allowed, std::span<const int32_t> history);
+  // How many of the largest logits are enough to draw from, all tokens being allowed; 0: all are needed.
+  int32_t n_candidates() const;
+  // The same token from those alone (and perhaps more), in any order; a column below 0 means that a logit is not
+  // finite.
+  int32_t sample(std::span<const backend::Candidate> largest);
 
  private:
   bool has_penalties() const;
@@ -42,14 +48,16 @@ class Sampler {
   class TopK;
   // False: a logit is not finite.
   bool find_candidates(std::span<const float> logits, std::span<const uint64_t> allowed);
+  // Draws from candidates_.
+  int32_t draw();
   // Both need probabilities_ of candidates_.
-  void keep_top_p(std::span<const float> logits);
+  void keep_top_p();
   void keep_min_p();
-  void softmax(std::span<const float> logits, float temperature);
+  void softmax(float temperature);
 
   SamplingParams params_;
   std::mt19937_64 random_;
-  std::vector<int32_t> candidates_;
+  std::vector<backend::Candidate> candidates_;
   std::vector<float> probabilities_;  // of candidates_
   std::vector<int32_t> recent_;
   std::vector<float> penalized_;

@@ -87,10 +87,11 @@ Status Sequence::update_mask() {
   return Status::ok();
 }
 
-int32_t Sequence::choose(int32_t greedy_choice, std::span<const float> logits) {
+int32_t Sequence::choose(const Logits& logits) {
   if (forced_ >= 0) return forced_;
-  if (plain_greedy()) return greedy_choice;
-  return sampler_.sample(logits, mask_, tokens);
+  if (plain_greedy()) return logits.greedy_choice;
+  if (n_candidates() > 0 && logits.all.empty()) return sampler_.sample(logits.largest);
+  return sampler_.sample(logits.all, mask_, tokens);
 }
 
 std::optional<Finish> Sequence::accept_one(int32_t token) {

@@ -39,10 +39,17 @@ class Sequence : public PagedSequence {
   bool needs_logits() const { return forced_ < 0; }  // false: the grammar leaves one token, sampling would find it
   bool can_choose() const { return mask_error_.is_ok(); }  // false: the grammar leaves no token
   bool plain_greedy() const { return mask_.empty() && is_plain_greedy(params_); }
+  // How many of the largest logits are enough for choose(); 0: all are needed.
+  int32_t n_candidates() const { return mask_.empty() ? sampler_.n_candidates() : 0; }
 
-  // The next token: forced, the batch's greedy choice (if plain_greedy), or drawn from `logits`.
-  // -1: a logit is not finite, or !can_choose().
-  int32_t choose(int32_t greedy_choice, std::span<const float> logits);
+  // Of a token's logits what there is: the largest one's id, so many of the largest, or all.
+  struct Logits {
+    int32_t greedy_choice = -1;
+    std::span<const backend::Candidate> largest;
+    std::span<const float> all;
+  };
+  // The next token: forced, the greedy choice (if plain_greedy), or drawn. -1: a logit is not finite, or !can_choose().
+  int32_t choose(const Logits& logits);
   // Takes the token and those that the grammar forces after it. Nullopt: goes on.
   std::optional<Finish> accept(int32_t token);
 

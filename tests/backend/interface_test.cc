@@ -9,6 +9,7 @@
 #include <span>
 
 #include "backend/backends.h"
+#include "backend/device_backend.h"
 #include "backend/support.h"
 #include "support/gpu_notes.h"
 
@@ -168,6 +169,46 @@ TEST_P(Interface, TheLargestValueIsTheLowestOfEquals) {
   ASSERT_TRUE(backend_->argmax(*rows(kWidth, 3, values), largest).is_ok());
   EXPECT_EQ(largest, (std::vector<int32_t>{333, 0, kWidth - 1}));
   da::test::note_gpu("operations", "largest value", "float32");
+}
+
+// What of it is for devices alone: on the host nothing needs to be brought.
+TEST_P(Interface, TheLargestValuesOfEachRow) {
+  auto* device = dynamic_cast<DeviceBackend*>(backend_.get());
+  if (device == nullptr) return;
+  constexpr int32_t kRows = 5;
+  for (const int64_t width : {1, 31, 256, 257, 1000, 5003}) {
+    for (const int32_t k : {1, 5, 40, 128}) {
+      if (k > width) continue;
+      auto values = random_floats(static_cast<size_t>(kRows * width), static_cast<uint32_t>(width + k));
+      const auto row = [&](int32_t r) {
+        return std::span(values).subspan(static_cast<size_t>(r * width), static_cast<size_t>(width));
+      };
+      for (float& value : row(1)) value = std::floor(value * 3);  // with many equals, zeros of both signs among them
+      for (float& value : row(2)) value = -7.5F;
+      std::sort(row(3).begin(), row(3).end());
+      row(4)[static_cast<size_t>(width / 2)] = width % 2 == 0 ? NAN : -INFINITY;
+      std::vector<Candidate> found(static_cast<size_t>(kRows * k));
+      ASSERT_TRUE(device->top_k(*rows(width, kRows, values), k, found).is_ok());
+      for (int32_t r = 0; r < 4; ++r) {
+        std::vector<int32_t> best(static_cast<size_t>(width)), columns;
+        for (size_t i = 0; i < best.size(); ++i) best[i] = static_cast<int32_t>(i);
+        std::stable_sort(best.begin(), best.end(), [&](int32_t a, int32_t b) {
+          return row(r)[static_cast<size_t>(a)] > row(r)[static_cast<size_t>(b)];
+        });
+        best.resize(static_cast<size_t>(k));
+        std::sort(best.begin(), best.end());
+        for (const Candidate& candidate :
+             std::span(found).subspan(static_cast<size_t>(r * k), static_cast<size_t>(k))) {
+          columns.push_back(candidate.column);
+          ASSERT_EQ(candidate.value, row(r)[static_cast<size_t>(candidate.column)]);
+        }
+        std::sort(columns.begin(), columns.end());
+        ASSERT_EQ(columns, best) << "row " << r << " of " << width << ", the best " << k;
+      }
+      EXPECT_EQ(found[static_cast<size_t>(4 * k)].column, -1) << width;
+    }
+  }
+  da::test::note_gpu("operations", "largest values", "float32");
 }
 
 // --- attention -------------------------------------------------------------------------------------------------------

@@ -259,6 +259,33 @@ TEST(Sampler, TopKKeepsTheBest) {
   }
 }
 
+// From a device come the largest alone, in any order: the draws are those from all.
+TEST(Sampler, DrawsTheSameFromTheLargestAlone) {
+  std::mt19937 random(9);
+  for (const size_t n : {1U, 30U, 200U, 5003U}) {
+    for (const SamplingParams& params :
+         {SamplingParams{.seed = 5}, SamplingParams{.top_k = 5, .top_p = 1, .min_p = 0.1F, .seed = 6},
+          SamplingParams{.temperature = 2, .top_k = 100, .top_p = 0.99F, .seed = 7}}) {
+      Sampler from_all(params), from_largest(params);
+      ASSERT_EQ(from_all.n_candidates(), params.top_k);
+      for (int i = 0; i < 50; ++i) {
+        std::vector<float> logits(n);
+        for (float& logit : logits) logit = static_cast<float>(random() % (n / 4 + 1)) / 8;  // with many equals
+        std::vector<backend::Candidate> largest;
+        for (size_t id = 0; id < n; ++id) largest.push_back({static_cast<int32_t>(id), logits[id]});
+        std::stable_sort(largest.begin(), largest.end(), [](auto& a, auto& b) { return a.value > b.value; });
+        largest.resize(std::min(n, static_cast<size_t>(params.top_k) + random() % 3));
+        std::shuffle(largest.begin(), largest.end(), random);
+        ASSERT_EQ(from_all.sample(logits, {}, {}), from_largest.sample(largest)) << n << " " << i;
+      }
+    }
+  }
+  Sampler sampler(SamplingParams{});
+  EXPECT_EQ(sampler.sample(std::vector<backend::Candidate>{{-1, 0}}), -1);
+  EXPECT_EQ(Sampler({.repeat_penalty = 1.1F}).n_candidates(), 0);
+  EXPECT_EQ(Sampler({.top_k = 0}).n_candidates(), 0);
+}
+
 TEST(Sampler, DrawsByProbability) {
   const std::vector<float> logits = {std::log(0.5F), std::log(0.25F), std::log(0.15F), std::log(0.1F)};
   SamplingParams plain{.temperature = 1, .top_k = 0, .top_p = 1, .seed = 42};

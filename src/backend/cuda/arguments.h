@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "backend/candidate.h"
+
 // What kernels are called with: plain records of pointers and sizes, nothing else, so that a launch can be recorded,
 // compared and replayed. Fields are ordered so that no gaps lie between them.
 namespace da::backend::cuda {
@@ -78,6 +80,14 @@ struct ArgmaxArgs {
   int64_t in_stride;
   int64_t width;
   int32_t* out;  // [rows]
+};
+
+struct TopKArgs {
+  const float* in;
+  int64_t in_stride;
+  int64_t width;
+  int32_t k;       // 1 .. kMaxTopK, width at most
+  Candidate* out;  // [rows][k]
 };
 
 // Expert rows order[first .. first + n_rows) go to one expert; n_rows 0: none.

@@ -47,9 +47,10 @@ Status CudaBackend::reserve_batch(int64_t rows, int64_t pages) {
   DA_ASSIGN_OR_RETURN(auto memory, DeviceMemory::allocate(ledger_, bytes, "batch"));
   if (!options_.count_only) DA_RETURN_IF_ERROR(staging_.reserve(bytes));
   if (rows > layout_.max_rows) {
-    DA_ASSIGN_OR_RETURN(argmax_, DeviceMemory::allocate(ledger_, static_cast<uint64_t>(layout.max_rows) * 4, "argmax"));
+    const uint64_t choice_bytes = static_cast<uint64_t>(layout.max_rows) * kMaxTopK * sizeof(Candidate);
+    DA_ASSIGN_OR_RETURN(choices_, DeviceMemory::allocate(ledger_, choice_bytes, "choices"));
     if (!options_.count_only) {
-      DA_ASSIGN_OR_RETURN(argmax_host_, PinnedMemory::allocate(static_cast<uint64_t>(layout.max_rows) * 4, "argmax"));
+      DA_ASSIGN_OR_RETURN(choices_host_, PinnedMemory::allocate(choice_bytes, "choices"));
     }
   }
   batch_memory_ = std::move(memory);
@@ -214,20 +215,32 @@ Status CudaBackend::write_rows(const RowsView& rows, Activation& out) {
   return written;
 }
 
-Status CudaBackend::argmax(const Activation& in, std::span<int32_t> out) {
-  DA_CHECK(out.size() == static_cast<size_t>(in.n_rows) && in.n_rows <= layout_.max_rows);
-  if (in.n_rows == 0) return launcher_.status();
-  launch_argmax(launcher_, {mine(in).values, mine(in).stride, in.width, argmax_.as<int32_t>()}, in.n_rows);
+Status CudaBackend::fetch_choices(std::span<std::byte> out) {
   launcher_.flush();
   DA_RETURN_IF_ERROR(launcher_.status());
   DA_RETURN_IF_ERROR(launcher_.use());
   const Status copied = DA_CUDA_STATUS(
-      cudaMemcpyAsync(argmax_host_.as<void>(), argmax_.data(), out.size_bytes(), cudaMemcpyDeviceToHost, stream_));
+      cudaMemcpyAsync(choices_host_.as<void>(), choices_.data(), out.size_bytes(), cudaMemcpyDeviceToHost, stream_));
   launcher_.fail(copied);
   DA_RETURN_IF_ERROR(copied);
   DA_RETURN_IF_ERROR(wait());
-  std::memcpy(out.data(), argmax_host_.as<int32_t>(), out.size_bytes());
+  std::memcpy(out.data(), choices_host_.as<std::byte>(), out.size_bytes());
   return Status::ok();
+}
+
+Status CudaBackend::argmax(const Activation& in, std::span<int32_t> out) {
+  DA_CHECK(out.size() == static_cast<size_t>(in.n_rows) && in.n_rows <= layout_.max_rows);
+  if (in.n_rows == 0) return launcher_.status();
+  launch_argmax(launcher_, {mine(in).values, mine(in).stride, in.width, choices_.as<int32_t>()}, in.n_rows);
+  return fetch_choices(std::as_writable_bytes(out));
+}
+
+Status CudaBackend::top_k(const Activation& in, int32_t k, std::span<Candidate> out) {
+  DA_CHECK(k >= 1 && k <= kMaxTopK && k <= in.width && in.n_rows <= layout_.max_rows);
+  DA_CHECK(out.size() == static_cast<size_t>(in.n_rows) * static_cast<size_t>(k));
+  if (in.n_rows == 0) return launcher_.status();
+  launch_top_k(launcher_, {mine(in).values, mine(in).stride, in.width, k, choices_.as<Candidate>()}, in.n_rows);
+  return fetch_choices(std::as_writable_bytes(out));
 }
 
 }  // namespace da::backend::cuda

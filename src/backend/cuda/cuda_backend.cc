@@ -71,8 +71,8 @@ Status CudaBackend::open() {
   DA_RETURN_IF_ERROR(self_test());
   // What it reserved goes, so that a load takes what was counted for it.
   batch_memory_ = DeviceMemory();
-  argmax_ = DeviceMemory();
-  argmax_host_ = PinnedMemory();
+  choices_ = DeviceMemory();
+  choices_host_ = PinnedMemory();
   layout_ = BatchLayout();
   return Status::ok();
 }

@@ -117,6 +117,7 @@ class CudaBackend : public Backend, public DeviceBackend {
   Status write_rows(const RowsView& rows, Activation& out) override;
   Status receive(Backend& source, const Activation& in, Activation& out) override;
   Status argmax(const Activation& in, std::span<int32_t> out) override;
+  Status top_k(const Activation& in, int32_t k, std::span<Candidate> out) override;
 
  private:
   Status open_device();
@@ -156,8 +157,10 @@ class CudaBackend : public Backend, public DeviceBackend {
   std::vector<float> embedded_;  // [n_rows][stride] what embed() has put into embed_target_ in this batch
   const Activation* embed_target_ = nullptr;
   DeviceMemory partial_;  // attention's parts
-  DeviceMemory argmax_;   // [max_rows]
-  PinnedMemory argmax_host_;
+  // Runs what was launched and brings what it left in `choices_` to the host.
+  Status fetch_choices(std::span<std::byte> out);
+  DeviceMemory choices_;  // of argmax() and top_k(): [max_rows][kMaxTopK] candidates
+  PinnedMemory choices_host_;
   std::vector<std::pair<int32_t, bool>> peers_;  // devices tried, and whether copies from them come out right
 };
 

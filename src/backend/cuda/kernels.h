@@ -35,6 +35,7 @@ void launch_add_gated(Launcher& launcher, const AddGatedArgs& args, int32_t n_ro
 void launch_select(Launcher& launcher, const SelectArgs& args, int32_t n_rows);
 void launch_combine(Launcher& launcher, const CombineArgs& args, int32_t n_rows);
 void launch_argmax(Launcher& launcher, const ArgmaxArgs& args, int32_t n_rows);
+void launch_top_k(Launcher& launcher, const TopKArgs& args, int32_t n_rows);
 void launch_route(Launcher& launcher, const RouteArgs& args, int32_t n_rows);
 void launch_group(Launcher& launcher, const GroupArgs& args);
 void launch_rope_table(Launcher& launcher, const RopeTableArgs& args, int32_t n_rows);
