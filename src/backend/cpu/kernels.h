@@ -47,7 +47,6 @@ struct alignas(64) QuantBlock {
   int32_t first_sum;         // kSumBias - 128 * (sum of codes)
   int32_t first_sum16[2];    // the same, of each half
   float negative_value_sum;  // -(sum of scale * codes)
-  float negative_value_sum16[2];
 };
 
 // Where sums begin that become floats as they are: the bits of the float 2^23 + 2^21. The bias goes on through all

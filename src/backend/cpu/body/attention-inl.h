@@ -88,7 +88,7 @@ static void integer_scores(const KeyPage& page, int first) {
       key_dots<kType, 0, kQueries>(page.keys + block * kBlockBytes + v * 4 * kLanes, x, sums);
       const VecF scale = load_half(scales + block * kPage + v * kLanes);
 #pragma GCC unroll kUnroll
-      for (int q = 0; q < kQueries; ++q) acc[q] = add_sum<false, 32>(acc[q], sums[q], scale, zero(), *x[q], 0);
+      for (int q = 0; q < kQueries; ++q) acc[q] = add_sum<false>(acc[q], sums[q], scale, zero(), *x[q]);
     }
     for (int q = 0; q < kQueries; ++q) store(page.scores + (first + q) * kPage + v * kLanes, acc[q]);
   }

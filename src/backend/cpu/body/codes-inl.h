@@ -145,10 +145,10 @@ static inline VecI first_sum(const QuantBlock& x, int half) {
 }
 
 // acc + scale * (activation's scale * sum) + min * -(sum of the activations)
-template <bool kMin, int kSub>
-static inline VecF add_sum(VecF acc, VecI sum, VecF scale, VecF min, const QuantBlock& x, int half) {
+template <bool kMin>
+static inline VecF add_sum(VecF acc, VecI sum, VecF scale, VecF min, const QuantBlock& x) {
   acc = fma(scale_sum(sum, x.scale, x.scale_bias), scale, acc);
-  if constexpr (kMin) acc = fma(min, set1(kSub == 16 ? x.negative_value_sum16[half] : x.negative_value_sum), acc);
+  if constexpr (kMin) acc = fma(min, set1(x.negative_value_sum), acc);
   return acc;
 }
 

@@ -29,22 +29,11 @@ static inline void dot_sub_block(const uint8_t* codes, const Block* const* x, in
   }
 }
 
-// A sub-block: integer products, then scale and minimum.
-template <class F, int kHalf, int kRows>
-static inline void sub_block(const uint8_t* codes, VecF scale, VecF min, const QuantBlock* const* x, int64_t block,
-                             VecF* acc) {
-  constexpr int kZero = F::kSigned ? -1 : F::kZeroShift;
-  VecI sums[kRows];
-#pragma GCC unroll kUnroll
-  for (int r = 0; r < kRows; ++r) sums[r] = first_sum<kZero, F::kSub>(x[r][block], kHalf);
-  dot_sub_block<F, kHalf, kRows>(codes, x, block, sums);
-#pragma GCC unroll kUnroll
-  for (int r = 0; r < kRows; ++r) acc[r] = add_sum<F::kMin, F::kSub>(acc[r], sums[r], scale, min, x[r][block], kHalf);
-}
-
 // A group against kRows rows.
 template <class F, int kRows>
 static void few_rows(const LinearJob& job, int64_t group, int64_t row) {
+  static_assert(F::kSub == 32);
+  constexpr int kZero = F::kSigned ? -1 : F::kZeroShift;
   constexpr int kCodeBytes = F::kBits * 4 * kLanes;  // of a 32-column block
   ScaleReader<F> scales(job.scales + group * job.scales_stride_bytes);
   const uint8_t* codes = job.codes + group * job.codes_stride_bytes;
@@ -54,18 +43,16 @@ static void few_rows(const LinearJob& job, int64_t group, int64_t row) {
     x[r] = job.quantized + (row + r) * job.quantized_stride;
     acc[r] = zero();
   }
-  const int64_t n_blocks = job.n_in / 32;
-  for (int64_t block = 0; block < n_blocks;) {
+  for (int64_t block = 0; block < job.n_in / 32; ++block, codes += kCodeBytes) {
+    for (int line = 0; line < kCodeBytes; line += 64) prefetch(codes + kPrefetchBytes + line);
     scales.next_block();
-    for (int b = 0; b < ScaleReader<F>::kBlocks; ++b, ++block, codes += kCodeBytes) {
-      for (int line = 0; line < kCodeBytes; line += 64) prefetch(codes + kPrefetchBytes + line);
-      scales.next_sub_block();
-      sub_block<F, 0, kRows>(codes, scales.scale, scales.min, x, block, acc);
-      if constexpr (F::kSub == 16) {
-        scales.next_sub_block();
-        sub_block<F, 1, kRows>(codes, scales.scale, scales.min, x, block, acc);
-      }
-    }
+    scales.next_sub_block();
+    VecI sums[kRows];
+#pragma GCC unroll kUnroll
+    for (int r = 0; r < kRows; ++r) sums[r] = first_sum<kZero, 32>(x[r][block], 0);
+    dot_sub_block<F, 0, kRows>(codes, x, block, sums);
+#pragma GCC unroll kUnroll
+    for (int r = 0; r < kRows; ++r) acc[r] = add_sum<F::kMin>(acc[r], sums[r], scales.scale, scales.min, x[r][block]);
   }
   for (int r = 0; r < kRows; ++r) finish(job, group, row + r, acc[r]);
 }
@@ -74,10 +61,10 @@ static void few_rows(const LinearJob& job, int64_t group, int64_t row) {
 template <class F, int kHalf, int kRows>
 static inline void chain_sub_block(const uint8_t* codes, VecF scale, const QuantLongBlock* const* x, int block,
                                    VecF* chain) {
+  constexpr int kZero = F::kSigned ? -1 : F::kZeroShift;
   VecI sums[kRows];
 #pragma GCC unroll kUnroll
-  for (int r = 0; r < kRows; ++r)
-    sums[r] = first_sum < F::kSigned ? -1 : F::kZeroShift, F::kSub > (*x[r], block, kHalf);
+  for (int r = 0; r < kRows; ++r) sums[r] = first_sum<kZero, F::kSub>(*x[r], block, kHalf);
   dot_sub_block<F, kHalf, kRows>(codes, x, block, sums);
 #pragma GCC unroll kUnroll
   for (int r = 0; r < kRows; ++r) chain[r] = add_to_chain<F::kOwnBias>(chain[r], sums[r], scale);

@@ -101,7 +101,7 @@ static void multiply_tile(const Tile& tile, int64_t n_blocks, const QuantBlock* 
         const VecF scale = load(tile.scales[sub][g]), min = T::kMin ? load(tile.mins[sub][g]) : zero();
 #pragma GCC unroll kUnroll
         for (int r = 0; r < kRows; ++r) {
-          acc[g][r] = add_sum<T::kMin, T::kSub>(acc[g][r], dots[g][r], scale, min, x[r][block], half);
+          acc[g][r] = add_sum<T::kMin>(acc[g][r], dots[g][r], scale, min, x[r][block]);
         }
       }
     }

@@ -70,10 +70,7 @@ static void quantize(const float* values, int64_t n, QuantBlock* out) {
     out->scale_bias = scale * -12582912.0F;
     out->first_sum = first_sum_of(half_sums[0] + half_sums[1]);
     out->negative_value_sum = scale * -static_cast<float>(static_cast<int32_t>(half_sums[0] + half_sums[1]));
-    for (int h = 0; h < 2; ++h) {
-      out->first_sum16[h] = first_sum_of(half_sums[h]);
-      out->negative_value_sum16[h] = scale * -static_cast<float>(static_cast<int32_t>(half_sums[h]));
-    }
+    for (int h = 0; h < 2; ++h) out->first_sum16[h] = first_sum_of(half_sums[h]);
   }
 }
 
